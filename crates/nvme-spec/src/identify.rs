@@ -1,0 +1,266 @@
+//! Identify data structures.
+
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+/// Bytes that every Identify command transfers.
+pub const IDENTIFY_BYTES: usize = 4096;
+
+/// Power state descriptor, 32 bytes (NVMe Base 2.0 figure 276).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct PowerStateDescriptor {
+    /// MP: maximum power, in units of 0.01 W while flags.MXPS is 0.
+    pub maximum_power_centiwatts: U16,
+    #[doc(hidden)]
+    pub reserved2: u8,
+    /// MXPS (bit 0), NOPS (bit 1).
+    pub flags: u8,
+    /// ENLAT: entry latency, µs.
+    pub entry_latency_us: U32,
+    /// EXLAT: exit latency, µs.
+    pub exit_latency_us: U32,
+    #[doc(hidden)]
+    pub rest: [u8; 20],
+}
+
+const _: () = assert!(size_of::<PowerStateDescriptor>() == 32);
+
+/// Identify Controller (NVMe Base 2.0 figure 275). Fields that this device leaves at zero are not named.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct IdentifyController {
+    /// PCI Vendor ID.
+    pub vid: U16,
+    /// PCI Subsystem Vendor ID.
+    pub ssvid: U16,
+    /// Serial Number, padded with spaces.
+    pub serial_number: [u8; 20],
+    /// Model Number, padded with spaces.
+    pub model_number: [u8; 40],
+    /// Firmware Revision, padded with spaces.
+    pub firmware_revision: [u8; 8],
+    /// Recommended Arbitration Burst, log2.
+    pub rab: u8,
+    /// IEEE OUI.
+    pub ieee: [u8; 3],
+    /// CMIC.
+    pub cmic: u8,
+    /// Maximum Data Transfer Size, log2 of memory pages.
+    pub mdts: u8,
+    /// Controller ID.
+    pub cntlid: U16,
+    /// Version, as in register VS.
+    pub ver: U32,
+    /// RTD3 Resume Latency, µs.
+    pub rtd3r: U32,
+    /// RTD3 Entry Latency, µs.
+    pub rtd3e: U32,
+    /// Optional Asynchronous Events Supported.
+    pub oaes: U32,
+    /// Controller Attributes.
+    pub ctratt: U32,
+    #[doc(hidden)]
+    pub reserved100: [u8; 11],
+    /// Controller Type: 1 = I/O controller.
+    pub cntrltype: u8,
+    /// FRU GUID.
+    pub fguid: [u8; 16],
+    #[doc(hidden)]
+    pub reserved128: [u8; 128],
+    /// Optional Admin Command Support.
+    pub oacs: U16,
+    /// Abort Command Limit, 0's based.
+    pub acl_z: u8,
+    /// Asynchronous Event Request Limit, 0's based.
+    pub aerl_z: u8,
+    /// Firmware Updates.
+    pub frmw: u8,
+    /// Log Page Attributes.
+    pub lpa: u8,
+    /// Error Log Page Entries, 0's based.
+    pub elpe_z: u8,
+    /// Number of Power States Support, 0's based.
+    pub npss_z: u8,
+    #[doc(hidden)]
+    pub reserved264: [u8; 2],
+    /// Warning Composite Temperature Threshold, kelvin.
+    pub wctemp_kelvin: U16,
+    /// Critical Composite Temperature Threshold, kelvin.
+    pub cctemp_kelvin: U16,
+    #[doc(hidden)]
+    pub reserved270: [u8; 10],
+    /// Total NVM Capacity, bytes.
+    pub tnvmcap_bytes: [u8; 16],
+    /// Unallocated NVM Capacity, bytes.
+    pub unvmcap_bytes: [u8; 16],
+    #[doc(hidden)]
+    pub reserved312: [u8; 200],
+    /// SQES: required (3:0) and maximum (7:4) entry size, log2.
+    pub sqes: u8,
+    /// CQES: required (3:0) and maximum (7:4) entry size, log2.
+    pub cqes: u8,
+    /// Maximum Outstanding Commands.
+    pub maxcmd: U16,
+    /// Number of Namespaces.
+    pub nn: U32,
+    /// Optional NVM Command Support.
+    pub oncs: U16,
+    /// Fused Operation Support.
+    pub fuses: U16,
+    /// Format NVM Attributes.
+    pub fna: u8,
+    /// Volatile Write Cache.
+    pub vwc: u8,
+    /// Atomic Write Unit Normal, LBAs, 0's based.
+    pub awun_z: U16,
+    /// Atomic Write Unit Power Fail, LBAs, 0's based.
+    pub awupf_z: U16,
+    #[doc(hidden)]
+    pub reserved530: [u8; 6],
+    /// SGL Support.
+    pub sgls: U32,
+    /// Maximum Number of Allowed Namespaces.
+    pub mnan: U32,
+    #[doc(hidden)]
+    pub reserved544: [u8; 224],
+    /// NVM Subsystem NVMe Qualified Name, null-terminated.
+    pub subnqn: [u8; 256],
+    #[doc(hidden)]
+    pub reserved1024: [u8; 1024],
+    /// Power state descriptors.
+    pub psd: [PowerStateDescriptor; 32],
+    #[doc(hidden)]
+    pub vendor_specific: [u8; 1024],
+}
+
+const _: () = {
+    assert!(size_of::<IdentifyController>() == IDENTIFY_BYTES);
+    assert!(core::mem::offset_of!(IdentifyController, cntrltype) == 111);
+    assert!(core::mem::offset_of!(IdentifyController, oacs) == 256);
+    assert!(core::mem::offset_of!(IdentifyController, wctemp_kelvin) == 266);
+    assert!(core::mem::offset_of!(IdentifyController, tnvmcap_bytes) == 280);
+    assert!(core::mem::offset_of!(IdentifyController, sqes) == 512);
+    assert!(core::mem::offset_of!(IdentifyController, sgls) == 536);
+    assert!(core::mem::offset_of!(IdentifyController, subnqn) == 768);
+    assert!(core::mem::offset_of!(IdentifyController, psd) == 2048);
+};
+
+impl IdentifyController {
+    /// All fields zero: "not supported" everywhere.
+    pub fn zeroed() -> Self {
+        Self::new_zeroed()
+    }
+}
+
+/// LBA format descriptor (NVM CS 1.0 figure 98).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct LbaFormat {
+    /// Metadata bytes per LBA.
+    pub metadata_bytes: U16,
+    /// LBADS: log2 of the data bytes per LBA.
+    pub lba_data_size_log2: u8,
+    /// RP: relative performance, 0 best to 3 degraded.
+    pub relative_performance: u8,
+}
+
+/// Identify Namespace of the NVM command set (NVM CS 1.0 figure 97).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct IdentifyNamespace {
+    /// Namespace Size, LBAs.
+    pub nsze_lbas: U64,
+    /// Namespace Capacity, LBAs.
+    pub ncap_lbas: U64,
+    /// Namespace Utilization, LBAs.
+    pub nuse_lbas: U64,
+    /// Namespace Features.
+    pub nsfeat: u8,
+    /// Number of LBA Formats, 0's based.
+    pub nlbaf_z: u8,
+    /// Formatted LBA Size: index into the formats.
+    pub flbas: u8,
+    #[doc(hidden)]
+    pub reserved27: [u8; 6],
+    /// Deallocate Logical Block Features.
+    pub dlfeat: u8,
+    #[doc(hidden)]
+    pub reserved34: [u8; 14],
+    /// NVM Capacity, bytes.
+    pub nvmcap_bytes: [u8; 16],
+    #[doc(hidden)]
+    pub reserved64: [u8; 40],
+    /// Namespace Globally Unique Identifier.
+    pub nguid: [u8; 16],
+    /// IEEE Extended Unique Identifier.
+    pub eui64: [u8; 8],
+    /// LBA formats.
+    pub lbaf: [LbaFormat; 64],
+    #[doc(hidden)]
+    pub vendor_specific: [u8; 3712],
+}
+
+const _: () = {
+    assert!(size_of::<IdentifyNamespace>() == IDENTIFY_BYTES);
+    assert!(core::mem::offset_of!(IdentifyNamespace, dlfeat) == 33);
+    assert!(core::mem::offset_of!(IdentifyNamespace, nvmcap_bytes) == 48);
+    assert!(core::mem::offset_of!(IdentifyNamespace, nguid) == 104);
+    assert!(core::mem::offset_of!(IdentifyNamespace, lbaf) == 128);
+};
+
+impl IdentifyNamespace {
+    /// All fields zero, as an inactive namespace shows itself.
+    pub fn zeroed() -> Self {
+        Self::new_zeroed()
+    }
+}
+
+/// I/O Command Set Independent Identify Namespace (NVMe Base 2.0 figure 280).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct IdentifyIndependentNamespace {
+    /// Common namespace features.
+    pub nsfeat: u8,
+    /// Multi-path and sharing.
+    pub nmic: u8,
+    /// Reservation capabilities.
+    pub rescap: u8,
+    /// Format progress indicator.
+    pub fpi: u8,
+    /// ANA group.
+    pub anagrpid: U32,
+    /// Namespace attributes.
+    pub nsattr: u8,
+    #[doc(hidden)]
+    pub reserved9: u8,
+    /// NVM set.
+    pub nvmsetid: U16,
+    /// Endurance group.
+    pub endgid: U16,
+    /// Namespace status: bit 0 = ready.
+    pub nstat: u8,
+    #[doc(hidden)]
+    pub reserved15: [u8; 4081],
+}
+
+const _: () = assert!(size_of::<IdentifyIndependentNamespace>() == IDENTIFY_BYTES);
+
+impl IdentifyIndependentNamespace {
+    /// All fields zero.
+    pub fn zeroed() -> Self {
+        Self::new_zeroed()
+    }
+}
+
+/// Namespace Identifier Type of an identification descriptor (NVMe Base 2.0 figure 277).
+pub mod namespace_id_type {
+    /// IEEE EUI-64, 8 bytes.
+    pub const EUI64: u8 = 1;
+    /// NGUID, 16 bytes.
+    pub const NGUID: u8 = 2;
+    /// UUID, 16 bytes.
+    pub const UUID: u8 = 3;
+    /// Command set identifier, 1 byte.
+    pub const COMMAND_SET: u8 = 4;
+}

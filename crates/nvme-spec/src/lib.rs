@@ -1,0 +1,34 @@
+//! Wire types and constants of the NVM Express specifications, as far as NVMeVirt speaks them.
+//!
+//! Sources: NVM Express Base Specification 2.0 ("NVMe Base 2.0"), NVM Command Set Specification 1.0 ("NVM CS 1.0") and
+//! PCIe Transport Specification 1.0 ("PCIe Transport 1.0"). Names are the specifications'; a value that is one less than
+//! it means ("0's based") carries the suffix `_z`.
+//!
+//! Everything a host can write is an *open* enum: a transparent integer with named constants, so that no bit pattern is
+//! undefined. Sizes are asserted at compile time.
+//!
+//! This crate does not check, interpret or store anything: that is `nvme-device`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod features;
+mod identify;
+mod logs;
+mod opcodes;
+mod open_enum;
+mod queue_entries;
+pub mod registers;
+mod status;
+
+pub use features::*;
+pub use identify::*;
+pub use logs::*;
+pub use opcodes::*;
+pub use queue_entries::*;
+pub use status::*;
+
+/// Bytes of the only memory page size that this device supports (CC.MPS = 0).
+pub const PAGE_SIZE_BYTES: usize = 4096;
+
+/// Namespace identifier that addresses every namespace (NVMe Base 2.0 §3.2.1.2).
+pub const NSID_BROADCAST: u32 = 0xFFFF_FFFF;

@@ -1,0 +1,110 @@
+//! Log pages.
+
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+/// An entry of the Error Information log, 64 bytes (NVMe Base 2.0 figure 204).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ErrorLogEntry {
+    /// Number of this error, counted over the life of the controller; 0 marks an unused entry.
+    pub error_count: U64,
+    /// Submission queue of the command.
+    pub sq_id: U16,
+    /// Identifier of the command.
+    pub cid: U16,
+    /// Status field of the completion, phase in bit 0.
+    pub status_field: U16,
+    /// Byte and bit in the command that was wrong; all ones if unknown.
+    pub parameter_error_location: U16,
+    /// First LBA that had the error.
+    pub lba: U64,
+    /// Namespace.
+    pub nsid: U32,
+    /// Vendor specific information available.
+    pub vendor_specific: u8,
+    /// Transport type; 0 is PCIe here.
+    pub transport_type: u8,
+    #[doc(hidden)]
+    pub rest: [u8; 34],
+}
+
+const _: () = assert!(size_of::<ErrorLogEntry>() == 64);
+
+impl ErrorLogEntry {
+    /// An unused entry.
+    pub fn zeroed() -> Self {
+        Self::new_zeroed()
+    }
+}
+
+/// SMART / Health Information log, 512 bytes (NVMe Base 2.0 figure 207). Counters are 128 bits, little-endian.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct SmartLog {
+    /// Critical Warning.
+    pub critical_warning: u8,
+    /// Composite Temperature, kelvin.
+    pub composite_temperature_kelvin: U16,
+    /// Available Spare, percent.
+    pub available_spare_percent: u8,
+    /// Available Spare Threshold, percent.
+    pub available_spare_threshold_percent: u8,
+    /// Percentage Used.
+    pub percentage_used: u8,
+    #[doc(hidden)]
+    pub reserved6: [u8; 26],
+    /// Thousands of 512-byte units read.
+    pub data_units_read: [u8; 16],
+    /// Thousands of 512-byte units written.
+    pub data_units_written: [u8; 16],
+    /// Host Read Commands.
+    pub host_read_commands: [u8; 16],
+    /// Host Write Commands.
+    pub host_write_commands: [u8; 16],
+    /// Minutes that the controller was busy with I/O.
+    pub controller_busy_minutes: [u8; 16],
+    /// Power Cycles.
+    pub power_cycles: [u8; 16],
+    /// Power On Hours.
+    pub power_on_hours: [u8; 16],
+    /// Unsafe Shutdowns.
+    pub unsafe_shutdowns: [u8; 16],
+    /// Media and Data Integrity Errors.
+    pub media_errors: [u8; 16],
+    /// Number of Error Information Log Entries.
+    pub error_log_entries: [u8; 16],
+    #[doc(hidden)]
+    pub rest: [u8; 320],
+}
+
+const _: () = {
+    assert!(size_of::<SmartLog>() == 512);
+    assert!(core::mem::offset_of!(SmartLog, data_units_read) == 32);
+    assert!(core::mem::offset_of!(SmartLog, error_log_entries) == 176);
+};
+
+impl SmartLog {
+    /// All fields zero.
+    pub fn zeroed() -> Self {
+        Self::new_zeroed()
+    }
+
+    /// Critical warning: the temperature is beyond a threshold.
+    pub const WARNING_TEMPERATURE: u8 = 1 << 1;
+}
+
+/// Bits of a Commands Supported and Effects entry (NVMe Base 2.0 figure 211).
+pub mod effects {
+    /// CSUPP: the command is supported.
+    pub const SUPPORTED: u32 = 1 << 0;
+    /// LBCC: the command may change logical block content.
+    pub const CHANGES_BLOCK_CONTENT: u32 = 1 << 1;
+}
+
+/// Bytes of the Firmware Slot Information log.
+pub const FIRMWARE_SLOT_LOG_BYTES: usize = 512;
+/// Bytes of the Commands Supported and Effects log.
+pub const EFFECTS_LOG_BYTES: usize = 4096;
+/// Bytes of the Supported Log Pages log.
+pub const SUPPORTED_LOG_PAGES_BYTES: usize = 1024;

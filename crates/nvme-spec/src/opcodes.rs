@@ -1,0 +1,141 @@
+//! Opcodes and the small selector fields of commands.
+
+use crate::open_enum::open_enum;
+
+open_enum! {
+    /// Opcodes of the admin queue (NVMe Base 2.0 figure 138).
+    AdminOpcode: u8 {
+        /// Delete I/O Submission Queue.
+        DELETE_IO_SUBMISSION_QUEUE = 0x00,
+        /// Create I/O Submission Queue.
+        CREATE_IO_SUBMISSION_QUEUE = 0x01,
+        /// Get Log Page.
+        GET_LOG_PAGE = 0x02,
+        /// Delete I/O Completion Queue.
+        DELETE_IO_COMPLETION_QUEUE = 0x04,
+        /// Create I/O Completion Queue.
+        CREATE_IO_COMPLETION_QUEUE = 0x05,
+        /// Identify.
+        IDENTIFY = 0x06,
+        /// Abort.
+        ABORT = 0x08,
+        /// Set Features.
+        SET_FEATURES = 0x09,
+        /// Get Features.
+        GET_FEATURES = 0x0A,
+        /// Asynchronous Event Request.
+        ASYNCHRONOUS_EVENT_REQUEST = 0x0C,
+        /// Keep Alive.
+        KEEP_ALIVE = 0x18,
+    }
+}
+
+open_enum! {
+    /// Opcodes of the NVM command set (NVM CS 1.0 figure 6 and NVMe Base 2.0 figure 390).
+    NvmOpcode: u8 {
+        /// Flush.
+        FLUSH = 0x00,
+        /// Write.
+        WRITE = 0x01,
+        /// Read.
+        READ = 0x02,
+    }
+}
+
+open_enum! {
+    /// Controller or Namespace Structure of Identify (NVMe Base 2.0 figure 273).
+    IdentifyCns: u8 {
+        /// Namespace data structure of the NVM command set.
+        NAMESPACE = 0x00,
+        /// Controller data structure.
+        CONTROLLER = 0x01,
+        /// Active namespace ID list.
+        ACTIVE_NAMESPACE_LIST = 0x02,
+        /// Namespace identification descriptors.
+        NAMESPACE_DESCRIPTORS = 0x03,
+        /// I/O command set specific namespace data structure.
+        COMMAND_SET_NAMESPACE = 0x05,
+        /// I/O command set specific controller data structure.
+        COMMAND_SET_CONTROLLER = 0x06,
+        /// I/O command set specific active namespace ID list.
+        COMMAND_SET_ACTIVE_NAMESPACE_LIST = 0x07,
+        /// I/O command set independent namespace data structure.
+        COMMAND_SET_INDEPENDENT_NAMESPACE = 0x08,
+        /// I/O command set data structure.
+        IO_COMMAND_SET = 0x1C,
+    }
+}
+
+open_enum! {
+    /// Command Set Identifier (NVMe Base 2.0 figure 274).
+    CommandSet: u8 {
+        /// NVM command set.
+        NVM = 0x00,
+        /// Key value command set.
+        KEY_VALUE = 0x01,
+        /// Zoned namespace command set.
+        ZONED = 0x02,
+    }
+}
+
+open_enum! {
+    /// Feature Identifier (NVMe Base 2.0 figure 317).
+    FeatureId: u8 {
+        /// Arbitration.
+        ARBITRATION = 0x01,
+        /// Power Management.
+        POWER_MANAGEMENT = 0x02,
+        /// Temperature Threshold.
+        TEMPERATURE_THRESHOLD = 0x04,
+        /// Error Recovery.
+        ERROR_RECOVERY = 0x05,
+        /// Volatile Write Cache.
+        VOLATILE_WRITE_CACHE = 0x06,
+        /// Number of Queues.
+        NUMBER_OF_QUEUES = 0x07,
+        /// Interrupt Coalescing.
+        INTERRUPT_COALESCING = 0x08,
+        /// Interrupt Vector Configuration.
+        INTERRUPT_VECTOR_CONFIGURATION = 0x09,
+        /// Write Atomicity Normal.
+        WRITE_ATOMICITY_NORMAL = 0x0A,
+        /// Asynchronous Event Configuration.
+        ASYNCHRONOUS_EVENT_CONFIGURATION = 0x0B,
+        /// Timestamp.
+        TIMESTAMP = 0x0E,
+        /// I/O Command Set Profile.
+        IO_COMMAND_SET_PROFILE = 0x19,
+        /// Host Identifier.
+        HOST_IDENTIFIER = 0x81,
+    }
+}
+
+open_enum! {
+    /// Select field of Get Features (NVMe Base 2.0 figure 191).
+    FeatureSelect: u8 {
+        /// The value in force.
+        CURRENT = 0,
+        /// The value at power on when nothing was saved.
+        DEFAULT = 1,
+        /// The value that a reset restores.
+        SAVED = 2,
+        /// What can be done with the feature.
+        SUPPORTED_CAPABILITIES = 3,
+    }
+}
+
+open_enum! {
+    /// Log Page Identifier (NVMe Base 2.0 figure 202).
+    LogPageId: u8 {
+        /// Supported Log Pages.
+        SUPPORTED_LOG_PAGES = 0x00,
+        /// Error Information.
+        ERROR_INFORMATION = 0x01,
+        /// SMART / Health Information.
+        SMART_HEALTH = 0x02,
+        /// Firmware Slot Information.
+        FIRMWARE_SLOT = 0x03,
+        /// Commands Supported and Effects.
+        COMMANDS_SUPPORTED_AND_EFFECTS = 0x05,
+    }
+}

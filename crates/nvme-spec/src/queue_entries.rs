@@ -1,0 +1,113 @@
+//! Submission and completion queue entries (NVMe Base 2.0 §3.3.3).
+
+use crate::Status;
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A submission queue entry of the common format, 64 bytes (NVMe Base 2.0 figure 87).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct SubmissionQueueEntry {
+    /// Opcode.
+    pub opcode: u8,
+    /// FUSE (bits 1:0) and PSDT (bits 7:6).
+    pub flags: u8,
+    /// Command identifier.
+    pub cid: U16,
+    /// Namespace identifier.
+    pub nsid: U32,
+    /// Command dword 2.
+    pub cdw2: U32,
+    /// Command dword 3.
+    pub cdw3: U32,
+    /// Metadata pointer.
+    pub mptr: U64,
+    /// PRP entry 1.
+    pub prp1: U64,
+    /// PRP entry 2.
+    pub prp2: U64,
+    /// Command dword 10.
+    pub cdw10: U32,
+    /// Command dword 11.
+    pub cdw11: U32,
+    /// Command dword 12.
+    pub cdw12: U32,
+    /// Command dword 13.
+    pub cdw13: U32,
+    /// Command dword 14.
+    pub cdw14: U32,
+    /// Command dword 15.
+    pub cdw15: U32,
+}
+
+const _: () = assert!(size_of::<SubmissionQueueEntry>() == 64);
+
+impl SubmissionQueueEntry {
+    /// Fused operation: 0 for a normal command.
+    pub const fn fuse(&self) -> u8 {
+        self.flags & 0b11
+    }
+
+    /// PRP or SGL for data transfer: 0 for PRPs.
+    pub const fn psdt(&self) -> u8 {
+        self.flags >> 6
+    }
+}
+
+/// A completion queue entry, 16 bytes (NVMe Base 2.0 figure 90).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct CompletionQueueEntry {
+    /// Command specific result, dword 0.
+    pub dw0: U32,
+    /// Command specific result, dword 1.
+    pub dw1: U32,
+    /// Submission queue head pointer.
+    pub sq_head: U16,
+    /// Submission queue identifier.
+    pub sq_id: U16,
+    /// Command identifier.
+    pub cid: U16,
+    /// Phase (bit 0), status (bits 11:1), More (14), Do Not Retry (15).
+    pub status_and_phase: U16,
+}
+
+const _: () = assert!(size_of::<CompletionQueueEntry>() == 16);
+
+impl CompletionQueueEntry {
+    /// Packs `status` with its Do Not Retry bit and the phase tag.
+    pub const fn pack_status(status: Status, phase: bool) -> u16 {
+        ((status.0 & 0x7FF) << 1) | ((status.do_not_retry() as u16) << 15) | phase as u16
+    }
+
+    /// Status code type and code.
+    pub const fn status(&self) -> Status {
+        Status((self.status_and_phase.get() >> 1) & 0x7FF)
+    }
+
+    /// Phase tag.
+    pub const fn phase(&self) -> bool {
+        self.status_and_phase.get() & 1 != 0
+    }
+
+    /// Do Not Retry.
+    pub const fn do_not_retry(&self) -> bool {
+        self.status_and_phase.get() >> 15 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_survives_packing() {
+        let entry = CompletionQueueEntry {
+            status_and_phase: U16::new(CompletionQueueEntry::pack_status(Status::LBA_OUT_OF_RANGE, true)),
+            ..Default::default()
+        };
+        assert_eq!(entry.status(), Status::LBA_OUT_OF_RANGE);
+        assert!(entry.phase() && entry.do_not_retry());
+        assert_eq!(entry.as_bytes()[14..], [0x01, 0x81]);
+    }
+}

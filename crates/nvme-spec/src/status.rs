@@ -1,0 +1,100 @@
+//! Completion status (NVMe Base 2.0 §3.3.3.2.1).
+
+use crate::open_enum::open_enum;
+
+open_enum! {
+    /// Status code type and status code as one number: `(SCT << 8) | SC`, without the phase, More and Do Not Retry bits.
+    Status: u16 {
+        /// The command is done.
+        SUCCESSFUL_COMPLETION = 0x000,
+        /// The opcode is not one that this controller knows.
+        INVALID_COMMAND_OPCODE = 0x001,
+        /// A field has a reserved or unsupported value.
+        INVALID_FIELD_IN_COMMAND = 0x002,
+        /// The command identifier is in use. (Not detected: the specification leaves that to the controller.)
+        COMMAND_ID_CONFLICT = 0x003,
+        /// Data or metadata could not be moved.
+        DATA_TRANSFER_ERROR = 0x004,
+        /// The device failed.
+        INTERNAL_ERROR = 0x006,
+        /// Aborted by an Abort command.
+        COMMAND_ABORT_REQUESTED = 0x007,
+        /// Aborted because its submission queue was deleted.
+        COMMAND_ABORTED_SQ_DELETION = 0x008,
+        /// The namespace identifier is not valid or its format is not.
+        INVALID_NAMESPACE_OR_FORMAT = 0x00B,
+        /// Commands in the wrong order.
+        COMMAND_SEQUENCE_ERROR = 0x00C,
+        /// A PRP entry has an offset it must not have.
+        PRP_OFFSET_INVALID = 0x013,
+        /// The I/O command set is not supported.
+        INVALID_IO_COMMAND_SET = 0x02C,
+        /// An LBA lies beyond the namespace.
+        LBA_OUT_OF_RANGE = 0x080,
+        /// The namespace cannot be reached now.
+        NAMESPACE_NOT_READY = 0x082,
+
+        /// The completion queue of a Create I/O Submission Queue does not exist.
+        COMPLETION_QUEUE_INVALID = 0x100,
+        /// The queue identifier is out of range or in use.
+        INVALID_QUEUE_IDENTIFIER = 0x101,
+        /// The queue size is 0 or larger than supported.
+        INVALID_QUEUE_SIZE = 0x102,
+        /// More Abort commands outstanding than the limit.
+        ABORT_COMMAND_LIMIT_EXCEEDED = 0x103,
+        /// More Asynchronous Event Requests outstanding than the limit.
+        ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED = 0x105,
+        /// The interrupt vector is beyond those of the function.
+        INVALID_INTERRUPT_VECTOR = 0x108,
+        /// The completion queue still has submission queues.
+        INVALID_QUEUE_DELETION = 0x10C,
+        /// The feature has no saved value.
+        FEATURE_IDENTIFIER_NOT_SAVEABLE = 0x10D,
+        /// The feature cannot be changed.
+        FEATURE_NOT_CHANGEABLE = 0x10E,
+        /// The feature is not a namespace's.
+        FEATURE_NOT_NAMESPACE_SPECIFIC = 0x10F,
+        /// The I/O command set profile is not selectable.
+        IO_COMMAND_SET_COMBINATION_REJECTED = 0x12B,
+    }
+}
+
+impl Status {
+    /// Whether the command succeeded.
+    pub const fn is_success(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether sending the same command again, unchanged, is bound to fail (the Do Not Retry bit).
+    pub const fn do_not_retry(self) -> bool {
+        !matches!(
+            self,
+            Self::SUCCESSFUL_COMPLETION
+                | Self::COMMAND_ABORT_REQUESTED
+                | Self::COMMAND_ABORTED_SQ_DELETION
+                | Self::DATA_TRANSFER_ERROR
+                | Self::INTERNAL_ERROR
+                | Self::NAMESPACE_NOT_READY
+                | Self::ABORT_COMMAND_LIMIT_EXCEEDED
+                | Self::ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+
+    #[test]
+    fn an_unknown_status_is_still_a_value_with_a_readable_name() {
+        assert_eq!(std::format!("{:?}", Status(0x3FF)), "Status(0x3ff)");
+        assert_eq!(std::format!("{:?}", Status(0x80)), "LBA_OUT_OF_RANGE");
+    }
+
+    #[test]
+    fn success_is_never_marked_do_not_retry() {
+        assert!(!Status::SUCCESSFUL_COMPLETION.do_not_retry());
+        assert!(Status::LBA_OUT_OF_RANGE.do_not_retry());
+    }
+}
