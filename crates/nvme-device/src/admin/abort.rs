@@ -1,0 +1,48 @@
+//! Abort (NVMe Base 2.0 §5.1).
+
+use nvme_spec::{Status, SubmissionQueueEntry};
+
+use super::{Outcome, PendingAdmin};
+use crate::controller::{admin_command, Controller};
+use crate::work::{CommandRef, Job, WorkItem};
+
+/// Dword 0 of the completion when the command was not aborted.
+const NOT_ABORTED: u64 = 1;
+
+impl Controller {
+    /// Aborts a command that is being worked on, waits for buffer space, or is a held Asynchronous Event Request. One that
+    /// is still in its submission queue is left alone, and the completion says so.
+    pub(super) fn abort(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        command: CommandRef,
+        now_ns: u64,
+    ) -> Result<Outcome, Status> {
+        let sqid = (entry.cdw10.get() & 0xFFFF) as u16;
+        let cid = (entry.cdw10.get() >> 16) as u16;
+        if sqid == 0 {
+            if !self.admin.events.forget(cid) {
+                return Ok(Outcome::Done(NOT_ABORTED));
+            }
+            let job = Job::immediate(admin_command(cid), now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
+            self.send(0, WorkItem::Job(job))
+                .map_err(|_| Status::INTERNAL_ERROR)?;
+            return Ok(Outcome::Done(0));
+        }
+        let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) else {
+            return Ok(Outcome::Done(NOT_ABORTED));
+        };
+        let cqid = queue.cqid;
+        if let Some(stalled) = queue.stalled.take_if(|stalled| stalled.command.cid == cid) {
+            let job = Job::immediate(stalled.command, now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
+            self.send(cqid, WorkItem::Job(job))
+                .map_err(|_| Status::INTERNAL_ERROR)?;
+            return Ok(Outcome::Done(0));
+        }
+        let ticket = self.admin.new_ticket();
+        self.send(cqid, WorkItem::AbortCommand { sqid, cid, ticket })
+            .map_err(|_| Status::INTERNAL_ERROR)?;
+        self.admin.pending = Some((ticket, PendingAdmin::Abort { command }));
+        Ok(Outcome::Later)
+    }
+}

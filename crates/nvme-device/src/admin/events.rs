@@ -1,0 +1,171 @@
+//! Asynchronous events (NVMe Base 2.0 §5.2).
+
+use nvme_spec::{AsyncEventType, LogPageId, Status};
+
+/// Asynchronous Event Requests held at once (Identify AERL + 1).
+pub(super) const REQUESTS_MAX: usize = 4;
+
+/// An event of one type: reported once, then silent until the host reads the log page that goes with it.
+#[derive(Clone, Copy, Debug)]
+struct EventSlot {
+    kind: AsyncEventType,
+    log: LogPageId,
+    info: Option<u8>,
+    is_masked: bool,
+}
+
+impl EventSlot {
+    const fn new(kind: AsyncEventType, log: LogPageId) -> Self {
+        Self {
+            kind,
+            log,
+            info: None,
+            is_masked: false,
+        }
+    }
+}
+
+/// Held requests and events that wait for one.
+#[derive(Debug)]
+pub(crate) struct AsyncEvents {
+    /// Identifiers of held requests, oldest first.
+    held: [u16; REQUESTS_MAX],
+    held_count: usize,
+    slots: [EventSlot; 2],
+}
+
+impl AsyncEvents {
+    pub fn new() -> Self {
+        Self {
+            held: [0; REQUESTS_MAX],
+            held_count: 0,
+            slots: [
+                EventSlot::new(AsyncEventType::ERROR, LogPageId::ERROR_INFORMATION),
+                EventSlot::new(AsyncEventType::SMART_HEALTH, LogPageId::SMART_HEALTH),
+            ],
+        }
+    }
+
+    /// Holds a request until there is an event.
+    ///
+    /// # Errors
+    /// More requests than the limit.
+    pub fn hold(&mut self, cid: u16) -> Result<(), Status> {
+        let slot = self
+            .held
+            .get_mut(self.held_count)
+            .ok_or(Status::ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED)?;
+        *slot = cid;
+        self.held_count += 1;
+        Ok(())
+    }
+
+    /// Gives up a held request; whether there was one with this identifier.
+    pub fn forget(&mut self, cid: u16) -> bool {
+        match self
+            .held
+            .iter()
+            .take(self.held_count)
+            .position(|&held| held == cid)
+        {
+            Some(index) => {
+                self.remove(index);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// An error event.
+    pub fn error(&mut self, info: u8) {
+        self.raise(AsyncEventType::ERROR, info);
+    }
+
+    /// A SMART / health event.
+    pub fn smart(&mut self, info: u8) {
+        self.raise(AsyncEventType::SMART_HEALTH, info);
+    }
+
+    fn raise(&mut self, kind: AsyncEventType, info: u8) {
+        for slot in self
+            .slots
+            .iter_mut()
+            .filter(|slot| slot.kind == kind && !slot.is_masked)
+        {
+            // The first one wins until it is reported.
+            slot.info.get_or_insert(info);
+        }
+    }
+
+    /// The host has read a log page without asking to retain its event.
+    pub fn log_was_read(&mut self, log: LogPageId) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.log == log) {
+            slot.is_masked = false;
+        }
+    }
+
+    /// The next request that an event completes: its identifier and dword 0.
+    pub fn deliver(&mut self) -> Option<(u16, u32)> {
+        if self.held_count == 0 {
+            return None;
+        }
+        let slot = self.slots.iter_mut().find(|slot| slot.info.is_some())?;
+        let info = slot.info.take()?;
+        slot.is_masked = true;
+        let dword = u32::from(slot.kind.0) | u32::from(info) << 8 | u32::from(slot.log.0) << 16;
+        Some((self.remove(0), dword))
+    }
+
+    fn remove(&mut self, index: usize) -> u16 {
+        let cid = self.held.get(index).copied().unwrap_or_default();
+        self.held.copy_within(index + 1.., index);
+        self.held_count -= 1;
+        cid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_reported_once_until_its_log_is_read() {
+        let mut events = AsyncEvents::new();
+        events.hold(7).unwrap();
+        events.hold(8).unwrap();
+        assert_eq!(events.deliver(), None);
+        events.error(1);
+        events.error(0);
+        assert_eq!(events.deliver(), Some((7, 0x0001_0100)));
+        events.error(1);
+        assert_eq!(events.deliver(), None, "masked");
+        events.smart(1);
+        assert_eq!(
+            events.deliver(),
+            Some((8, 0x0002_0101)),
+            "another type is not masked"
+        );
+        events.log_was_read(LogPageId::ERROR_INFORMATION);
+        events.error(0);
+        assert_eq!(events.deliver(), None, "no request held");
+        events.hold(9).unwrap();
+        assert_eq!(events.deliver(), Some((9, 0x0001_0000)));
+    }
+
+    #[test]
+    fn requests_beyond_the_limit_are_refused_and_held_ones_can_be_given_up() {
+        let mut events = AsyncEvents::new();
+        for cid in 0..4 {
+            events.hold(cid).unwrap();
+        }
+        assert_eq!(
+            events.hold(4),
+            Err(Status::ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED)
+        );
+        assert!(events.forget(1));
+        assert!(!events.forget(1));
+        events.hold(5).unwrap();
+        events.error(1);
+        assert_eq!(events.deliver().map(|(cid, _)| cid), Some(0));
+    }
+}

@@ -1,0 +1,384 @@
+//! Get and Set Features (NVMe Base 2.0 §5.15 and §5.27).
+
+use nvme_spec::{
+    FeatureCapabilities, FeatureId, FeatureSelect, Status, SubmissionQueueEntry, NSID_BROADCAST,
+    SMART_EVENT_TEMPERATURE_THRESHOLD,
+};
+
+use super::{data_pointer, Outcome};
+use crate::controller::Controller;
+use crate::host::Host;
+use crate::{IO_QUEUE_PAIRS_MAX, VECTORS_MAX};
+
+/// The drive's temperature does not change: 37 °C.
+const TEMPERATURE_KELVIN: u16 = 310;
+/// WCTEMP: 70 °C.
+pub(super) const WARNING_TEMPERATURE_KELVIN: u16 = 343;
+/// CCTEMP: 80 °C.
+pub(super) const CRITICAL_TEMPERATURE_KELVIN: u16 = 353;
+
+const SAVE: u32 = 1 << 31;
+/// Temperature Threshold: sensor 0 is the composite temperature; 1111b means all (set only).
+const SENSOR_ALL: u32 = 0xF;
+const ASYNC_EVENT_TEMPERATURE: u32 = 1 << 1;
+const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF;
+const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
+
+/// The values of the features that a reset brings back to what was saved. One instance is in force, one is the saved one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Values {
+    arbitration: u32,
+    power_management: u32,
+    temperature_over_kelvin: u16,
+    temperature_under_kelvin: u16,
+    error_recovery: u32,
+    volatile_write_cache: u32,
+    interrupt_coalescing: u32,
+    /// Bit per vector: coalescing disabled.
+    coalescing_disabled: [u64; 3],
+    write_atomicity: u32,
+    async_events: u32,
+}
+
+impl Values {
+    const DEFAULT: Self = Self {
+        arbitration: 3,
+        power_management: 0,
+        temperature_over_kelvin: WARNING_TEMPERATURE_KELVIN,
+        temperature_under_kelvin: 0,
+        error_recovery: 0,
+        volatile_write_cache: 1,
+        interrupt_coalescing: 0,
+        // Interrupts of the admin queue are never coalesced.
+        coalescing_disabled: [1, 0, 0],
+        write_atomicity: 0,
+        async_events: 0,
+    };
+
+    /// Dword 0 of Get Features, for the features that are kept here.
+    fn get(&self, feature: FeatureId, cdw11: u32) -> Result<u32, Status> {
+        Ok(match feature {
+            FeatureId::ARBITRATION => self.arbitration,
+            FeatureId::POWER_MANAGEMENT => self.power_management,
+            FeatureId::TEMPERATURE_THRESHOLD => {
+                let sensor = cdw11 >> 16 & 0xF;
+                match (sensor, cdw11 >> 20 & 0b11) {
+                    (0, 0) => self.temperature_over_kelvin.into(),
+                    (0, 1) => self.temperature_under_kelvin.into(),
+                    _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+                }
+            }
+            FeatureId::ERROR_RECOVERY => self.error_recovery,
+            FeatureId::VOLATILE_WRITE_CACHE => self.volatile_write_cache,
+            FeatureId::INTERRUPT_COALESCING => self.interrupt_coalescing,
+            FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {
+                let vector = checked_vector(cdw11)?;
+                let word = self
+                    .coalescing_disabled
+                    .get(vector / 64)
+                    .copied()
+                    .unwrap_or_default();
+                let is_disabled = word >> (vector % 64) & 1 != 0;
+                vector as u32 | u32::from(is_disabled) << 16
+            }
+            FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity,
+            FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events,
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        })
+    }
+
+    /// Takes a new value from dword 11 of Set Features; nothing changes if it is wrong.
+    fn set(&mut self, feature: FeatureId, cdw11: u32) -> Result<(), Status> {
+        let only = |mask: u32| {
+            if cdw11 & !mask == 0 {
+                Ok(cdw11)
+            } else {
+                Err(Status::INVALID_FIELD_IN_COMMAND)
+            }
+        };
+        match feature {
+            FeatureId::ARBITRATION => self.arbitration = only(0xFFFF_FF07)?,
+            // There is one power state, number 0; the workload hint is kept.
+            FeatureId::POWER_MANAGEMENT => self.power_management = only(0b111 << 5)?,
+            FeatureId::TEMPERATURE_THRESHOLD => {
+                let threshold = (cdw11 & 0xFFFF) as u16;
+                let sensor = cdw11 >> 16 & 0xF;
+                if sensor != 0 && sensor != SENSOR_ALL {
+                    return Err(Status::INVALID_FIELD_IN_COMMAND);
+                }
+                match cdw11 >> 20 & 0b11 {
+                    0 => self.temperature_over_kelvin = threshold,
+                    1 => self.temperature_under_kelvin = threshold,
+                    _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+                }
+            }
+            // Time-limited error recovery; deallocated blocks never give an error here (DULBE stays 0).
+            FeatureId::ERROR_RECOVERY => self.error_recovery = only(0xFFFF)?,
+            FeatureId::VOLATILE_WRITE_CACHE => self.volatile_write_cache = only(1)?,
+            FeatureId::INTERRUPT_COALESCING => self.interrupt_coalescing = only(0xFFFF)?,
+            FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {
+                let vector = checked_vector(only(0x1_FFFF)?)?;
+                let is_disabled = cdw11 >> 16 & 1 != 0;
+                if vector == 0 && !is_disabled {
+                    return Err(Status::INVALID_FIELD_IN_COMMAND);
+                }
+                if let Some(word) = self.coalescing_disabled.get_mut(vector / 64) {
+                    *word = *word & !(1 << (vector % 64)) | u64::from(is_disabled) << (vector % 64);
+                }
+            }
+            FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity = only(1)?,
+            FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events = only(ASYNC_EVENTS_SUPPORTED)?,
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        }
+        Ok(())
+    }
+}
+
+fn checked_vector(cdw11: u32) -> Result<usize, Status> {
+    let vector = (cdw11 & 0xFFFF) as u16;
+    if vector < VECTORS_MAX {
+        Ok(vector.into())
+    } else {
+        Err(Status::INVALID_FIELD_IN_COMMAND)
+    }
+}
+
+/// The clock that a host can set: what it was set to, and when.
+#[derive(Clone, Copy, Debug)]
+struct Timestamp {
+    milliseconds: u64,
+    set_at_ns: u64,
+    is_set_by_host: bool,
+}
+
+/// All features.
+#[derive(Debug)]
+pub(crate) struct Features {
+    current: Values,
+    saved: Values,
+    io_queue_pairs: u16,
+    timestamp: Timestamp,
+    host_identifier: [u8; 16],
+}
+
+impl Features {
+    pub fn new() -> Self {
+        Self {
+            current: Values::DEFAULT,
+            saved: Values::DEFAULT,
+            io_queue_pairs: IO_QUEUE_PAIRS_MAX,
+            timestamp: Timestamp {
+                milliseconds: 0,
+                set_at_ns: 0,
+                is_set_by_host: false,
+            },
+            host_identifier: [0; 16],
+        }
+    }
+
+    /// A controller level reset.
+    pub fn reset(&mut self) {
+        *self = Self {
+            current: self.saved,
+            saved: self.saved,
+            ..Self::new()
+        };
+    }
+
+    /// I/O queue pairs that the host may create.
+    pub fn io_queue_pairs(&self) -> u16 {
+        self.io_queue_pairs
+    }
+
+    pub fn temperature_kelvin(&self) -> u16 {
+        TEMPERATURE_KELVIN
+    }
+
+    pub fn temperature_is_beyond_threshold(&self) -> bool {
+        TEMPERATURE_KELVIN >= self.current.temperature_over_kelvin
+            || TEMPERATURE_KELVIN <= self.current.temperature_under_kelvin
+    }
+
+    /// Whether a temperature beyond its threshold is to be reported as an event.
+    fn wants_temperature_event(&self) -> bool {
+        self.current.async_events & ASYNC_EVENT_TEMPERATURE != 0 && self.temperature_is_beyond_threshold()
+    }
+
+    fn number_of_queues(&self, pairs: u16) -> u32 {
+        let pairs_z = u32::from(pairs - 1);
+        pairs_z | pairs_z << 16
+    }
+
+    /// The timestamp's 8 bytes: milliseconds (48 bits), then attributes (NVMe Base 2.0 figure 336).
+    fn timestamp(&self, now_ns: u64) -> [u8; 8] {
+        let elapsed_ms = now_ns.saturating_sub(self.timestamp.set_at_ns) / NANOSECONDS_PER_MILLISECOND;
+        let milliseconds = self.timestamp.milliseconds.wrapping_add(elapsed_ms) & 0xFFFF_FFFF_FFFF;
+        let origin = u64::from(self.timestamp.is_set_by_host);
+        (milliseconds | origin << 49).to_le_bytes()
+    }
+}
+
+/// What can be done with `feature`.
+fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
+    let capabilities = |saveable| {
+        Ok(FeatureCapabilities {
+            saveable,
+            namespace_specific: false,
+            changeable: true,
+        })
+    };
+    match feature {
+        FeatureId::ARBITRATION
+        | FeatureId::POWER_MANAGEMENT
+        | FeatureId::TEMPERATURE_THRESHOLD
+        | FeatureId::ERROR_RECOVERY
+        | FeatureId::VOLATILE_WRITE_CACHE
+        | FeatureId::INTERRUPT_COALESCING
+        | FeatureId::INTERRUPT_VECTOR_CONFIGURATION
+        | FeatureId::WRITE_ATOMICITY_NORMAL
+        | FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => capabilities(true),
+        FeatureId::NUMBER_OF_QUEUES
+        | FeatureId::TIMESTAMP
+        | FeatureId::IO_COMMAND_SET_PROFILE
+        | FeatureId::HOST_IDENTIFIER => capabilities(false),
+        _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+    }
+}
+
+/// Bytes of the host identifier that dword 11 asks for (EXHID).
+fn host_identifier_len(cdw11: u32) -> usize {
+    if cdw11 & 1 != 0 {
+        16
+    } else {
+        8
+    }
+}
+
+impl Controller {
+    pub(super) fn get_features<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        now_ns: u64,
+        host: &H,
+    ) -> Result<Outcome, Status> {
+        let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
+        let select = FeatureSelect((entry.cdw10.get() >> 8 & 0b111) as u8);
+        let cdw11 = entry.cdw11.get();
+        let capabilities = capabilities(feature)?;
+        if select == FeatureSelect::SUPPORTED_CAPABILITIES {
+            return Ok(Outcome::Done(capabilities.to_dword().into()));
+        }
+        if select.0 > FeatureSelect::SAVED.0 {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        let features = &self.admin.features;
+        // A feature that cannot be saved has its default as saved value.
+        let is_current = select == FeatureSelect::CURRENT;
+        let result = match feature {
+            FeatureId::NUMBER_OF_QUEUES => features.number_of_queues(if is_current {
+                features.io_queue_pairs
+            } else {
+                IO_QUEUE_PAIRS_MAX
+            }),
+            FeatureId::IO_COMMAND_SET_PROFILE => 0,
+            FeatureId::TIMESTAMP => {
+                let bytes = if is_current {
+                    features.timestamp(now_ns)
+                } else {
+                    [0; 8]
+                };
+                data_pointer(entry).write(host, &bytes, bytes.len())?;
+                0
+            }
+            FeatureId::HOST_IDENTIFIER => {
+                let bytes = if is_current {
+                    features.host_identifier
+                } else {
+                    [0; 16]
+                };
+                data_pointer(entry).write(host, &bytes, host_identifier_len(cdw11))?;
+                0
+            }
+            _ => match select {
+                FeatureSelect::CURRENT => features.current.get(feature, cdw11)?,
+                FeatureSelect::SAVED => features.saved.get(feature, cdw11)?,
+                _ => Values::DEFAULT.get(feature, cdw11)?,
+            },
+        };
+        Ok(Outcome::Done(result.into()))
+    }
+
+    pub(super) fn set_features<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        now_ns: u64,
+        host: &H,
+    ) -> Result<Outcome, Status> {
+        let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
+        let cdw11 = entry.cdw11.get();
+        let capabilities = capabilities(feature)?;
+        let is_saved = entry.cdw10.get() & SAVE != 0;
+        if is_saved && !capabilities.saveable {
+            return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
+        }
+        if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
+            return Err(if self.io.namespace(entry.nsid.get()).is_some() {
+                Status::FEATURE_NOT_NAMESPACE_SPECIFIC
+            } else {
+                Status::INVALID_NAMESPACE_OR_FORMAT
+            });
+        }
+        let mut result = 0;
+        match feature {
+            FeatureId::NUMBER_OF_QUEUES => result = self.set_number_of_queues(cdw11)?,
+            FeatureId::IO_COMMAND_SET_PROFILE => {
+                if cdw11 & 0x1FF != 0 {
+                    return Err(Status::IO_COMMAND_SET_COMBINATION_REJECTED);
+                }
+            }
+            FeatureId::TIMESTAMP => {
+                let mut bytes = [0; 8];
+                data_pointer(entry).read(host, &mut bytes)?;
+                let milliseconds = u64::from_le_bytes(bytes) & 0xFFFF_FFFF_FFFF;
+                self.admin.features.timestamp = Timestamp {
+                    milliseconds,
+                    set_at_ns: now_ns,
+                    is_set_by_host: true,
+                };
+            }
+            FeatureId::HOST_IDENTIFIER => {
+                let mut bytes = [0; 16];
+                let len = host_identifier_len(cdw11);
+                data_pointer(entry).read(host, bytes.get_mut(..len).unwrap_or_default())?;
+                self.admin.features.host_identifier = bytes;
+            }
+            _ => {
+                self.admin.features.current.set(feature, cdw11)?;
+                if is_saved {
+                    self.admin.features.saved.set(feature, cdw11)?;
+                }
+            }
+        }
+        if self.admin.features.wants_temperature_event() {
+            self.admin.events.smart(SMART_EVENT_TEMPERATURE_THRESHOLD);
+        }
+        Ok(Outcome::Done(result.into()))
+    }
+
+    /// Queues are allocated in pairs: as many as the smaller of the two numbers asked for, and the larger within reach.
+    fn set_number_of_queues(&mut self, cdw11: u32) -> Result<u32, Status> {
+        let (submission_z, completion_z) = (cdw11 & 0xFFFF, cdw11 >> 16);
+        if submission_z == 0xFFFF || completion_z == 0xFFFF {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        if self.has_io_queues() {
+            return Err(Status::COMMAND_SEQUENCE_ERROR);
+        }
+        let asked = submission_z.max(completion_z) + 1;
+        let pairs = u16::try_from(asked)
+            .unwrap_or(IO_QUEUE_PAIRS_MAX)
+            .min(IO_QUEUE_PAIRS_MAX);
+        self.admin.features.io_queue_pairs = pairs;
+        Ok(self.admin.features.number_of_queues(pairs))
+    }
+}

@@ -1,0 +1,156 @@
+//! Creating and deleting I/O queues (NVMe Base 2.0 §5.4 to §5.7).
+
+use nvme_spec::registers::{ControllerConfiguration, CC};
+use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
+
+use super::{Outcome, PendingAdmin};
+use crate::bar::Bar;
+use crate::controller::Controller;
+use crate::queues::{CompletionQueue, SubmissionQueue};
+use crate::work::{CommandRef, Job, WorkItem};
+use crate::{QUEUE_ENTRIES_MAX, VECTORS_MAX};
+
+const PHYSICALLY_CONTIGUOUS: u32 = 1 << 0;
+const INTERRUPTS_ENABLED: u32 = 1 << 1;
+const IOSQES_64_BYTES: u8 = 6;
+const IOCQES_16_BYTES: u8 = 4;
+
+impl Controller {
+    pub(super) fn create_io_completion_queue(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        bar: Bar<'_>,
+    ) -> Result<Outcome, Status> {
+        let cqid = self.free_identifier(entry, |controller, index| {
+            matches!(controller.completion_queues.get(index), Some(None))
+        })?;
+        let has_entry_size = ControllerConfiguration(bar.load(CC)).iocqes() == IOCQES_16_BYTES;
+        let (base, entries) = contiguous_queue(entry, has_entry_size)?;
+        let vector = (entry.cdw11.get() >> 16) as u16;
+        if vector >= VECTORS_MAX || (vector != 0 && !self.shared.config_space().msix_enabled()) {
+            return Err(Status::INVALID_INTERRUPT_VECTOR);
+        }
+        let vector = (entry.cdw11.get() & INTERRUPTS_ENABLED != 0).then_some(vector);
+        self.send(
+            cqid,
+            WorkItem::CreateCq {
+                cqid,
+                base,
+                entries,
+                vector,
+            },
+        )
+        .map_err(|_| Status::INTERNAL_ERROR)?;
+        self.add_completion_queue(cqid, CompletionQueue::new(entries), bar);
+        Ok(Outcome::Done(0))
+    }
+
+    pub(super) fn create_io_submission_queue(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        bar: Bar<'_>,
+    ) -> Result<Outcome, Status> {
+        let sqid = self.free_identifier(entry, |controller, index| {
+            matches!(controller.submission_queues.get(index), Some(None))
+        })?;
+        let cqid = (entry.cdw11.get() >> 16) as u16;
+        if !self.is_allocated(cqid) {
+            return Err(Status::INVALID_QUEUE_IDENTIFIER);
+        }
+        if !matches!(self.completion_queues.get(usize::from(cqid)), Some(Some(_))) {
+            return Err(Status::COMPLETION_QUEUE_INVALID);
+        }
+        let has_entry_size = ControllerConfiguration(bar.load(CC)).iosqes() == IOSQES_64_BYTES;
+        let (base, entries) = contiguous_queue(entry, has_entry_size)?;
+        self.add_submission_queue(sqid, SubmissionQueue::new(base, entries, cqid), bar);
+        Ok(Outcome::Done(0))
+    }
+
+    /// Deletes the queue; commands under way are completed as aborted before the deletion itself completes.
+    pub(super) fn delete_io_submission_queue(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        command: CommandRef,
+        now_ns: u64,
+    ) -> Result<Outcome, Status> {
+        let sqid = queue_identifier(entry);
+        let queue = match self.submission_queues.get_mut(usize::from(sqid)) {
+            Some(slot) if sqid != 0 => slot.take().ok_or(Status::INVALID_QUEUE_IDENTIFIER)?,
+            _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
+        };
+        self.shared.statistics().queue(sqid).deleted();
+        if let Some(Some(completion_queue)) = self.completion_queues.get_mut(usize::from(queue.cqid)) {
+            completion_queue.users = completion_queue.users.saturating_sub(1);
+        }
+        if let Some(stalled) = queue.stalled {
+            let job = Job::immediate(stalled.command, now_ns, Status::COMMAND_ABORTED_SQ_DELETION, 0);
+            self.send(queue.cqid, WorkItem::Job(job))
+                .map_err(|_| Status::INTERNAL_ERROR)?;
+        }
+        let ticket = self.admin.new_ticket();
+        self.send(queue.cqid, WorkItem::AbortQueue { sqid, ticket })
+            .map_err(|_| Status::INTERNAL_ERROR)?;
+        self.admin.pending = Some((ticket, PendingAdmin::DeleteQueue { command }));
+        Ok(Outcome::Later)
+    }
+
+    pub(super) fn delete_io_completion_queue(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+    ) -> Result<Outcome, Status> {
+        let cqid = queue_identifier(entry);
+        let queue = match self.completion_queues.get_mut(usize::from(cqid)) {
+            Some(slot) if cqid != 0 => slot,
+            _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
+        };
+        if queue.as_ref().ok_or(Status::INVALID_QUEUE_IDENTIFIER)?.users > 0 {
+            return Err(Status::INVALID_QUEUE_DELETION);
+        }
+        *queue = None;
+        self.send(cqid, WorkItem::DeleteCq { cqid })
+            .map_err(|_| Status::INTERNAL_ERROR)?;
+        Ok(Outcome::Done(0))
+    }
+
+    /// The identifier of the queue to be made, if it is one of those allocated and not in use.
+    fn free_identifier(
+        &self,
+        entry: &SubmissionQueueEntry,
+        is_free: impl Fn(&Self, usize) -> bool,
+    ) -> Result<u16, Status> {
+        let qid = queue_identifier(entry);
+        if self.is_allocated(qid) && is_free(self, usize::from(qid)) {
+            Ok(qid)
+        } else {
+            Err(Status::INVALID_QUEUE_IDENTIFIER)
+        }
+    }
+
+    fn is_allocated(&self, qid: u16) -> bool {
+        qid != 0 && qid <= self.admin.features.io_queue_pairs()
+    }
+
+    /// Whether any I/O queue exists.
+    pub(super) fn has_io_queues(&self) -> bool {
+        self.completion_queues.iter().skip(1).any(Option::is_some)
+    }
+}
+
+fn queue_identifier(entry: &SubmissionQueueEntry) -> u16 {
+    (entry.cdw10.get() & 0xFFFF) as u16
+}
+
+/// Base and number of entries of a queue to be created.
+fn contiguous_queue(entry: &SubmissionQueueEntry, has_entry_size: bool) -> Result<(u64, u16), Status> {
+    let entries_z = entry.cdw10.get() >> 16;
+    if entries_z == 0 || entries_z >= u32::from(QUEUE_ENTRIES_MAX) || !has_entry_size {
+        return Err(Status::INVALID_QUEUE_SIZE);
+    }
+    if entry.cdw11.get() & PHYSICALLY_CONTIGUOUS == 0 {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
+    }
+    if entry.prp1.get() % PAGE_SIZE_BYTES as u64 != 0 {
+        return Err(Status::PRP_OFFSET_INVALID);
+    }
+    Ok((entry.prp1.get(), entries_z as u16 + 1))
+}

@@ -1,0 +1,165 @@
+//! Get Log Page (NVMe Base 2.0 §5.16).
+
+use nvme_spec::{
+    effects, LogPageId, NvmOpcode, SmartLog, Status, SubmissionQueueEntry, EFFECTS_LOG_BYTES,
+    FIRMWARE_SLOT_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
+};
+use zerocopy::IntoBytes;
+
+use super::{data_pointer, error_log, Outcome, SUPPORTED};
+use crate::controller::Controller;
+use crate::host::Host;
+
+const SUPPORTED_PAGES: [LogPageId; 5] = [
+    LogPageId::SUPPORTED_LOG_PAGES,
+    LogPageId::ERROR_INFORMATION,
+    LogPageId::SMART_HEALTH,
+    LogPageId::FIRMWARE_SLOT,
+    LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS,
+];
+
+/// I/O commands of the NVM command set that this controller has, with their effects.
+const NVM_EFFECTS: [(NvmOpcode, u32); 3] = [
+    (NvmOpcode::FLUSH, effects::SUPPORTED),
+    (
+        NvmOpcode::WRITE,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+    (NvmOpcode::READ, effects::SUPPORTED),
+];
+
+const RETAIN_ASYNC_EVENT: u32 = 1 << 15;
+const OFFSET_IS_INDEX: u32 = 1 << 23;
+const NANOSECONDS_PER_HOUR: u64 = 3_600_000_000_000;
+const NANOSECONDS_PER_MINUTE: u64 = 60_000_000_000;
+
+/// The longest page kept here.
+const PAGE_BYTES_MAX: usize = PAGE_SIZE_BYTES;
+const _: () = assert!(error_log::ENTRIES * 64 <= PAGE_BYTES_MAX && EFFECTS_LOG_BYTES <= PAGE_BYTES_MAX);
+
+impl Controller {
+    pub(super) fn get_log_page<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        now_ns: u64,
+        host: &H,
+    ) -> Result<Outcome, Status> {
+        let log = LogPageId((entry.cdw10.get() & 0xFF) as u8);
+        let dwords = u64::from(entry.cdw10.get() >> 16 | (entry.cdw11.get() & 0xFFFF) << 16) + 1;
+        let offset = u64::from(entry.cdw12.get()) | u64::from(entry.cdw13.get()) << 32;
+        let len_bytes = dwords * 4;
+        let uuid_index = entry.cdw14.get() & 0x7F;
+        if entry.cdw14.get() & OFFSET_IS_INDEX != 0
+            || uuid_index != 0
+            || offset % 4 != 0
+            || len_bytes > u64::from(self.io.transfer_bytes_max)
+        {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        let mut buffer = [0; PAGE_BYTES_MAX];
+        let page_len = self.fill_log_page(log, entry, now_ns, &mut buffer)?;
+        let page = buffer.get(..page_len).unwrap_or(&buffer);
+        // Beyond the page's end there are zeros, but an offset must lie inside it.
+        let content = usize::try_from(offset)
+            .ok()
+            .filter(|&offset| offset < page.len())
+            .and_then(|offset| page.get(offset..))
+            .ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+        data_pointer(entry).write(host, content, len_bytes as usize)?;
+        if entry.cdw10.get() & RETAIN_ASYNC_EVENT == 0 {
+            self.admin.events.log_was_read(log);
+        }
+        Ok(Outcome::Done(0))
+    }
+
+    /// Writes the page into `buffer`, which is all zeros; returns the page's length.
+    fn fill_log_page(
+        &self,
+        log: LogPageId,
+        entry: &SubmissionQueueEntry,
+        now_ns: u64,
+        buffer: &mut [u8; PAGE_BYTES_MAX],
+    ) -> Result<usize, Status> {
+        match log {
+            LogPageId::SUPPORTED_LOG_PAGES => {
+                for page in SUPPORTED_PAGES {
+                    put_dword(buffer, usize::from(page.0), 1);
+                }
+                Ok(SUPPORTED_LOG_PAGES_BYTES)
+            }
+            LogPageId::ERROR_INFORMATION => {
+                for (slot, error) in buffer
+                    .chunks_exact_mut(64)
+                    .zip(self.admin.error_log.newest_first())
+                {
+                    slot.copy_from_slice(error.as_bytes());
+                }
+                Ok(error_log::ENTRIES * 64)
+            }
+            LogPageId::SMART_HEALTH => {
+                // There is one log for the whole controller (Identify LPA bit 0 is 0).
+                if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
+                    return Err(Status::INVALID_FIELD_IN_COMMAND);
+                }
+                put(buffer, 0, self.smart_log(now_ns).as_bytes());
+                Ok(size_of::<SmartLog>())
+            }
+            LogPageId::FIRMWARE_SLOT => {
+                put(buffer, 0, &[0x01]); // AFI: slot 1 is active
+                put(buffer, 8, &self.identity.firmware_revision);
+                Ok(FIRMWARE_SLOT_LOG_BYTES)
+            }
+            LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
+                let command_set = entry.cdw14.get() >> 24;
+                for opcode in SUPPORTED {
+                    put_dword(buffer, usize::from(opcode.0), effects::SUPPORTED);
+                }
+                if command_set == 0 {
+                    for (opcode, effect) in NVM_EFFECTS {
+                        put_dword(buffer, 256 + usize::from(opcode.0), effect);
+                    }
+                }
+                Ok(EFFECTS_LOG_BYTES)
+            }
+            _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+        }
+    }
+
+    fn smart_log(&self, now_ns: u64) -> SmartLog {
+        let counters = &self.io.counters;
+        let thousands = |units: u64| u128::from(units.div_ceil(1000)).to_le_bytes();
+        let number = |value: u64| u128::from(value).to_le_bytes();
+        let features = &self.admin.features;
+        let powered_ns = now_ns.saturating_sub(self.admin.started_ns.unwrap_or(now_ns));
+        SmartLog {
+            critical_warning: if features.temperature_is_beyond_threshold() {
+                SmartLog::WARNING_TEMPERATURE
+            } else {
+                0
+            },
+            composite_temperature_kelvin: features.temperature_kelvin().into(),
+            available_spare_percent: 100,
+            available_spare_threshold_percent: 10,
+            data_units_read: thousands(counters.read_512b),
+            data_units_written: thousands(counters.written_512b),
+            host_read_commands: number(counters.read_commands),
+            host_write_commands: number(counters.write_commands),
+            controller_busy_minutes: number(counters.busy_ns / NANOSECONDS_PER_MINUTE),
+            power_cycles: number(self.admin.power_cycles),
+            power_on_hours: number(powered_ns / NANOSECONDS_PER_HOUR),
+            unsafe_shutdowns: number(self.admin.unsafe_shutdowns),
+            error_log_entries: number(self.admin.error_log.count()),
+            ..SmartLog::zeroed()
+        }
+    }
+}
+
+fn put(buffer: &mut [u8], offset: usize, bytes: &[u8]) {
+    for (slot, byte) in buffer.iter_mut().skip(offset).zip(bytes) {
+        *slot = *byte;
+    }
+}
+
+fn put_dword(buffer: &mut [u8], index: usize, value: u32) {
+    put(buffer, index * 4, &value.to_le_bytes());
+}

@@ -1,0 +1,164 @@
+//! Admin commands. Each file holds one family; a handler returns what the completion carries, or the status of an error.
+
+mod abort;
+mod error_log;
+mod events;
+mod features;
+mod identify;
+mod io_queues;
+mod log_pages;
+
+use nvme_spec::registers::ControllerConfiguration;
+use nvme_spec::{AdminOpcode, Status, SubmissionQueueEntry};
+
+use crate::bar::Bar;
+use crate::controller::Controller;
+use crate::data_pointer::DataPointer;
+use crate::host::Host;
+use crate::work::{CommandRef, Ticket};
+
+use error_log::ErrorLog;
+use events::AsyncEvents;
+use features::Features;
+
+/// Admin commands that this controller has, for the effects log and the dispatch below.
+const SUPPORTED: [AdminOpcode; 10] = [
+    AdminOpcode::DELETE_IO_SUBMISSION_QUEUE,
+    AdminOpcode::CREATE_IO_SUBMISSION_QUEUE,
+    AdminOpcode::GET_LOG_PAGE,
+    AdminOpcode::DELETE_IO_COMPLETION_QUEUE,
+    AdminOpcode::CREATE_IO_COMPLETION_QUEUE,
+    AdminOpcode::IDENTIFY,
+    AdminOpcode::ABORT,
+    AdminOpcode::SET_FEATURES,
+    AdminOpcode::GET_FEATURES,
+    AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST,
+];
+
+/// How a handler leaves its command.
+pub(crate) enum Outcome {
+    /// Done, with dwords 0 and 1 of the completion.
+    Done(u64),
+    /// Completed by something that happens later: an event, or a worker's answer.
+    Later,
+}
+
+/// An admin command that waits for a worker's answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PendingAdmin {
+    DeleteQueue { command: CommandRef },
+    Abort { command: CommandRef },
+}
+
+impl PendingAdmin {
+    pub fn command(self) -> CommandRef {
+        match self {
+            Self::DeleteQueue { command } | Self::Abort { command } => command,
+        }
+    }
+}
+
+/// What admin commands keep.
+pub(crate) struct AdminState {
+    pub features: Features,
+    pub events: AsyncEvents,
+    pub error_log: ErrorLog,
+    /// CC.CSS when the controller was enabled.
+    pub css: u8,
+    /// Time of the first pass.
+    pub started_ns: Option<u64>,
+    unsafe_shutdowns: u64,
+    power_cycles: u64,
+    pending: Option<(Ticket, PendingAdmin)>,
+    next_ticket: Ticket,
+}
+
+impl AdminState {
+    pub fn new() -> Self {
+        Self {
+            features: Features::new(),
+            events: AsyncEvents::new(),
+            error_log: ErrorLog::new(),
+            css: ControllerConfiguration::CSS_NVM,
+            started_ns: None,
+            unsafe_shutdowns: 0,
+            power_cycles: 1,
+            pending: None,
+            next_ticket: 0,
+        }
+    }
+
+    /// A controller level reset: requests and events are forgotten, features go back to their saved values.
+    pub fn reset(&mut self) {
+        self.features.reset();
+        self.events = AsyncEvents::new();
+        self.pending = None;
+    }
+
+    /// An NVM subsystem reset is this device's power cycle; without a shutdown before it, an unsafe one.
+    pub fn note_subsystem_reset(&mut self, was_shut_down: bool) {
+        self.power_cycles += 1;
+        self.unsafe_shutdowns += u64::from(!was_shut_down);
+    }
+
+    pub fn new_ticket(&mut self) -> Ticket {
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        self.next_ticket
+    }
+
+    /// Whether a command waits for a worker: the next one has to wait, too.
+    pub fn is_waiting(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    pub fn take_pending(&mut self, ticket: Ticket) -> Option<PendingAdmin> {
+        match self.pending {
+            Some((expected, pending)) if expected == ticket => {
+                self.pending = None;
+                Some(pending)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Controller {
+    /// Carries an admin command out.
+    pub(crate) fn execute_admin<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        command: CommandRef,
+        now_ns: u64,
+        host: &H,
+    ) -> Result<Outcome, Status> {
+        if entry.fuse() != 0 || entry.psdt() != 0 {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        let bar = Bar(host.bar());
+        match AdminOpcode(entry.opcode) {
+            AdminOpcode::CREATE_IO_COMPLETION_QUEUE => self.create_io_completion_queue(entry, bar),
+            AdminOpcode::CREATE_IO_SUBMISSION_QUEUE => self.create_io_submission_queue(entry, bar),
+            AdminOpcode::DELETE_IO_SUBMISSION_QUEUE => {
+                self.delete_io_submission_queue(entry, command, now_ns)
+            }
+            AdminOpcode::DELETE_IO_COMPLETION_QUEUE => self.delete_io_completion_queue(entry),
+            AdminOpcode::IDENTIFY => self.identify(entry, host),
+            AdminOpcode::GET_LOG_PAGE => self.get_log_page(entry, now_ns, host),
+            AdminOpcode::SET_FEATURES => self.set_features(entry, now_ns, host),
+            AdminOpcode::GET_FEATURES => self.get_features(entry, now_ns, host),
+            AdminOpcode::ABORT => self.abort(entry, command, now_ns),
+            AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST => {
+                self.admin.events.hold(command.cid)?;
+                Ok(Outcome::Later)
+            }
+            _ => Err(Status::INVALID_COMMAND_OPCODE),
+        }
+    }
+}
+
+fn data_pointer(entry: &SubmissionQueueEntry) -> DataPointer {
+    DataPointer {
+        prp1: entry.prp1.get(),
+        prp2: entry.prp2.get(),
+    }
+}

@@ -1,0 +1,230 @@
+//! Doorbells and fetching: from a doorbell write to a job in a worker's ring.
+
+use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
+use nvme_spec::{
+    SubmissionQueueEntry, ERROR_EVENT_INVALID_DOORBELL_REGISTER, ERROR_EVENT_INVALID_DOORBELL_VALUE,
+};
+use zerocopy::transmute;
+
+use super::{Controller, WorkerLink};
+use crate::admin::Outcome;
+use crate::bar::Bar;
+use crate::host::Host;
+use crate::queues::{CompletionQueue, Stalled, SubmissionQueue};
+use crate::work::{CommandRef, Job, WorkItem};
+use crate::{Activity, IO_QUEUE_PAIRS_MAX};
+
+/// What became of a queue's turn.
+enum Turn {
+    /// There was nothing to do, or no room to do it.
+    Idle,
+    /// A command was fetched.
+    Fetched,
+    /// The queue waits for buffer space until this time, ns.
+    Waiting(u64),
+}
+
+impl Controller {
+    pub(crate) fn add_submission_queue(&mut self, sqid: u16, queue: SubmissionQueue, bar: Bar<'_>) {
+        bar.store(sq_tail_doorbell(sqid), 0);
+        self.shared.set_sq_head(sqid, 0);
+        self.shared.statistics().queue(sqid).created();
+        if let Some(Some(completion_queue)) = self.completion_queues.get_mut(usize::from(queue.cqid)) {
+            completion_queue.users += 1;
+        }
+        if let Some(slot) = self.submission_queues.get_mut(usize::from(sqid)) {
+            *slot = Some(queue);
+        }
+    }
+
+    pub(crate) fn add_completion_queue(&mut self, cqid: u16, queue: CompletionQueue, bar: Bar<'_>) {
+        bar.store(cq_head_doorbell(cqid), 0);
+        self.shared.set_cq_posted(cqid, 0);
+        if let Some(slot) = self.completion_queues.get_mut(usize::from(cqid)) {
+            *slot = Some(queue);
+        }
+    }
+
+    pub(super) fn poll_completion_doorbells(&mut self, bar: Bar<'_>) {
+        let mut is_invalid = false;
+        for (cqid, queue) in (0u16..).zip(&mut self.completion_queues) {
+            let Some(queue) = queue else { continue };
+            let posted = self.shared.cq_posted(cqid);
+            is_invalid |= queue
+                .ring_doorbell(bar.load(cq_head_doorbell(cqid)), posted)
+                .is_err();
+        }
+        if is_invalid {
+            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
+        }
+        self.poll_stray_doorbell(bar);
+    }
+
+    /// Looks at the doorbells of one queue identifier at each pass: a write to one that has no queue is an error event.
+    fn poll_stray_doorbell(&mut self, bar: Bar<'_>) {
+        let qid = self.stray_doorbell;
+        self.stray_doorbell = if qid == IO_QUEUE_PAIRS_MAX { 0 } else { qid + 1 };
+        let index = usize::from(qid);
+        let has_sq = self.submission_queues.get(index).is_some_and(Option::is_some);
+        let has_cq = self.completion_queues.get(index).is_some_and(Option::is_some);
+        let stray = (!has_sq && bar.take(sq_tail_doorbell(qid)) != 0)
+            | (!has_cq && bar.take(cq_head_doorbell(qid)) != 0);
+        if stray {
+            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_REGISTER);
+        }
+    }
+
+    /// Gives the admin queue and each I/O queue a turn.
+    pub(super) fn poll_queues<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
+        let first = self.next_queue;
+        self.next_queue = if first >= IO_QUEUE_PAIRS_MAX { 1 } else { first + 1 };
+        let io_queues = (first..=IO_QUEUE_PAIRS_MAX).chain(1..first);
+        for sqid in core::iter::once(0).chain(io_queues) {
+            if !self.is_fetching() {
+                return;
+            }
+            match self.take_turn(sqid, now_ns, host) {
+                Turn::Idle => {}
+                Turn::Fetched => activity.progressed = true,
+                Turn::Waiting(until_ns) => {
+                    activity.next_event_ns =
+                        Some(activity.next_event_ns.map_or(until_ns, |next| next.min(until_ns)));
+                }
+            }
+        }
+    }
+
+    fn take_turn<H: Host>(&mut self, sqid: u16, now_ns: u64, host: &H) -> Turn {
+        let bar = Bar(host.bar());
+        let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) else {
+            return Turn::Idle;
+        };
+        if queue.ring_doorbell(bar.load(sq_tail_doorbell(sqid))).is_err() {
+            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
+        }
+        if let Some(stalled) = queue.stalled {
+            if now_ns < stalled.retry_at_ns {
+                return Turn::Waiting(stalled.retry_at_ns);
+            }
+            queue.stalled = None;
+            return self.start_io(stalled.entry, stalled.command, now_ns, bar);
+        }
+        let pending = queue.pending();
+        if pending == 0 {
+            return Turn::Idle;
+        }
+        let (cqid, address) = (queue.cqid, queue.next_entry_address());
+        if !self.has_room(sqid, cqid) {
+            return Turn::Idle;
+        }
+        self.shared.statistics().queue(sqid).dispatch_call(pending);
+        let mut bytes = [0; 64];
+        if host.read(address, &mut bytes).is_err() {
+            self.fail(bar);
+            return Turn::Idle;
+        }
+        let entry: SubmissionQueueEntry = transmute!(bytes);
+        let command = CommandRef {
+            sqid,
+            cqid,
+            cid: entry.cid.get(),
+        };
+        self.consume(sqid, cqid);
+        if sqid == 0 {
+            self.start_admin(&entry, command, now_ns, host);
+            return Turn::Fetched;
+        }
+        self.start_io(entry, command, now_ns, bar)
+    }
+
+    /// Whether a command of the queue can be taken through to its completion: room in the completion queue and at the
+    /// worker; and for the admin queue, no other command that waits for a worker's answer.
+    fn has_room(&mut self, sqid: u16, cqid: u16) -> bool {
+        let completion_room =
+            matches!(self.completion_queues.get(usize::from(cqid)), Some(Some(queue)) if queue.has_room());
+        let worker = self.worker_of(cqid);
+        if !completion_room || !self.links.get_mut(worker).is_some_and(WorkerLink::has_room) {
+            return false;
+        }
+        sqid != 0 || !self.admin.is_waiting() && self.links.iter_mut().all(WorkerLink::has_control_room)
+    }
+
+    /// Reserves the completion and moves past the entry: from here on the command ends in exactly one completion.
+    fn consume(&mut self, sqid: u16, cqid: u16) {
+        if let Some(Some(queue)) = self.completion_queues.get_mut(usize::from(cqid)) {
+            queue.reserve();
+        }
+        if let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) {
+            let head = queue.advance();
+            self.shared.set_sq_head(sqid, head);
+        }
+    }
+
+    fn start_io(
+        &mut self,
+        entry: SubmissionQueueEntry,
+        command: CommandRef,
+        now_ns: u64,
+        bar: Bar<'_>,
+    ) -> Turn {
+        match self.io.dispatch(now_ns, &entry, command) {
+            Ok(job) => {
+                self.finish_dispatch(job, bar);
+                Turn::Fetched
+            }
+            Err(retry_at_ns) => {
+                if let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(command.sqid)) {
+                    queue.stalled = Some(Stalled {
+                        entry,
+                        command,
+                        retry_at_ns,
+                    });
+                }
+                Turn::Waiting(retry_at_ns)
+            }
+        }
+    }
+
+    fn finish_dispatch(&mut self, job: Job, bar: Bar<'_>) {
+        if !job.status.is_success() {
+            self.admin
+                .error_log
+                .add(job.command, job.status, job.nsid, job.lba);
+        }
+        self.shared
+            .statistics()
+            .queue(job.command.sqid)
+            .dispatched(job.transfer.len_bytes);
+        if self.send(job.command.cqid, WorkItem::Job(job)).is_err() {
+            self.fail(bar);
+        }
+    }
+
+    fn start_admin<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        command: CommandRef,
+        now_ns: u64,
+        host: &H,
+    ) {
+        let (status, result) = match self.execute_admin(entry, command, now_ns, host) {
+            Ok(Outcome::Done(result)) => (nvme_spec::Status::SUCCESSFUL_COMPLETION, result),
+            Ok(Outcome::Later) => return,
+            Err(status) => {
+                self.admin.error_log.add(command, status, entry.nsid.get(), 0);
+                (status, 0)
+            }
+        };
+        self.complete_admin(Job::immediate(command, now_ns, status, result), Bar(host.bar()));
+    }
+
+    /// Completes held Asynchronous Event Requests for the events there are.
+    pub(super) fn deliver_events(&mut self, now_ns: u64, bar: Bar<'_>) {
+        while let Some((cid, dword)) = self.admin.events.deliver() {
+            let command = super::admin_command(cid);
+            let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
+            let job = Job::immediate(command, now_ns, success, u64::from(dword));
+            self.complete_admin(job, bar);
+        }
+    }
+}

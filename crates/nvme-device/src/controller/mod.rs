@@ -1,0 +1,210 @@
+//! The controller: registers and their state machine, queues, and the link to the workers.
+
+mod fetch;
+mod link;
+mod state;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use nvme_spec::registers::{self, csts, Capabilities};
+use ssd_model::nvm::NvmParameters;
+use ssd_model::AnyModel;
+
+use crate::admin::{AdminState, PendingAdmin};
+use crate::bar::Bar;
+use crate::device::{table, SetupError};
+use crate::host::Host;
+use crate::identity::Identity;
+use crate::io::{IoCounters, IoUnit};
+use crate::namespace::Namespace;
+use crate::queues::{CompletionQueue, SubmissionQueue};
+use crate::shared::Shared;
+use crate::work::{CommandRef, Job, Report, WorkItem};
+use crate::{Activity, IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
+
+pub(crate) use link::WorkerLink;
+use state::{Shutdown, State};
+
+/// CAP.TO and CRTO.CRWMT: readiness takes no time here, but a host gives up on us only after 10 s.
+const READY_TIMEOUT_500MS: u8 = 20;
+
+/// The controller: everything that reads what the host writes. One thread runs it.
+pub struct Controller {
+    pub(crate) identity: Identity,
+    pub(crate) mdts: u8,
+    pub(crate) io: IoUnit,
+    pub(crate) submission_queues: Vec<Option<SubmissionQueue>>,
+    pub(crate) completion_queues: Vec<Option<CompletionQueue>>,
+    pub(crate) links: Vec<WorkerLink>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) admin: AdminState,
+    state: State,
+    shutdown: Shutdown,
+    /// CC as last acted upon, and CSTS as the host should read it.
+    cc: u32,
+    csts: u32,
+    interrupt_mask: u32,
+    /// First queue of the next pass: queues take turns (round robin arbitration).
+    next_queue: u16,
+    /// Doorbell of a queue that does not exist, to be looked at next.
+    stray_doorbell: u16,
+}
+
+impl Controller {
+    pub(crate) fn new(
+        identity: Identity,
+        mdts: u8,
+        namespaces: Vec<Namespace>,
+        links: Vec<WorkerLink>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, SetupError> {
+        let queues = usize::from(IO_QUEUE_PAIRS_MAX) + 1;
+        // 4 KiB pages; a limit of 2^31 bytes keeps every length within 32 bits.
+        let transfer_bytes_max = 1u32
+            .checked_shl(12 + u32::from(mdts))
+            .filter(|_| mdts > 0 && mdts < 20);
+        Ok(Self {
+            identity,
+            mdts,
+            io: IoUnit {
+                namespaces,
+                transfer_bytes_max: transfer_bytes_max.unwrap_or(1 << 31),
+                counters: IoCounters::default(),
+            },
+            submission_queues: table(queues, || None)?,
+            completion_queues: table(queues, || None)?,
+            links,
+            shared,
+            admin: AdminState::new(),
+            state: State::Disabled,
+            shutdown: Shutdown::No,
+            cc: 0,
+            csts: 0,
+            interrupt_mask: 0,
+            next_queue: 1,
+            stray_doorbell: 0,
+        })
+    }
+
+    /// Registers as they are after power on.
+    pub(crate) fn initialise_registers(&self, bar: &[core::sync::atomic::AtomicU32]) {
+        let bar = Bar(bar);
+        bar.clear(0, crate::BAR_SIZE_BYTES);
+        bar.store_u64(registers::CAP, capabilities().to_bits());
+        bar.store(registers::VS, registers::VERSION_2_0);
+        bar.store(registers::CRTO, u32::from(READY_TIMEOUT_500MS));
+    }
+
+    /// One pass of the dispatcher: answers of the workers, registers, the admin queue, then a command of each I/O queue.
+    pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
+        let bar = Bar(host.bar());
+        self.admin.started_ns.get_or_insert(now_ns);
+        let mut activity = Activity {
+            progressed: self.collect_reports(now_ns, bar),
+            next_event_ns: None,
+        };
+        activity.progressed |= self.poll_registers(now_ns, host);
+        if self.state == State::Ready {
+            self.poll_completion_doorbells(bar);
+            self.poll_queues(now_ns, host, &mut activity);
+            self.deliver_events(now_ns, bar);
+            self.finish_shutdown(bar);
+        }
+        activity
+    }
+
+    /// Gives every NVM namespace other timing parameters; commands already under way keep their times.
+    pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
+        for namespace in &mut self.io.namespaces {
+            match &mut namespace.model {
+                AnyModel::Nvm(model) => model.set_parameters(parameters),
+            }
+        }
+    }
+
+    /// Completes an admin command. Its room in the queue was reserved when it was fetched.
+    pub(crate) fn complete_admin(&mut self, job: Job, bar: Bar<'_>) {
+        if self.send(0, WorkItem::Job(job)).is_err() {
+            self.fail(bar);
+        }
+    }
+
+    fn collect_reports(&mut self, now_ns: u64, bar: Bar<'_>) -> bool {
+        let mut progressed = false;
+        for worker in 0..self.links.len() {
+            while let Some(report) = self.links.get_mut(worker).and_then(WorkerLink::report) {
+                progressed = true;
+                self.take_report(report, now_ns, bar);
+            }
+        }
+        progressed
+    }
+
+    fn take_report(&mut self, report: Report, now_ns: u64, bar: Bar<'_>) {
+        match report {
+            Report::Done { ticket, found } => {
+                if let Some(pending) = self.admin.take_pending(ticket) {
+                    let result = match pending {
+                        PendingAdmin::DeleteQueue { .. } => 0,
+                        PendingAdmin::Abort { .. } => u64::from(!found),
+                    };
+                    let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
+                    self.complete_admin(Job::immediate(pending.command(), now_ns, success, result), bar);
+                } else {
+                    self.worker_was_reset(ticket, bar);
+                }
+            }
+            Report::Failed {
+                command,
+                status,
+                nsid,
+                lba,
+            } => {
+                self.admin.error_log.add(command, status, nsid, lba);
+            }
+            Report::QueueUnreachable => self.fail(bar),
+        }
+    }
+
+    /// The worker that owns completion queue `cqid`.
+    pub(crate) fn worker_of(&self, cqid: u16) -> usize {
+        usize::from(cqid) % self.links.len().max(1)
+    }
+
+    /// Sends an item to the worker that owns completion queue `cqid`.
+    pub(crate) fn send(&mut self, cqid: u16, item: WorkItem) -> Result<(), WorkItem> {
+        let worker = self.worker_of(cqid);
+        match self.links.get_mut(worker) {
+            Some(link) => link.send(item),
+            None => Err(item),
+        }
+    }
+
+    /// Marks the controller as failed: it stops fetching until the host resets it (NVMe Base 2.0 §9.5).
+    pub(crate) fn fail(&mut self, bar: Bar<'_>) {
+        self.state = State::Failed;
+        self.set_csts(bar, self.csts | csts::CFS);
+    }
+
+    fn set_csts(&mut self, bar: Bar<'_>, value: u32) {
+        self.csts = value;
+        bar.store(registers::CSTS, value);
+    }
+}
+
+fn capabilities() -> Capabilities {
+    Capabilities {
+        mqes_z: QUEUE_ENTRIES_MAX - 1,
+        timeout_500ms: READY_TIMEOUT_500MS,
+    }
+}
+
+/// The name by which a command of the admin queue is completed.
+pub(crate) fn admin_command(cid: u16) -> CommandRef {
+    CommandRef {
+        sqid: 0,
+        cqid: 0,
+        cid,
+    }
+}

@@ -1,0 +1,290 @@
+//! Enabling, disabling, resets and shutdown (NVMe Base 2.0 §3.5, §3.6, §3.7).
+
+use nvme_spec::registers::{self, csts, AdminQueueAttributes, ControllerConfiguration};
+use nvme_spec::{NSSR_RESET, PAGE_SIZE_BYTES};
+
+use super::{Controller, WorkerLink};
+use crate::bar::Bar;
+use crate::host::Host;
+use crate::queues::{CompletionQueue, SubmissionQueue};
+use crate::work::{Ticket, WorkItem};
+use crate::{BAR_SIZE_BYTES, IO_QUEUE_PAIRS_MAX};
+
+/// Why the controller is being reset: what is lost differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reset {
+    /// CC.EN went to 0: the admin queue registers stay.
+    Controller,
+    /// Function level reset: all registers are cleared.
+    Function,
+    /// NSSR: as a function level reset, and CSTS.NSSRO tells of it.
+    Subsystem,
+}
+
+/// Where the controller stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// CC.EN = 0.
+    Disabled,
+    /// CSTS.RDY = 1.
+    Ready,
+    /// Waiting for the workers to forget everything.
+    Resetting {
+        reset: Reset,
+        ticket: Ticket,
+        unanswered: usize,
+    },
+    /// CSTS.CFS = 1: waiting for a reset.
+    Failed,
+}
+
+/// How far a shutdown has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shutdown {
+    No,
+    /// Nothing is fetched any more; commands under way are being completed.
+    Processing,
+    /// Left only by a reset.
+    Complete,
+}
+
+impl Controller {
+    /// Looks at the registers; returns whether anything happened.
+    pub(super) fn poll_registers<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
+        let bar = Bar(host.bar());
+        if matches!(self.state, State::Resetting { .. }) {
+            return false;
+        }
+        if self.shared.config_space().take_function_level_reset() {
+            self.begin_reset(Reset::Function, bar);
+            return true;
+        }
+        if bar.take(registers::NSSR) == NSSR_RESET {
+            self.admin
+                .note_subsystem_reset(self.shutdown == Shutdown::Complete || self.state == State::Disabled);
+            self.begin_reset(Reset::Subsystem, bar);
+            return true;
+        }
+        self.poll_interrupt_mask(host);
+        self.poll_status(bar);
+        let cc = bar.load(registers::CC);
+        if cc == self.cc {
+            return false;
+        }
+        self.cc = cc;
+        self.configure(ControllerConfiguration(cc), now_ns, host);
+        true
+    }
+
+    fn configure<H: Host>(&mut self, cc: ControllerConfiguration, _now_ns: u64, host: &H) {
+        let bar = Bar(host.bar());
+        match self.state {
+            State::Disabled if cc.enabled() => self.enable(cc, host),
+            State::Ready | State::Failed if !cc.enabled() => {
+                self.begin_reset(Reset::Controller, bar);
+                return;
+            }
+            _ => {}
+        }
+        if cc.shutdown_notification() != 0 && self.shutdown == Shutdown::No {
+            self.shutdown = Shutdown::Processing;
+            if self.state != State::Ready {
+                self.complete_shutdown(bar);
+            }
+        }
+    }
+
+    fn enable<H: Host>(&mut self, cc: ControllerConfiguration, host: &H) {
+        let bar = Bar(host.bar());
+        let attributes = AdminQueueAttributes(bar.load(registers::AQA));
+        let asq = bar.load_u64(registers::ASQ);
+        let acq = bar.load_u64(registers::ACQ);
+        let mut probe = [0; 64];
+        let is_legal = is_supported(cc)
+            && !attributes.has_reserved_bits()
+            && attributes.asqs_z() > 0
+            && attributes.acqs_z() > 0
+            && asq % PAGE_SIZE_BYTES as u64 == 0
+            && acq % PAGE_SIZE_BYTES as u64 == 0
+            && host.read(asq, &mut probe).is_ok()
+            && host.read(acq, &mut probe).is_ok();
+        if !is_legal {
+            self.fail(bar);
+            return;
+        }
+        let (sq_entries, cq_entries) = (attributes.asqs_z() + 1, attributes.acqs_z() + 1);
+        self.add_completion_queue(0, CompletionQueue::new(cq_entries), bar);
+        self.add_submission_queue(0, SubmissionQueue::new(asq, sq_entries, 0), bar);
+        let item = WorkItem::CreateCq {
+            cqid: 0,
+            base: acq,
+            entries: cq_entries,
+            vector: Some(0),
+        };
+        if self.send(0, item).is_err() {
+            self.fail(bar);
+            return;
+        }
+        self.admin.css = cc.css();
+        self.state = State::Ready;
+        self.set_csts(bar, self.csts & !csts::CFS | csts::RDY);
+    }
+
+    /// Tells all workers to forget everything; the reset is done when all have answered.
+    pub(super) fn begin_reset(&mut self, reset: Reset, bar: Bar<'_>) {
+        let ticket = self.admin.new_ticket();
+        let mut unanswered = 0;
+        for link in &mut self.links {
+            // The ring has slots set aside for control items, and each worker empties its ring at every pass.
+            unanswered += usize::from(link.send(WorkItem::Reset { ticket }).is_ok());
+        }
+        self.state = State::Resetting {
+            reset,
+            ticket,
+            unanswered,
+        };
+        if unanswered == 0 {
+            self.finish_reset(reset, bar);
+        }
+    }
+
+    pub(super) fn worker_was_reset(&mut self, answered: Ticket, bar: Bar<'_>) {
+        let State::Resetting {
+            reset,
+            ticket,
+            unanswered,
+        } = self.state
+        else {
+            return;
+        };
+        if answered != ticket {
+            return;
+        }
+        if unanswered > 1 {
+            self.state = State::Resetting {
+                reset,
+                ticket,
+                unanswered: unanswered - 1,
+            };
+        } else {
+            self.finish_reset(reset, bar);
+        }
+    }
+
+    fn finish_reset(&mut self, reset: Reset, bar: Bar<'_>) {
+        self.links.iter_mut().for_each(WorkerLink::forget_in_flight);
+        for qid in 0..=IO_QUEUE_PAIRS_MAX {
+            self.shared.statistics().queue(qid).deleted();
+        }
+        self.submission_queues.fill(None);
+        self.completion_queues.fill(None);
+        bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
+        self.admin.reset();
+        self.shutdown = Shutdown::No;
+        self.interrupt_mask = 0;
+        self.shared.set_interrupt_mask(0);
+        bar.store(registers::INTMS, 0);
+        if reset != Reset::Controller {
+            for register in [
+                registers::CC,
+                registers::AQA,
+                registers::ASQ,
+                registers::ASQ + 4,
+                registers::ACQ,
+                registers::ACQ + 4,
+            ] {
+                bar.store(register, 0);
+            }
+            bar.clear(
+                crate::pci::MSIX_TABLE_OFFSET as usize,
+                BAR_SIZE_BYTES - crate::pci::MSIX_TABLE_OFFSET as usize,
+            );
+            self.shared.config_space().reset();
+            self.cc = 0;
+        }
+        self.state = State::Disabled;
+        let subsystem_reset_occurred = match reset {
+            Reset::Controller => self.csts & csts::NSSRO,
+            Reset::Function => 0,
+            Reset::Subsystem => csts::NSSRO,
+        };
+        self.set_csts(bar, subsystem_reset_occurred);
+    }
+
+    /// A shutdown is complete when the commands that were fetched before it are.
+    pub(super) fn finish_shutdown(&mut self, bar: Bar<'_>) {
+        if self.shutdown != Shutdown::Processing {
+            return;
+        }
+        let queues = (0u16..).zip(&self.completion_queues).skip(1);
+        let io_done = queues
+            .filter_map(|(cqid, queue)| Some((cqid, queue.as_ref()?)))
+            .all(|(cqid, queue)| queue.all_posted(self.shared.cq_posted(cqid)) || self.has_stalled(cqid));
+        if io_done {
+            self.complete_shutdown(bar);
+        }
+    }
+
+    fn has_stalled(&self, cqid: u16) -> bool {
+        self.submission_queues
+            .iter()
+            .flatten()
+            .any(|queue| queue.cqid == cqid && queue.stalled.is_some())
+    }
+
+    fn complete_shutdown(&mut self, bar: Bar<'_>) {
+        self.shutdown = Shutdown::Complete;
+        self.set_csts(bar, self.csts & !csts::SHST_MASK | csts::SHST_COMPLETE);
+    }
+
+    /// Whether commands are fetched.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.state == State::Ready && self.shutdown == Shutdown::No
+    }
+
+    /// INTMS sets bits, INTMC clears them. INTMS reads back as the mask; INTMC always reads as 0, so that a write of the
+    /// value it already had is not missed.
+    fn poll_interrupt_mask<H: Host>(&mut self, host: &H) {
+        let bar = Bar(host.bar());
+        let mut mask = self.interrupt_mask | bar.load(registers::INTMS);
+        mask &= !bar.take(registers::INTMC);
+        if mask == self.interrupt_mask {
+            return;
+        }
+        let unmasked = self.interrupt_mask & !mask & 1 != 0;
+        self.interrupt_mask = mask;
+        self.shared.set_interrupt_mask(mask);
+        bar.store(registers::INTMS, mask);
+        let config = self.shared.config_space();
+        if unmasked && !config.msix_enabled() && !config.intx_disabled() && self.has_unseen_completions() {
+            host.raise_intx();
+        }
+    }
+
+    fn has_unseen_completions(&self) -> bool {
+        (0u16..).zip(&self.completion_queues).any(|(cqid, queue)| {
+            queue
+                .as_ref()
+                .is_some_and(|queue| queue.has_unseen(self.shared.cq_posted(cqid)))
+        })
+    }
+
+    /// CSTS is read-only but for NSSRO, which a write of 1 clears.
+    fn poll_status(&mut self, bar: Bar<'_>) {
+        let seen = bar.load(registers::CSTS);
+        if seen != self.csts {
+            self.set_csts(bar, self.csts & !(seen & csts::NSSRO));
+        }
+    }
+}
+
+/// Whether the configuration is one that CAP offers. Entry sizes may still be 0: they are due before I/O queues are made.
+fn is_supported(cc: ControllerConfiguration) -> bool {
+    matches!(
+        cc.css(),
+        ControllerConfiguration::CSS_NVM | ControllerConfiguration::CSS_ALL
+    ) && cc.mps() == 0
+        && cc.ams() == 0
+        && matches!(cc.iosqes(), 0 | 6)
+        && matches!(cc.iocqes(), 0 | 4)
+}

@@ -1,0 +1,156 @@
+//! Putting a device together.
+
+use alloc::collections::TryReserveError;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::AtomicU32;
+
+use crate::controller::{Controller, WorkerLink};
+use crate::identity::Identity;
+use crate::namespace::{Namespace, NamespaceConfig};
+use crate::ring::ring;
+use crate::shared::Shared;
+use crate::worker::{Worker, IN_FLIGHT_MAX};
+use crate::BAR_SIZE_BYTES;
+
+/// Ring slots beyond the commands in flight, for queue creation, deletion, aborts and resets.
+const CONTROL_ITEMS: usize = 1024;
+/// Slots of the ring that leads back.
+const REPORTS: usize = 64;
+
+/// What a device is to be. [`Device::new`] checks it.
+#[derive(Clone, Debug)]
+pub struct DeviceConfig {
+    /// Its names.
+    pub identity: Identity,
+    /// I/O workers, at least 1. Each I/O completion queue belongs to one of them.
+    pub worker_count: usize,
+    /// The namespaces, from nsid 1 on; at least one.
+    pub namespaces: Vec<NamespaceConfig>,
+}
+
+/// A device, in the parts that a shell runs on its threads.
+pub struct Device {
+    /// For the dispatcher thread.
+    pub controller: Controller,
+    /// One for each worker thread.
+    pub workers: Vec<Worker>,
+    /// For configuration space accesses and statistics.
+    pub shared: Arc<Shared>,
+}
+
+impl Device {
+    /// Builds a device, and puts its registers into `bar` as they are after power on.
+    ///
+    /// # Errors
+    /// See [`SetupError`].
+    pub fn new(config: DeviceConfig, bar: &[AtomicU32]) -> Result<Self, SetupError> {
+        if bar.len() * 4 < BAR_SIZE_BYTES {
+            return Err(SetupError::BarSize { bytes: bar.len() * 4 });
+        }
+        if config.worker_count == 0 {
+            return Err(SetupError::NoWorkers);
+        }
+        let mut namespaces = Vec::new();
+        namespaces.try_reserve_exact(config.namespaces.len())?;
+        for (nsid, namespace) in (1..).zip(&config.namespaces) {
+            namespaces.push(Namespace::new(nsid, namespace)?);
+        }
+        let mdts = config
+            .namespaces
+            .iter()
+            .map(|namespace| namespace.profile.mdts)
+            .min()
+            .ok_or(SetupError::NoNamespace)?;
+        let shared = Arc::new(Shared::new());
+        let mut links = Vec::new();
+        links.try_reserve_exact(config.worker_count)?;
+        let mut workers = Vec::new();
+        workers.try_reserve_exact(config.worker_count)?;
+        for _ in 0..config.worker_count {
+            let (items, items_out) = ring(IN_FLIGHT_MAX + CONTROL_ITEMS)?;
+            let (reports_in, reports) = ring(REPORTS)?;
+            let completed = Arc::new(AtomicU32::new(0));
+            workers.push(Worker::new(
+                items_out,
+                reports_in,
+                shared.clone(),
+                completed.clone(),
+            )?);
+            links.push(WorkerLink::new(items, reports, completed));
+        }
+        let controller = Controller::new(config.identity, mdts, namespaces, links, shared.clone())?;
+        controller.initialise_registers(bar);
+        Ok(Self {
+            controller,
+            workers,
+            shared,
+        })
+    }
+}
+
+/// A table of `len` values, or an error where a `Vec` of the standard library would abort.
+pub(crate) fn table<T>(len: usize, value: impl Fn() -> T) -> Result<Vec<T>, TryReserveError> {
+    let mut table = Vec::new();
+    table.try_reserve_exact(len)?;
+    table.extend((0..len).map(|_| value()));
+    Ok(table)
+}
+
+/// Why a device could not be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetupError {
+    /// The BAR's memory is too small.
+    BarSize {
+        /// Its size.
+        bytes: usize,
+    },
+    /// A device needs a worker.
+    NoWorkers,
+    /// A device needs a namespace.
+    NoNamespace,
+    /// Not an LBA size on offer.
+    LbaSize(u32),
+    /// A namespace without room for one LBA, or beyond 2^64.
+    NamespaceSize {
+        /// The namespace.
+        nsid: u32,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The timing model could not be built.
+    Model(ssd_model::SetupError),
+    /// Not enough memory for the device's tables.
+    OutOfMemory,
+}
+
+impl From<TryReserveError> for SetupError {
+    fn from(_: TryReserveError) -> Self {
+        Self::OutOfMemory
+    }
+}
+
+impl From<ssd_model::SetupError> for SetupError {
+    fn from(error: ssd_model::SetupError) -> Self {
+        Self::Model(error)
+    }
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BarSize { bytes } => write!(f, "the BAR has {bytes} bytes, but needs {BAR_SIZE_BYTES}"),
+            Self::NoWorkers => f.write_str("the device has no I/O worker; give it at least one"),
+            Self::NoNamespace => f.write_str("the device has no namespace; give it at least one"),
+            Self::LbaSize(bytes) => write!(f, "LBA size {bytes} is not on offer; use 512 or 4096"),
+            Self::NamespaceSize { nsid, bytes } => {
+                write!(f, "namespace {nsid} would have {bytes} bytes; it needs at least one LBA and must end below 2^64")
+            }
+            Self::Model(error) => error.fmt(f),
+            Self::OutOfMemory => f.write_str("not enough kernel memory for the device's tables"),
+        }
+    }
+}
+
+impl core::error::Error for SetupError {}

@@ -1,0 +1,57 @@
+//! What a device sees of the machine it is plugged into. Each shell implements it once.
+
+use core::sync::atomic::AtomicU32;
+
+/// An address that the host gave us has nothing behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryFault {
+    /// The host (bus) address that could not be reached.
+    pub address: u64,
+}
+
+/// The machine around the device: its memory, the BAR it writes to, the medium's bytes, its interrupt lines.
+///
+/// One value serves the dispatcher and all workers at once, so every method takes `&self`. Host memory is shared with a
+/// host that may change it at any moment; implementations copy and never hand out references into it.
+pub trait Host {
+    /// BAR0 as the host sees it, [`crate::BAR_SIZE_BYTES`] / 4 little-endian words. Host and device both write here.
+    fn bar(&self) -> &[AtomicU32];
+
+    /// Copies `into.len()` bytes of host memory at `address` out.
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if any byte of the range is not memory; `into` may then be partly filled.
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), MemoryFault>;
+
+    /// Copies `from` into host memory at `address`.
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if any byte of the range is not memory; a part may have been written.
+    fn write(&self, address: u64, from: &[u8]) -> Result<(), MemoryFault>;
+
+    /// Writes a 16-byte completion queue entry, 16-byte aligned. The last 8 bytes (with the phase bit) MUST become visible
+    /// after the first 8 (NVMe Base 2.0 §3.3.3.2).
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if `address` is not memory.
+    fn publish(&self, address: u64, entry: &[u8; 16]) -> Result<(), MemoryFault>;
+
+    /// Copies `len_bytes` of the medium at `media_offset` into host memory at `address`.
+    /// The range on the medium lies inside the device's storage: the core has checked it; an implementation checks again.
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if any byte on either side is not there.
+    fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault>;
+
+    /// Copies `len_bytes` of host memory at `address` to the medium at `media_offset`. See [`Host::media_to_host`].
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if any byte on either side is not there.
+    fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault>;
+
+    /// Fires message-signalled interrupt `vector` (index into the MSI-X table).
+    fn raise_msix(&self, vector: u16);
+
+    /// Pulls the pin-based interrupt.
+    fn raise_intx(&self);
+}

@@ -1,0 +1,75 @@
+//! An NVMe controller without a transport, a clock or threads.
+//!
+//! The crate turns what a host writes (registers, doorbells, submission queue entries) into what a drive answers
+//! (completions, data, interrupts), following NVM Express 2.0. It is built as two kinds of parts that a shell runs on
+//! threads of its choice: one [`Controller`], which reads registers and doorbells, fetches commands and asks the
+//! namespace's timing model when each is done, and one or more [`Worker`]s, which move the data and post each completion
+//! when its time has come. A single-producer ring joins the controller to each worker; nothing else is shared but the
+//! atomics in [`Shared`].
+//!
+//! What it does *not* do: read a clock (time is an argument), start threads, map memory, know Linux or PCI enumeration
+//! (a shell implements [`Host`]), or model flash (that is `ssd-model`). SGLs, metadata, fused commands, namespace
+//! management and memory pages other than 4 KiB are not implemented, and Identify says so.
+//!
+//! Nothing that a host writes panics here: every host value is an integer until it is checked, and arithmetic on it is
+//! checked or wrapping on purpose.
+#![no_std]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+mod admin;
+mod bar;
+mod controller;
+mod data_pointer;
+mod device;
+pub mod host;
+mod identity;
+mod io;
+mod namespace;
+pub mod pci;
+mod queues;
+pub mod ring;
+mod schedule;
+mod shared;
+mod statistics;
+mod work;
+mod worker;
+
+pub use bar::mark_failed;
+pub use controller::Controller;
+pub use device::{Device, DeviceConfig, SetupError};
+pub use host::{Host, MemoryFault};
+pub use identity::Identity;
+pub use namespace::NamespaceConfig;
+pub use pci::ConfigSpace;
+pub use shared::Shared;
+pub use statistics::{QueueSnapshot, Statistics};
+pub use worker::Worker;
+
+/// Bytes of BAR0: registers from 0, doorbells from 0x1000, MSI-X table at 0x2000, pending bits at 0x3000.
+pub const BAR_SIZE_BYTES: usize = 0x4000;
+
+/// Most I/O queue pairs that a host can create.
+pub const IO_QUEUE_PAIRS_MAX: u16 = 128;
+
+/// Interrupt vectors: one for the admin queue and one for each I/O completion queue.
+pub const VECTORS_MAX: u16 = IO_QUEUE_PAIRS_MAX + 1;
+
+/// Most entries of an I/O queue (CAP.MQES + 1).
+pub const QUEUE_ENTRIES_MAX: u16 = 1024;
+
+/// What a pass over the device did, so that the shell knows whether to go on at once, wait or sleep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Something was done: there may be more.
+    pub progressed: bool,
+    /// Earliest time at which there is something to do without the host doing anything, ns.
+    pub next_event_ns: Option<u64>,
+}
+
+const _: () = {
+    assert!(nvme_spec::registers::cq_head_doorbell(IO_QUEUE_PAIRS_MAX) < pci::MSIX_TABLE_OFFSET as usize);
+    assert!(pci::MSIX_TABLE_OFFSET as usize + VECTORS_MAX as usize * 16 <= pci::MSIX_PBA_OFFSET as usize);
+    assert!(pci::MSIX_PBA_OFFSET as usize + (VECTORS_MAX as usize).div_ceil(64) * 8 <= BAR_SIZE_BYTES);
+};

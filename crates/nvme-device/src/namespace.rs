@@ -1,0 +1,90 @@
+//! Namespaces: where their bytes are, how they are cut into LBAs, which model times them.
+
+use nvme_spec::CommandSet;
+use ssd_model::{AnyModel, Profile};
+
+use crate::device::SetupError;
+
+/// What a namespace is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct NamespaceConfig {
+    /// The kind of drive and its timing.
+    pub profile: &'static Profile,
+    /// Bytes per LBA: 512 or 4096.
+    pub lba_bytes: u32,
+    /// Where the namespace begins on the medium, bytes.
+    pub media_offset: u64,
+    /// Bytes of the medium that it has; what does not fill a whole LBA is left over.
+    pub media_len_bytes: u64,
+}
+
+/// LBA formats on offer, as log2 of their bytes, in the order of Identify Namespace.
+pub(crate) const LBA_FORMATS_LOG2: [u8; 2] = [9, 12];
+
+/// A namespace of the running device.
+pub(crate) struct Namespace {
+    pub nsid: u32,
+    pub lba_log2: u8,
+    pub size_lbas: u64,
+    pub media_offset: u64,
+    pub model: AnyModel,
+}
+
+/// A range of LBAs that lies inside its namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ByteRange {
+    /// From the namespace's start.
+    pub offset_bytes: u64,
+    pub len_bytes: u32,
+}
+
+impl Namespace {
+    pub fn new(nsid: u32, config: &NamespaceConfig) -> Result<Self, SetupError> {
+        let lba_log2 = LBA_FORMATS_LOG2
+            .into_iter()
+            .find(|log2| 1 << log2 == config.lba_bytes)
+            .ok_or(SetupError::LbaSize(config.lba_bytes))?;
+        let size_lbas = config.media_len_bytes >> lba_log2;
+        if size_lbas == 0 || config.media_offset.checked_add(config.media_len_bytes).is_none() {
+            return Err(SetupError::NamespaceSize {
+                nsid,
+                bytes: config.media_len_bytes,
+            });
+        }
+        let model = AnyModel::new(config.profile, size_lbas << lba_log2)?;
+        Ok(Self {
+            nsid,
+            lba_log2,
+            size_lbas,
+            media_offset: config.media_offset,
+            model,
+        })
+    }
+
+    /// The bytes of `lbas` LBAs from `slba`, or nothing if any of them is beyond the namespace.
+    pub fn range(&self, slba: u64, lbas: u32) -> Option<ByteRange> {
+        if slba.checked_add(u64::from(lbas))? > self.size_lbas {
+            return None;
+        }
+        Some(ByteRange {
+            offset_bytes: slba << self.lba_log2,
+            len_bytes: lbas.checked_shl(self.lba_log2.into())?,
+        })
+    }
+
+    /// The I/O command set that the namespace speaks.
+    pub fn command_set(&self) -> CommandSet {
+        match self.model {
+            AnyModel::Nvm(_) => CommandSet::NVM,
+        }
+    }
+
+    pub fn capacity_bytes(&self) -> u64 {
+        self.size_lbas << self.lba_log2
+    }
+
+    /// Index of the format in use.
+    pub fn format_index(&self) -> u8 {
+        u8::from(self.lba_log2 != LBA_FORMATS_LOG2[0])
+    }
+}

@@ -1,0 +1,231 @@
+//! The controller's half of the queues: indices, doorbell checks, room for completions.
+
+use crate::work::CommandRef;
+use nvme_spec::SubmissionQueueEntry;
+
+/// A doorbell value that a well-behaved host cannot write (NVMe Base 2.0 figure 147, Invalid Doorbell Write Value).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidDoorbell;
+
+/// What a doorbell was last seen to hold, so that each write is judged once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Doorbell {
+    seen: u32,
+}
+
+impl Doorbell {
+    /// The new value if it changed since the last look and is an index of the queue.
+    fn changed(&mut self, value: u32, entries: u16) -> Result<Option<u16>, InvalidDoorbell> {
+        if value == self.seen {
+            return Ok(None);
+        }
+        self.seen = value;
+        match u16::try_from(value) {
+            Ok(index) if index < entries => Ok(Some(index)),
+            _ => Err(InvalidDoorbell),
+        }
+    }
+}
+
+/// A command that its namespace's model could not take on for lack of buffer space.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stalled {
+    pub entry: SubmissionQueueEntry,
+    pub command: CommandRef,
+    pub retry_at_ns: u64,
+}
+
+/// A submission queue as the controller sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SubmissionQueue {
+    pub base: u64,
+    pub entries: u16,
+    pub cqid: u16,
+    head: u16,
+    tail: u16,
+    doorbell: Doorbell,
+    /// The queue waits behind this command; other queues go on.
+    pub stalled: Option<Stalled>,
+}
+
+impl SubmissionQueue {
+    pub fn new(base: u64, entries: u16, cqid: u16) -> Self {
+        Self {
+            base,
+            entries,
+            cqid,
+            head: 0,
+            tail: 0,
+            doorbell: Doorbell::default(),
+            stalled: None,
+        }
+    }
+
+    /// Entries submitted and not yet fetched.
+    pub fn pending(&self) -> u16 {
+        distance(self.head, self.tail, self.entries)
+    }
+
+    /// Takes the tail doorbell's value over.
+    ///
+    /// # Errors
+    /// The value is no index of the queue, or goes back over entries already submitted.
+    pub fn ring_doorbell(&mut self, value: u32) -> Result<(), InvalidDoorbell> {
+        let Some(tail) = self.doorbell.changed(value, self.entries)? else {
+            return Ok(());
+        };
+        if distance(self.head, tail, self.entries) < self.pending() {
+            return Err(InvalidDoorbell);
+        }
+        self.tail = tail;
+        Ok(())
+    }
+
+    /// Address of the next entry to fetch.
+    pub fn next_entry_address(&self) -> u64 {
+        self.base
+            .wrapping_add(u64::from(self.head) * size_of::<SubmissionQueueEntry>() as u64)
+    }
+
+    /// Moves past the entry just fetched; returns the new head.
+    pub fn advance(&mut self) -> u16 {
+        self.head = if self.head + 1 == self.entries {
+            0
+        } else {
+            self.head + 1
+        };
+        self.head
+    }
+}
+
+/// A completion queue as the controller sees it: it hands out room before a command is fetched, so that a worker never
+/// meets a full queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CompletionQueue {
+    pub entries: u16,
+    /// Submission queues that complete here.
+    pub users: u16,
+    /// Entries promised to commands, and entries the host has consumed, since the queue was made (wrapping).
+    promised: u32,
+    consumed: u32,
+    head: u16,
+    doorbell: Doorbell,
+}
+
+impl CompletionQueue {
+    pub fn new(entries: u16) -> Self {
+        Self {
+            entries,
+            users: 0,
+            promised: 0,
+            consumed: 0,
+            head: 0,
+            doorbell: Doorbell::default(),
+        }
+    }
+
+    /// Takes the head doorbell's value over, when `posted` entries have been posted in all.
+    ///
+    /// # Errors
+    /// The value is no index of the queue, or passes entries that were never posted.
+    pub fn ring_doorbell(&mut self, value: u32, posted: u32) -> Result<(), InvalidDoorbell> {
+        let Some(head) = self.doorbell.changed(value, self.entries)? else {
+            return Ok(());
+        };
+        let consumed_now = u32::from(distance(self.head, head, self.entries));
+        if consumed_now > posted.wrapping_sub(self.consumed) {
+            return Err(InvalidDoorbell);
+        }
+        self.head = head;
+        self.consumed = self.consumed.wrapping_add(consumed_now);
+        Ok(())
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.outstanding() < u32::from(self.entries) - 1
+    }
+
+    /// Promises room for one completion.
+    pub fn reserve(&mut self) {
+        self.promised = self.promised.wrapping_add(1);
+    }
+
+    /// Completions promised and not yet consumed by the host.
+    pub fn outstanding(&self) -> u32 {
+        self.promised.wrapping_sub(self.consumed)
+    }
+
+    /// Whether entries have been posted that the host has not consumed.
+    pub fn has_unseen(&self, posted: u32) -> bool {
+        posted != self.consumed
+    }
+
+    /// Whether the host has been given everything that was promised.
+    pub fn all_posted(&self, posted: u32) -> bool {
+        self.promised == posted
+    }
+}
+
+/// Steps from `from` forward to `to` in a ring of `entries`.
+fn distance(from: u16, to: u16, entries: u16) -> u16 {
+    if to >= from {
+        to - from
+    } else {
+        entries - from + to
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_doorbell_goes_forward_only_and_stays_in_the_queue() {
+        let mut queue = SubmissionQueue::new(0x1000, 4, 1);
+        assert_eq!(queue.ring_doorbell(3), Ok(()));
+        assert_eq!(queue.pending(), 3);
+        assert_eq!(queue.ring_doorbell(1), Err(InvalidDoorbell), "backwards");
+        assert_eq!(queue.ring_doorbell(1), Ok(()), "judged once");
+        assert_eq!(queue.ring_doorbell(4), Err(InvalidDoorbell), "beyond the queue");
+        assert_eq!(
+            queue.ring_doorbell(0x1_0000),
+            Err(InvalidDoorbell),
+            "beyond 16 bits"
+        );
+        assert_eq!(queue.pending(), 3);
+        assert_eq!([queue.advance(), queue.advance()], [1, 2]);
+        assert_eq!(queue.ring_doorbell(1), Ok(()), "round the end");
+        assert_eq!(queue.pending(), 3);
+        assert_eq!([queue.advance(), queue.advance(), queue.advance()], [3, 0, 1]);
+        assert_eq!(queue.next_entry_address(), 0x1040);
+    }
+
+    #[test]
+    fn a_head_doorbell_cannot_pass_what_was_posted() {
+        let mut queue = CompletionQueue::new(4);
+        for _ in 0..3 {
+            assert!(queue.has_room());
+            queue.reserve();
+        }
+        assert!(!queue.has_room(), "one entry stays free: full and empty differ");
+        assert_eq!(queue.ring_doorbell(2, 1), Err(InvalidDoorbell));
+        assert_eq!(queue.ring_doorbell(1, 1), Ok(()));
+        assert_eq!(queue.outstanding(), 2);
+        assert!(queue.has_room());
+        assert_eq!(queue.ring_doorbell(4, 3), Err(InvalidDoorbell));
+    }
+
+    #[test]
+    fn counters_wrap_without_harm() {
+        let mut queue = CompletionQueue::new(8);
+        queue.promised = u32::MAX - 1;
+        queue.consumed = u32::MAX - 1;
+        for _ in 0..3 {
+            queue.reserve();
+        }
+        assert_eq!(queue.outstanding(), 3);
+        assert_eq!(queue.ring_doorbell(3, 1), Ok(()));
+        assert_eq!(queue.outstanding(), 0);
+        assert!(queue.all_posted(1));
+    }
+}

@@ -1,0 +1,235 @@
+//! A bounded single-producer, single-consumer ring.
+//!
+//! The only unsafe code of this crate; model-checked with loom (`make test-loom`). Own code because the kernel shell
+//! needs set-up to fail instead of aborting when memory is short, which the usual ring crates do not offer.
+#![expect(
+    unsafe_code,
+    reason = "slots are shared between two threads; see the module's description"
+)]
+
+use alloc::boxed::Box;
+use alloc::collections::TryReserveError;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+
+#[cfg(not(loom))]
+mod sync {
+    pub use alloc::sync::Arc;
+    pub use core::sync::atomic::{AtomicUsize, Ordering};
+
+    /// `core`'s cell with the access methods of loom's.
+    pub struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub const fn new(value: T) -> Self {
+            Self(core::cell::UnsafeCell::new(value))
+        }
+
+        pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+#[cfg(loom)]
+mod sync {
+    pub use loom::cell::UnsafeCell;
+    pub use loom::sync::atomic::{AtomicUsize, Ordering};
+    pub use loom::sync::Arc;
+}
+
+use sync::{Arc, AtomicUsize, Ordering, UnsafeCell};
+
+/// Keeps producer and consumer counters off each other's cache line.
+#[repr(align(128))]
+struct Padded<T>(T);
+
+struct Inner<T> {
+    slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
+    /// Items taken so far (wrapping). Written by the consumer only.
+    head: Padded<AtomicUsize>,
+    /// Items put so far (wrapping). Written by the producer only.
+    tail: Padded<AtomicUsize>,
+}
+
+// SAFETY: a slot is touched by the producer only while it lies outside head..tail and by the consumer only inside; the
+// release stores and acquire loads of the counters hand it over. Items move between threads, hence `T: Send`.
+unsafe impl<T: Send> Sync for Inner<T> {}
+// SAFETY: as above; `Inner` owns its slots.
+unsafe impl<T: Send> Send for Inner<T> {}
+
+impl<T> Inner<T> {
+    fn slot(&self, count: usize) -> &UnsafeCell<MaybeUninit<T>> {
+        // The number of slots is a power of two, so that wrapping counters stay in step with the slots.
+        &self.slots[count & (self.slots.len() - 1)]
+    }
+}
+
+/// The end that puts items in.
+pub struct Producer<T> {
+    inner: Arc<Inner<T>>,
+    tail: usize,
+    /// Head as last seen; the real one can only be further on.
+    head_seen: usize,
+}
+
+/// The end that takes items out.
+pub struct Consumer<T> {
+    inner: Arc<Inner<T>>,
+    head: usize,
+    /// Tail as last seen; the real one can only be further on.
+    tail_seen: usize,
+}
+
+/// Makes a ring with room for at least `capacity` items (rounded up to a power of two). Items are `Copy`: what is left
+/// in the ring when both ends are gone needs no dropping.
+///
+/// # Errors
+/// Out of memory.
+pub fn ring<T: Copy + Send>(capacity: usize) -> Result<(Producer<T>, Consumer<T>), TryReserveError> {
+    let capacity = capacity.max(1).next_power_of_two();
+    let mut slots = Vec::new();
+    slots.try_reserve_exact(capacity)?;
+    slots.extend((0..capacity).map(|_| UnsafeCell::new(MaybeUninit::uninit())));
+    let inner = Arc::new(Inner {
+        slots: slots.into_boxed_slice(),
+        head: Padded(AtomicUsize::new(0)),
+        tail: Padded(AtomicUsize::new(0)),
+    });
+    Ok((
+        Producer {
+            inner: inner.clone(),
+            tail: 0,
+            head_seen: 0,
+        },
+        Consumer {
+            inner,
+            head: 0,
+            tail_seen: 0,
+        },
+    ))
+}
+
+impl<T: Copy + Send> Producer<T> {
+    /// Number of items that can be put in now; at least this many until the next [`Producer::push`].
+    pub fn free(&mut self) -> usize {
+        self.head_seen = self.inner.head.0.load(Ordering::Acquire);
+        self.inner.slots.len() - self.tail.wrapping_sub(self.head_seen)
+    }
+
+    /// Puts `item` in.
+    ///
+    /// # Errors
+    /// Gives the item back if the ring is full.
+    pub fn push(&mut self, item: T) -> Result<(), T> {
+        let capacity = self.inner.slots.len();
+        if self.tail.wrapping_sub(self.head_seen) == capacity && self.free() == 0 {
+            return Err(item);
+        }
+        self.inner.slot(self.tail).with_mut(|slot| {
+            // SAFETY: fewer than `capacity` items lie between head and tail, so the consumer is done with this slot (its
+            // release store of head was read with acquire) and will not look at it before tail is stored below.
+            unsafe { (*slot).write(item) };
+        });
+        self.tail = self.tail.wrapping_add(1);
+        self.inner.tail.0.store(self.tail, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl<T: Copy + Send> Consumer<T> {
+    /// Takes the oldest item out.
+    pub fn pop(&mut self) -> Option<T> {
+        if self.head == self.tail_seen {
+            self.tail_seen = self.inner.tail.0.load(Ordering::Acquire);
+            if self.head == self.tail_seen {
+                return None;
+            }
+        }
+        let item = self.inner.slot(self.head).with(|slot| {
+            // SAFETY: head < tail, so the producer has written this slot before the release store of tail that was read
+            // with acquire, and will not write it again before head is stored below. `T: Copy`.
+            unsafe { (*slot).assume_init_read() }
+        });
+        self.head = self.head.wrapping_add(1);
+        self.inner.head.0.store(self.head, Ordering::Release);
+        Some(item)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_come_out_in_order_and_a_full_ring_gives_the_item_back() {
+        let (mut producer, mut consumer) = ring(4).unwrap();
+        for round in 0..10u32 {
+            for i in 0..4 {
+                producer.push(round * 4 + i).unwrap();
+            }
+            assert_eq!(producer.push(99), Err(99));
+            for i in 0..4 {
+                assert_eq!(consumer.pop(), Some(round * 4 + i));
+            }
+            assert_eq!(consumer.pop(), None);
+            assert_eq!(producer.free(), 4);
+        }
+    }
+
+    #[test]
+    fn two_threads_pass_a_million_items() {
+        extern crate std;
+        let (mut producer, mut consumer) = ring(64).unwrap();
+        let reader = std::thread::spawn(move || {
+            for expected in 0..1_000_000u64 {
+                loop {
+                    match consumer.pop() {
+                        Some(item) => break assert_eq!(item, expected),
+                        None => std::thread::yield_now(),
+                    }
+                }
+            }
+        });
+        for item in 0..1_000_000u64 {
+            while producer.push(item).is_err() {
+                std::thread::yield_now();
+            }
+        }
+        reader.join().unwrap();
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+
+    #[test]
+    fn every_interleaving_hands_items_over_in_order() {
+        loom::model(|| {
+            let (mut producer, mut consumer) = ring(2).unwrap();
+            let reader = loom::thread::spawn(move || {
+                let mut next = 0u32;
+                while next < 3 {
+                    match consumer.pop() {
+                        Some(item) => {
+                            assert_eq!(item, next);
+                            next += 1;
+                        }
+                        None => loom::thread::yield_now(),
+                    }
+                }
+            });
+            for item in 0..3u32 {
+                while producer.push(item).is_err() {
+                    loom::thread::yield_now();
+                }
+            }
+            reader.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,150 @@
+//! Counters per submission queue, for /proc and the command line. Written by the controller (and, for completions, by
+//! one worker), read by anybody.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::IO_QUEUE_PAIRS_MAX;
+
+/// Counters of one submission queue.
+#[derive(Debug)]
+pub(crate) struct QueueCounters {
+    exists: AtomicBool,
+    pending: AtomicU32,
+    in_flight_max: AtomicU32,
+    dispatch_calls: AtomicU32,
+    dispatched: AtomicU32,
+    /// Commands handed to workers and commands completed, since the queue was made: the difference is in flight.
+    started: AtomicU32,
+    completed: AtomicU32,
+    bytes: AtomicU64,
+}
+
+impl QueueCounters {
+    const fn new() -> Self {
+        Self {
+            exists: AtomicBool::new(false),
+            pending: AtomicU32::new(0),
+            in_flight_max: AtomicU32::new(0),
+            dispatch_calls: AtomicU32::new(0),
+            dispatched: AtomicU32::new(0),
+            started: AtomicU32::new(0),
+            completed: AtomicU32::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    pub fn created(&self) {
+        self.clear();
+        self.started.store(0, Relaxed);
+        self.completed.store(0, Relaxed);
+        self.pending.store(0, Relaxed);
+        self.exists.store(true, Relaxed);
+    }
+
+    pub fn deleted(&self) {
+        self.exists.store(false, Relaxed);
+    }
+
+    /// The controller looked at a queue with `pending` entries waiting.
+    pub fn dispatch_call(&self, pending: u16) {
+        bump(&self.dispatch_calls, 1);
+        self.pending.store(u32::from(pending), Relaxed);
+    }
+
+    /// A command of `bytes` went to a worker.
+    pub fn dispatched(&self, bytes: u32) {
+        bump(&self.dispatched, 1);
+        bump(&self.started, 1);
+        self.pending
+            .store(self.pending.load(Relaxed).saturating_sub(1), Relaxed);
+        self.bytes
+            .store(self.bytes.load(Relaxed).wrapping_add(u64::from(bytes)), Relaxed);
+        let in_flight = self.in_flight();
+        if in_flight > self.in_flight_max.load(Relaxed) {
+            self.in_flight_max.store(in_flight, Relaxed);
+        }
+    }
+
+    /// A worker posted a completion.
+    pub fn completed(&self) {
+        bump(&self.completed, 1);
+    }
+
+    fn in_flight(&self) -> u32 {
+        self.started
+            .load(Relaxed)
+            .wrapping_sub(self.completed.load(Relaxed))
+    }
+
+    fn clear(&self) {
+        self.in_flight_max.store(0, Relaxed);
+        self.dispatch_calls.store(0, Relaxed);
+        self.dispatched.store(0, Relaxed);
+        self.bytes.store(0, Relaxed);
+    }
+}
+
+/// One writer per counter: a load and a store, no locked instruction.
+fn bump(counter: &AtomicU32, by: u32) {
+    counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
+}
+
+/// Counters of all submission queues.
+#[derive(Debug)]
+pub struct Statistics {
+    queues: [QueueCounters; IO_QUEUE_PAIRS_MAX as usize + 1],
+}
+
+impl Statistics {
+    pub(crate) const fn new() -> Self {
+        Self {
+            queues: [const { QueueCounters::new() }; IO_QUEUE_PAIRS_MAX as usize + 1],
+        }
+    }
+
+    /// Counters of queue `qid`; out of range falls to the admin queue's, which nobody shows.
+    pub(crate) fn queue(&self, qid: u16) -> &QueueCounters {
+        self.queues.get(usize::from(qid)).unwrap_or(&self.queues[0])
+    }
+
+    /// The I/O submission queues that exist, in order.
+    pub fn io_queues(&self) -> impl Iterator<Item = QueueSnapshot> + '_ {
+        (0u16..)
+            .zip(&self.queues)
+            .skip(1)
+            .filter(|(_, counters)| counters.exists.load(Relaxed))
+            .map(|(queue, counters)| QueueSnapshot {
+                queue,
+                pending: counters.pending.load(Relaxed),
+                in_flight: counters.in_flight(),
+                in_flight_max: counters.in_flight_max.load(Relaxed),
+                dispatch_calls: counters.dispatch_calls.load(Relaxed),
+                dispatched: counters.dispatched.load(Relaxed),
+                bytes: counters.bytes.load(Relaxed),
+            })
+    }
+
+    /// Starts counting anew; what is in flight stays in flight.
+    pub fn reset(&self) {
+        self.queues.iter().for_each(QueueCounters::clear);
+    }
+}
+
+/// What /proc/nvmev/stat shows of one I/O submission queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueSnapshot {
+    /// Queue identifier.
+    pub queue: u16,
+    /// Entries submitted and not fetched when last looked at.
+    pub pending: u32,
+    /// Commands fetched and not completed.
+    pub in_flight: u32,
+    /// Most commands in flight at once.
+    pub in_flight_max: u32,
+    /// Passes that found entries.
+    pub dispatch_calls: u32,
+    /// Commands fetched.
+    pub dispatched: u32,
+    /// Bytes read and written.
+    pub bytes: u64,
+}

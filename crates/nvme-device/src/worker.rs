@@ -1,0 +1,284 @@
+//! An I/O worker: moves data, holds completions until their time, posts them and raises interrupts.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use nvme_spec::{CompletionQueueEntry, Status};
+use zerocopy::transmute;
+
+use crate::device::{table, SetupError};
+use crate::host::{Host, MemoryFault};
+use crate::ring::{Consumer, Producer};
+use crate::schedule::{Pending, Schedule};
+use crate::shared::Shared;
+use crate::work::{Direction, Job, Report, Transfer, WorkItem};
+use crate::{Activity, IO_QUEUE_PAIRS_MAX};
+
+/// Commands that a worker holds at most; the controller leaves further ones in their submission queues.
+pub(crate) const IN_FLIGHT_MAX: usize = 8192;
+
+/// Items taken from the ring in one pass: completions that have come due should not wait behind many copies.
+const ITEMS_PER_PASS: usize = 8;
+
+/// Report ring slots kept free of error reports, so that answers always have room.
+const REPORTS_RESERVED: usize = 8;
+
+/// The worker's half of a completion queue.
+#[derive(Clone, Copy, Debug)]
+struct CompletionRing {
+    base: u64,
+    entries: u16,
+    tail: u16,
+    phase: bool,
+    posted: u32,
+    /// Interrupt vector, if the queue has interrupts.
+    vector: Option<u16>,
+}
+
+/// One worker. It owns its completion queues: nobody else writes to them.
+pub struct Worker {
+    items: Consumer<WorkItem>,
+    reports: Producer<Report>,
+    shared: Arc<Shared>,
+    /// Jobs done with (wrapping): the controller limits what is in flight by it.
+    completed: Arc<AtomicU32>,
+    schedule: Schedule,
+    queues: Vec<Option<CompletionRing>>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        items: Consumer<WorkItem>,
+        reports: Producer<Report>,
+        shared: Arc<Shared>,
+        completed: Arc<AtomicU32>,
+    ) -> Result<Self, SetupError> {
+        Ok(Self {
+            items,
+            reports,
+            shared,
+            completed,
+            schedule: Schedule::new(IN_FLIGHT_MAX)?,
+            queues: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || None)?,
+        })
+    }
+
+    /// One pass: takes a few items from the ring, then posts every completion that is due at `now_ns`, with one
+    /// interrupt per completion queue.
+    pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
+        let mut progressed = false;
+        for _ in 0..ITEMS_PER_PASS {
+            let Some(item) = self.items.pop() else { break };
+            self.take(item, now_ns, host);
+            progressed = true;
+        }
+        progressed |= self.post_due(now_ns, host);
+        Activity {
+            progressed,
+            next_event_ns: self.schedule.next_due_ns(),
+        }
+    }
+
+    fn take<H: Host>(&mut self, item: WorkItem, now_ns: u64, host: &H) {
+        match item {
+            WorkItem::Job(job) => self.start(job, now_ns, host),
+            WorkItem::CreateCq {
+                cqid,
+                base,
+                entries,
+                vector,
+            } => {
+                let ring = CompletionRing {
+                    base,
+                    entries,
+                    tail: 0,
+                    phase: true,
+                    posted: 0,
+                    vector,
+                };
+                self.set_queue(cqid, Some(ring));
+            }
+            WorkItem::DeleteCq { cqid } => self.set_queue(cqid, None),
+            WorkItem::AbortQueue { sqid, ticket } => {
+                let is_meant = |command: crate::work::CommandRef| command.sqid == sqid;
+                self.schedule
+                    .end_early(now_ns, Status::COMMAND_ABORTED_SQ_DELETION, is_meant);
+                // What was aborted is posted before the answer: the queue's deletion completes after its commands.
+                self.post_due(now_ns, host);
+                self.answer(ticket, true);
+            }
+            WorkItem::AbortCommand { sqid, cid, ticket } => {
+                let is_meant = |command: crate::work::CommandRef| command.sqid == sqid && command.cid == cid;
+                let ended = self
+                    .schedule
+                    .end_early(now_ns, Status::COMMAND_ABORT_REQUESTED, is_meant);
+                self.post_due(now_ns, host);
+                self.answer(ticket, ended > 0);
+            }
+            WorkItem::Reset { ticket } => {
+                self.schedule.clear();
+                self.queues.fill(None);
+                self.answer(ticket, true);
+            }
+        }
+    }
+
+    /// Moves the data and puts the completion on the schedule. A write's data is on the medium, and a read's in the
+    /// host's memory, before the completion can be posted.
+    fn start<H: Host>(&mut self, job: Job, now_ns: u64, host: &H) {
+        match transfer(&job.transfer, host) {
+            Ok(()) => self
+                .schedule
+                .push(job.done_at_ns, job.command, job.status, job.result),
+            Err(status) => {
+                self.report_failure(&job, status);
+                self.schedule.push(now_ns, job.command, status, 0);
+            }
+        }
+    }
+
+    fn post_due<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
+        let mut touched = VectorSet::default();
+        let mut progressed = false;
+        while let Some(pending) = self.schedule.pop_due(now_ns) {
+            progressed = true;
+            self.completed.store(
+                self.completed.load(Ordering::Relaxed).wrapping_add(1),
+                Ordering::Release,
+            );
+            match self.post(&pending, host) {
+                Ok(vector) => touched.add(vector),
+                Err(MemoryFault { .. }) => self.report_unreachable(),
+            }
+        }
+        touched.raise(&self.shared, host);
+        progressed
+    }
+
+    /// The one place where a completion queue entry is made. Room for it was reserved when the command was fetched.
+    fn post<H: Host>(&mut self, pending: &Pending, host: &H) -> Result<Option<u16>, MemoryFault> {
+        let command = pending.command;
+        let Some(ring) = self
+            .queues
+            .get_mut(usize::from(command.cqid))
+            .and_then(Option::as_mut)
+        else {
+            return Ok(None);
+        };
+        let entry = CompletionQueueEntry {
+            dw0: (pending.result as u32).into(),
+            dw1: ((pending.result >> 32) as u32).into(),
+            sq_head: self.shared.sq_head(command.sqid).into(),
+            sq_id: command.sqid.into(),
+            cid: command.cid.into(),
+            status_and_phase: CompletionQueueEntry::pack_status(pending.status, ring.phase).into(),
+        };
+        let bytes: [u8; 16] = transmute!(entry);
+        host.publish(ring.base.wrapping_add(u64::from(ring.tail) * 16), &bytes)?;
+        ring.tail += 1;
+        if ring.tail == ring.entries {
+            ring.tail = 0;
+            ring.phase = !ring.phase;
+        }
+        ring.posted = ring.posted.wrapping_add(1);
+        self.shared.set_cq_posted(command.cqid, ring.posted);
+        self.shared.statistics().queue(command.sqid).completed();
+        Ok(ring.vector)
+    }
+
+    fn set_queue(&mut self, cqid: u16, ring: Option<CompletionRing>) {
+        if let Some(slot) = self.queues.get_mut(usize::from(cqid)) {
+            *slot = ring;
+        }
+    }
+
+    fn answer(&mut self, ticket: u32, found: bool) {
+        let pushed = self.reports.push(Report::Done { ticket, found });
+        debug_assert!(
+            pushed.is_ok(),
+            "the controller has one ticket outstanding per worker"
+        );
+    }
+
+    /// Error reports give way to answers: with a host that only fails, the log keeps the first of a burst.
+    fn report_failure(&mut self, job: &Job, status: Status) {
+        if self.reports.free() > REPORTS_RESERVED {
+            let report = Report::Failed {
+                command: job.command,
+                status,
+                nsid: job.nsid,
+                lba: job.lba,
+            };
+            self.report(report);
+        }
+    }
+
+    fn report_unreachable(&mut self) {
+        if self.reports.free() > REPORTS_RESERVED {
+            self.report(Report::QueueUnreachable);
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        let pushed = self.reports.push(report);
+        debug_assert!(pushed.is_ok(), "room was checked");
+    }
+}
+
+fn transfer<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
+    let len_bytes = transfer.len_bytes as usize;
+    let media_at = |offset: usize| transfer.media_offset + offset as u64;
+    match transfer.direction {
+        Direction::None => Ok(()),
+        Direction::ToHost => transfer
+            .pointer
+            .for_each_piece(host, len_bytes, |address, offset, len| {
+                host.media_to_host(media_at(offset), address, len)
+            }),
+        Direction::FromHost => transfer
+            .pointer
+            .for_each_piece(host, len_bytes, |address, offset, len| {
+                host.host_to_media(address, media_at(offset), len)
+            }),
+    }
+}
+
+/// Vectors to be raised at the end of a pass, each once.
+#[derive(Default)]
+struct VectorSet {
+    bits: [u64; 3],
+}
+
+const _: () = assert!(crate::VECTORS_MAX as usize <= 3 * 64);
+
+impl VectorSet {
+    fn add(&mut self, vector: Option<u16>) {
+        let Some(vector) = vector else { return };
+        if let Some(bits) = self.bits.get_mut(usize::from(vector / 64)) {
+            *bits |= 1 << (vector % 64);
+        }
+    }
+
+    fn raise<H: Host>(self, shared: &Shared, host: &H) {
+        if self.bits == [0; 3] {
+            return;
+        }
+        let config = shared.config_space();
+        if !config.msix_enabled() {
+            if !config.intx_disabled() && !shared.pin_masked() {
+                host.raise_intx();
+            }
+            return;
+        }
+        if config.msix_masked() {
+            return;
+        }
+        for (base, mut bits) in (0u16..).step_by(64).zip(self.bits) {
+            while bits != 0 {
+                host.raise_msix(base + bits.trailing_zeros() as u16);
+                bits &= bits - 1;
+            }
+        }
+    }
+}
