@@ -1,0 +1,40 @@
+//! Why a model could not be set up.
+
+use core::fmt;
+
+use crate::nvm::ParameterError;
+
+/// Why a model could not be set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetupError {
+    /// A parameter has a value that the model cannot work with.
+    Parameter(ParameterError),
+    /// The namespace has no room for data.
+    NoCapacity,
+    /// The system has no memory for the model's tables.
+    OutOfMemory {
+        /// What the table that could not be allocated needs, bytes.
+        needed_bytes: usize,
+    },
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter(error) => error.fmt(formatter),
+            Self::NoCapacity => formatter.write_str("the namespace's capacity is 0 bytes: give it room for data"),
+            Self::OutOfMemory { needed_bytes } => write!(
+                formatter,
+                "no memory for a table of {needed_bytes} bytes of the timing model: free some, or use fewer namespaces"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for SetupError {}
+
+impl From<ParameterError> for SetupError {
+    fn from(error: ParameterError) -> Self {
+        Self::Parameter(error)
+    }
+}

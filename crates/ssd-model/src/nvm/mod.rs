@@ -1,0 +1,161 @@
+//! A low-latency drive without flash behind it (MODELS.md §4).
+//!
+//! The namespace is dealt in units of `2^io_unit_shift` bytes to `io_units` I/O units, round-robin. A command starts
+//! when the unit of its first byte is free, then works through its data one unit's worth at a time.
+//!
+//! Not modelled: media wear, caches, the link to the host, and units working on one command in parallel.
+
+mod parameters;
+#[cfg(test)]
+mod tests;
+
+pub use parameters::{NvmParameters, ParameterError, Timing, IO_UNITS, IO_UNIT_SHIFT};
+
+use alloc::vec::Vec;
+
+use crate::{Accepted, Command, Model, Refusal, SetupError};
+
+/// The model of MODELS.md §4.
+#[derive(Clone, Debug)]
+pub struct NvmModel {
+    parameters: NvmParameters,
+    /// Time until which each I/O unit is busy, ns. As long as the largest number of units, so that a change of
+    /// parameters allocates nothing; units beyond `parameters.io_units` are not used.
+    busy_until_ns: Vec<u64>,
+}
+
+impl NvmModel {
+    /// An idle drive.
+    ///
+    /// # Errors
+    /// [`SetupError`] when a parameter is out of range or there is no memory for the table of I/O units.
+    pub fn new(parameters: NvmParameters) -> Result<Self, SetupError> {
+        parameters.validate()?;
+        let io_units_max = *IO_UNITS.end() as usize;
+        let mut busy_until_ns = Vec::new();
+        busy_until_ns
+            .try_reserve_exact(io_units_max)
+            .map_err(|_| SetupError::OutOfMemory {
+                needed_bytes: io_units_max * size_of::<u64>(),
+            })?;
+        // The room is there: this only fills it.
+        busy_until_ns.resize(io_units_max, 0);
+        Ok(Self {
+            parameters,
+            busy_until_ns,
+        })
+    }
+
+    /// The parameters in force.
+    pub fn parameters(&self) -> &NvmParameters {
+        &self.parameters
+    }
+
+    /// Puts `parameters` in force for the commands that follow; commands already timed keep their times. With another
+    /// number or size of I/O units all units are idle again, because they stand for other addresses then. Allocates
+    /// nothing.
+    ///
+    /// Whoever takes parameters from a user calls [`NvmParameters::validate`] first, for the message. Parameters that
+    /// it refuses change nothing here.
+    pub fn set_parameters(&mut self, parameters: NvmParameters) {
+        if parameters.validate().is_err() {
+            return;
+        }
+        let old = self.parameters;
+        if (old.io_units, old.io_unit_shift) != (parameters.io_units, parameters.io_unit_shift) {
+            self.busy_until_ns.fill(0);
+        }
+        self.parameters = parameters;
+    }
+
+    /// Time until which each I/O unit is busy, ns: the whole timing state, for tests and for looking inside.
+    pub fn busy_until_ns(&self) -> &[u64] {
+        // `validate` bounds io_units by the table's length.
+        &self.busy_until_ns[..self.parameters.io_units as usize]
+    }
+
+    /// Times a transfer of `len_bytes` from `offset_bytes`; the result is the time at which its last piece is done.
+    ///
+    /// The pieces follow one another, also across units, so piece `i` is done at `start + (i + 1) * time`. A unit that
+    /// gets several pieces keeps the time of its last one. Hence only the last `io_units` pieces leave a mark, and the
+    /// loop below is bounded by the number of units, however long the command is.
+    fn transfer(&mut self, now_ns: u64, offset_bytes: u64, len_bytes: u32, timing: Timing) -> u64 {
+        let NvmParameters {
+            io_units,
+            io_unit_shift,
+            reference_quirks,
+            ..
+        } = self.parameters;
+        let io_units = u64::from(io_units);
+        // At most 2^23, as a unit has at least 2^9 bytes. No data at all takes the time of one piece.
+        let pieces_with_data = u64::from(len_bytes).div_ceil(1 << io_unit_shift);
+        let pieces = pieces_with_data.max(1);
+
+        let first_unit = (offset_bytes >> io_unit_shift) % io_units;
+        let first_unit_busy_until_ns = self.busy_until_ns[first_unit as usize];
+        let start_ns = now_ns
+            .max(first_unit_busy_until_ns)
+            .saturating_add(u64::from(timing.delay_ns));
+        // The products stay below 2^55; a sum past the end of time stays at the end of time.
+        let piece_done_ns = |piece: u64| start_ns.saturating_add((piece + 1) * u64::from(timing.time_ns));
+
+        // Q9: the reference adds the trailing time to the first `io_units` pieces only, so a command that comes round
+        // to its first unit again loses it there. Otherwise every piece with data has it.
+        let pieces_with_trailing = if reference_quirks {
+            pieces_with_data.min(io_units)
+        } else {
+            pieces_with_data
+        };
+
+        for piece in pieces.saturating_sub(io_units)..pieces {
+            let trailing_ns = if piece < pieces_with_trailing {
+                timing.trailing_ns
+            } else {
+                0
+            };
+            let free_at_ns = piece_done_ns(piece).saturating_add(u64::from(trailing_ns));
+            let busy_until_ns = &mut self.busy_until_ns[((first_unit + piece) % io_units) as usize];
+            // Q8: the reference forgets what a unit was busy with. Otherwise work done for others is never taken back.
+            *busy_until_ns = if reference_quirks {
+                free_at_ns
+            } else {
+                free_at_ns.max(*busy_until_ns)
+            };
+        }
+        piece_done_ns(pieces - 1)
+    }
+
+    /// Time at which all that was accepted so far is done.
+    fn flush(&self, now_ns: u64) -> u64 {
+        let all_idle_at_ns = self.busy_until_ns().iter().copied().max().unwrap_or(0);
+        // Q10: the reference completes at that time even if it lies in the past, 0 for a drive that was never used.
+        // Otherwise a flush of an idle drive is done now.
+        if self.parameters.reference_quirks {
+            all_idle_at_ns
+        } else {
+            all_idle_at_ns.max(now_ns)
+        }
+    }
+}
+
+impl Model for NvmModel {
+    fn submit(&mut self, now_ns: u64, command: &Command) -> Result<Accepted, Refusal> {
+        let done_at_ns = match *command {
+            Command::Read {
+                offset_bytes,
+                len_bytes,
+            } => self.transfer(now_ns, offset_bytes, len_bytes, self.parameters.read),
+            // No cache: a write is on the medium when it is done, with or without force unit access.
+            Command::Write {
+                offset_bytes,
+                len_bytes,
+                fua: _,
+            } => self.transfer(now_ns, offset_bytes, len_bytes, self.parameters.write),
+            Command::Flush => self.flush(now_ns),
+        };
+        Ok(Accepted {
+            done_at_ns,
+            result: 0,
+        })
+    }
+}
