@@ -92,6 +92,10 @@ impl AdminState {
     pub fn reset(&mut self) {
         self.features.reset();
         self.events = AsyncEvents::new();
+    }
+
+    /// The command that waits for a worker will not be completed.
+    pub fn forget_pending(&mut self) {
         self.pending = None;
     }
 

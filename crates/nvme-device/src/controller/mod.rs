@@ -182,7 +182,11 @@ impl Controller {
     }
 
     /// Marks the controller as failed: it stops fetching until the host resets it (NVMe Base 2.0 §9.5).
+    /// A reset under way makes up for whatever went wrong before it.
     pub(crate) fn fail(&mut self, bar: Bar<'_>) {
+        if matches!(self.state, State::Resetting { .. }) {
+            return;
+        }
         self.state = State::Failed;
         self.set_csts(bar, self.csts | csts::CFS);
     }

@@ -127,11 +127,15 @@ impl Controller {
         }
         self.admin.css = cc.css();
         self.state = State::Ready;
-        self.set_csts(bar, self.csts & !csts::CFS | csts::RDY);
+        // A shutdown of the disabled controller ends here, too.
+        self.shutdown = Shutdown::No;
+        self.set_csts(bar, self.csts & !(csts::CFS | csts::SHST_MASK) | csts::RDY);
     }
 
     /// Tells all workers to forget everything; the reset is done when all have answered.
     pub(super) fn begin_reset(&mut self, reset: Reset, bar: Bar<'_>) {
+        // An answer that is still on its way belongs to a command that ends here: nothing may follow the reset in a ring.
+        self.admin.forget_pending();
         let ticket = self.admin.new_ticket();
         let mut unanswered = 0;
         for link in &mut self.links {
@@ -269,7 +273,8 @@ impl Controller {
         })
     }
 
-    /// CSTS is read-only but for NSSRO, which a write of 1 clears.
+    /// CSTS is read-only but for NSSRO, which a write of 1 clears. Without traps a write of exactly the value that the
+    /// register already has cannot be seen: a host that clears NSSRO before it enables the controller does so in vain.
     fn poll_status(&mut self, bar: Bar<'_>) {
         let seen = bar.load(registers::CSTS);
         if seen != self.csts {
