@@ -1,0 +1,39 @@
+//! How a subcommand fails.
+
+use std::io;
+use std::process::ExitCode;
+
+/// Why a subcommand did not do its work.
+#[derive(Debug)]
+pub enum CommandError {
+    /// The user asked for something that does not exist or cannot be; the text says what to change.
+    Usage(String),
+    /// The output could not be written.
+    Output(io::Error),
+}
+
+impl CommandError {
+    /// What to tell the user; nothing if the reader of our output has left, as `head` does when it has seen enough.
+    pub fn message(&self) -> Option<String> {
+        match self {
+            Self::Usage(message) => Some(message.clone()),
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
+            Self::Output(error) => Some(format!("the output could not be written: {error}")),
+        }
+    }
+
+    /// The status to end with.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Output(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl From<io::Error> for CommandError {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
