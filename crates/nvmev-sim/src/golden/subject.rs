@@ -1,0 +1,254 @@
+//! What a trace is replayed against, and which model a trace asks for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use nvme_spec::Status;
+use ssd_model::nvm::{NvmModel, NvmParameters, Timing};
+use ssd_model::{Command, Model, Refusal};
+
+use super::Request;
+
+/// Size of a logical block in every trace, bytes.
+const LBA_BYTES: u64 = 512;
+
+/// Traces that show defects of the reference (Q2 to Q5), which no model of ours repeats (MODELS.md).
+const NOT_TO_BE_MATCHED: [&str; 4] = [
+    "zn540_x_mgmt_leak",
+    "znsp_x_append_retry",
+    "zn540_x_leak_stall",
+    "zn540_x_sub4k",
+];
+
+/// What a subject says to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done at `done_at_ns`, with success or not.
+    Done {
+        /// Completion time, ns.
+        done_at_ns: u64,
+        /// Status code type and status code.
+        status: u16,
+        /// Command-specific result.
+        result: u64,
+    },
+    /// There is no room now; the request may be put again at `retry_at_ns`. Nothing changed.
+    Busy {
+        /// Time of the earliest release, ns: later than the time of the call.
+        retry_at_ns: u64,
+    },
+}
+
+/// Something that a trace can be replayed against. It keeps its own list of pending releases, and applies those that
+/// are due before it looks at a request.
+pub trait Subject {
+    /// Takes `request` on at `now_ns`.
+    ///
+    /// # Errors
+    /// The reason why a trace for this subject cannot hold such a request.
+    fn submit(&mut self, now_ns: u64, request: &Request) -> Result<Answer, String>;
+}
+
+/// A timing model as a [`Subject`]: opcodes become commands, logical blocks become bytes.
+#[derive(Clone, Debug)]
+pub struct ModelSubject<M>(pub M);
+
+impl<M: Model> Subject for ModelSubject<M> {
+    fn submit(&mut self, now_ns: u64, request: &Request) -> Result<Answer, String> {
+        Ok(match self.0.submit(now_ns, &command(request)?) {
+            Ok(accepted) => Answer::Done {
+                done_at_ns: accepted.done_at_ns,
+                status: Status::SUCCESSFUL_COMPLETION.0,
+                result: accepted.result,
+            },
+            Err(Refusal::Busy { retry_at_ns }) => Answer::Busy { retry_at_ns },
+            Err(Refusal::Failed(status)) => Answer::Done {
+                done_at_ns: now_ns,
+                status: status.0,
+                result: 0,
+            },
+        })
+    }
+}
+
+fn command(request: &Request) -> Result<Command, String> {
+    let Request {
+        opcode,
+        slba,
+        nlb,
+        fua,
+        ..
+    } = *request;
+    let in_bytes = || {
+        let offset_bytes = slba
+            .checked_mul(LBA_BYTES)
+            .ok_or_else(|| format!("slba is {slba}, which is past 2^64 bytes"))?;
+        let len_bytes = u32::try_from(u64::from(nlb) * LBA_BYTES)
+            .map_err(|_| format!("nlb is {nlb}, which is 4 GiB or more"))?;
+        Ok::<_, String>((offset_bytes, len_bytes))
+    };
+    match opcode {
+        0 => Ok(Command::Flush),
+        1 => in_bytes().map(|(offset_bytes, len_bytes)| Command::Write {
+            offset_bytes,
+            len_bytes,
+            fua,
+        }),
+        2 => in_bytes().map(|(offset_bytes, len_bytes)| Command::Read {
+            offset_bytes,
+            len_bytes,
+        }),
+        _ => Err(format!(
+            "opcode {opcode} is none that this kind of drive knows (0 flush, 1 write, 2 read)"
+        )),
+    }
+}
+
+/// The `#param` lines of a trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parameters(BTreeMap<String, u64>);
+
+impl Parameters {
+    /// Adds a parameter; false if it was there already.
+    pub(super) fn insert(&mut self, key: String, value: u64) -> bool {
+        self.0.insert(key, value).is_none()
+    }
+
+    /// The parameter `key`.
+    pub fn get(&self, key: &str) -> Option<u64> {
+        self.0.get(key).copied()
+    }
+
+    /// The parameter `key` as 32 bits.
+    ///
+    /// # Errors
+    /// A reason that names the parameter if it is missing or too large.
+    pub fn get_u32(&self, key: &str) -> Result<u32, String> {
+        let value = self
+            .get(key)
+            .ok_or_else(|| format!("the model needs #param,{key}, which is missing"))?;
+        u32::try_from(value).map_err(|_| format!("#param,{key} is {value}: at most {} is possible", u32::MAX))
+    }
+}
+
+/// A kind of drive that traces exist of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// No flash behind it (MODELS.md §4).
+    Nvm,
+    /// Flash behind a page-mapping translation layer (MODELS.md §5).
+    Conventional,
+    /// Zoned namespaces (MODELS.md §6).
+    Zoned,
+    /// Key-value (MODELS.md §7).
+    KeyValue,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Nvm => "nvm",
+            Self::Conventional => "conventional",
+            Self::Zoned => "zoned",
+            Self::KeyValue => "key-value",
+        })
+    }
+}
+
+/// What stands at the head of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceHeader {
+    /// The trace's own name.
+    pub name: String,
+    /// Kind of drive.
+    pub kind: Kind,
+    /// The drive's parameters.
+    pub parameters: Parameters,
+}
+
+impl TraceHeader {
+    /// Finds out the kind. The parameters tell it but for one pair: a key-value drive has those of an NVM drive, and
+    /// only the name tells them apart.
+    pub(super) fn new(name: String, parameters: Parameters) -> Result<Self, String> {
+        let has = |key| parameters.get(key).is_some();
+        let kind = if has("zones") {
+            Kind::Zoned
+        } else if has("ftl_instances") {
+            Kind::Conventional
+        } else if has("io_units") {
+            if name.starts_with("kv") {
+                Kind::KeyValue
+            } else {
+                Kind::Nvm
+            }
+        } else {
+            return Err(
+                "no kind of drive has these parameters: none of #param,zones, ftl_instances, io_units"
+                    .to_owned(),
+            );
+        };
+        Ok(Self {
+            name,
+            kind,
+            parameters,
+        })
+    }
+}
+
+/// What to do with a trace.
+pub enum Target {
+    /// Replay it against this and compare.
+    Replay(Box<dyn Subject>),
+    /// There is no model of this kind yet: check the file only.
+    NotBuilt,
+    /// It shows a defect of the reference: check the file only.
+    NotToBeMatched,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Replay(_) => "Replay",
+            Self::NotBuilt => "NotBuilt",
+            Self::NotToBeMatched => "NotToBeMatched",
+        })
+    }
+}
+
+impl Target {
+    /// The model that a trace asks for, made from the trace's own parameters.
+    ///
+    /// # Errors
+    /// A reason that names the parameter which is missing or out of range.
+    pub fn for_trace(header: &TraceHeader) -> Result<Self, String> {
+        if NOT_TO_BE_MATCHED.contains(&header.name.as_str()) {
+            return Ok(Self::NotToBeMatched);
+        }
+        match header.kind {
+            Kind::Nvm => {
+                let model =
+                    NvmModel::new(nvm_parameters(&header.parameters)?).map_err(|error| error.to_string())?;
+                Ok(Self::Replay(Box::new(ModelSubject(model))))
+            }
+            Kind::Conventional | Kind::Zoned | Kind::KeyValue => Ok(Self::NotBuilt),
+        }
+    }
+}
+
+fn nvm_parameters(parameters: &Parameters) -> Result<NvmParameters, String> {
+    let timing = |direction: &str| {
+        Ok::<_, String>(Timing {
+            delay_ns: parameters.get_u32(&format!("{direction}_delay_ns"))?,
+            time_ns: parameters.get_u32(&format!("{direction}_time_ns"))?,
+            trailing_ns: parameters.get_u32(&format!("{direction}_trailing_ns"))?,
+        })
+    };
+    Ok(NvmParameters {
+        io_units: parameters.get_u32("io_units")?,
+        io_unit_shift: parameters.get_u32("io_unit_shift")?,
+        read: timing("read")?,
+        write: timing("write")?,
+        // The traces were made by the reference.
+        reference_quirks: true,
+    })
+}

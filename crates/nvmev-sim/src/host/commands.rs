@@ -1,0 +1,129 @@
+//! Submission queue entries as a driver builds them. Everything that a test may want to get wrong is a public field of the result.
+
+use nvme_spec::{AdminOpcode, FeatureId, IdentifyCns, LogPageId, NvmOpcode, SubmissionQueueEntry};
+
+/// An admin command without arguments.
+pub fn admin(opcode: AdminOpcode) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        opcode: opcode.0,
+        ..Default::default()
+    }
+}
+
+/// Identify into the page at `address`.
+pub fn identify(cns: IdentifyCns, nsid: u32, csi: u8, address: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        nsid: nsid.into(),
+        prp1: address.into(),
+        cdw10: u32::from(cns.0).into(),
+        cdw11: (u32::from(csi) << 24).into(),
+        ..admin(AdminOpcode::IDENTIFY)
+    }
+}
+
+/// Get Log Page: `len_bytes` (a multiple of 4) from `offset`.
+pub fn get_log_page(
+    log: LogPageId,
+    nsid: u32,
+    offset: u64,
+    len_bytes: u32,
+    address: u64,
+) -> SubmissionQueueEntry {
+    let dwords_z = len_bytes / 4 - 1;
+    SubmissionQueueEntry {
+        nsid: nsid.into(),
+        prp1: address.into(),
+        prp2: (address & !0xFFF).wrapping_add(0x1000).into(),
+        cdw10: (u32::from(log.0) | (dwords_z & 0xFFFF) << 16).into(),
+        cdw11: (dwords_z >> 16).into(),
+        cdw12: (offset as u32).into(),
+        cdw13: ((offset >> 32) as u32).into(),
+        ..admin(AdminOpcode::GET_LOG_PAGE)
+    }
+}
+
+/// Get Features.
+pub fn get_features(feature: FeatureId, select: u8, cdw11: u32, address: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        prp1: address.into(),
+        cdw10: (u32::from(feature.0) | u32::from(select) << 8).into(),
+        cdw11: cdw11.into(),
+        ..admin(AdminOpcode::GET_FEATURES)
+    }
+}
+
+/// Set Features.
+pub fn set_features(feature: FeatureId, is_saved: bool, cdw11: u32, address: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        prp1: address.into(),
+        cdw10: (u32::from(feature.0) | u32::from(is_saved) << 31).into(),
+        cdw11: cdw11.into(),
+        ..admin(AdminOpcode::SET_FEATURES)
+    }
+}
+
+/// Create I/O Completion Queue with interrupts.
+pub fn create_cq(cqid: u16, entries: u32, vector: u16, address: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        prp1: address.into(),
+        cdw10: (u32::from(cqid) | entries.wrapping_sub(1) << 16).into(),
+        cdw11: (u32::from(vector) << 16 | 0b11).into(),
+        ..admin(AdminOpcode::CREATE_IO_COMPLETION_QUEUE)
+    }
+}
+
+/// Create I/O Submission Queue.
+pub fn create_sq(sqid: u16, cqid: u16, entries: u32, address: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        prp1: address.into(),
+        cdw10: (u32::from(sqid) | entries.wrapping_sub(1) << 16).into(),
+        cdw11: (u32::from(cqid) << 16 | 0b1).into(),
+        ..admin(AdminOpcode::CREATE_IO_SUBMISSION_QUEUE)
+    }
+}
+
+/// Delete I/O Submission or Completion Queue.
+pub fn delete_queue(opcode: AdminOpcode, qid: u16) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        cdw10: u32::from(qid).into(),
+        ..admin(opcode)
+    }
+}
+
+/// Abort.
+pub fn abort(sqid: u16, cid: u16) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        cdw10: (u32::from(sqid) | u32::from(cid) << 16).into(),
+        ..admin(AdminOpcode::ABORT)
+    }
+}
+
+/// Read or Write of `lbas` (at least 1) from `slba`.
+pub fn read_write(
+    opcode: NvmOpcode,
+    nsid: u32,
+    slba: u64,
+    lbas: u32,
+    prp1: u64,
+    prp2: u64,
+) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        opcode: opcode.0,
+        nsid: nsid.into(),
+        prp1: prp1.into(),
+        prp2: prp2.into(),
+        cdw10: (slba as u32).into(),
+        cdw11: ((slba >> 32) as u32).into(),
+        cdw12: (lbas.wrapping_sub(1) & 0xFFFF).into(),
+        ..Default::default()
+    }
+}
+
+/// Flush.
+pub fn flush(nsid: u32) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        opcode: NvmOpcode::FLUSH.0,
+        nsid: nsid.into(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,11 @@
+//! The test host: a machine of plain memory with a device in it, and a driver that behaves as well or as badly as a test wants.
+//!
+//! Everything runs on the calling thread in virtual time: the clock moves only when nothing else can happen, to the next
+//! moment at which the device has something to do. What it is not: a model of Linux; it knows no files and no users.
+
+pub mod commands;
+mod driver;
+mod machine;
+
+pub use driver::{QueuePair, TestHost};
+pub use machine::{Interrupts, Machine, RAM_BASE};

@@ -1,0 +1,9 @@
+//! What surrounds the device under test: a host of plain memory with a driver ([`host`]), and golden traces replayed in
+//! virtual time ([`golden`]).
+//!
+//! What is not here: nothing in this crate reads a clock or runs in the kernel, and no timing is computed here; it asks
+//! `ssd-model`.
+#![forbid(unsafe_code)]
+
+pub mod golden;
+pub mod host;

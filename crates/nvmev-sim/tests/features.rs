@@ -1,0 +1,273 @@
+//! Get and Set Features, Abort and Asynchronous Event Request.
+
+use nvme_spec::{AdminOpcode, FeatureId, NvmOpcode, Status, SubmissionQueueEntry};
+use nvmev_sim::host::{commands, TestHost};
+
+const CURRENT: u8 = 0;
+const DEFAULT: u8 = 1;
+const SAVED: u8 = 2;
+const CAPABILITIES: u8 = 3;
+
+fn get(host: &mut TestHost, feature: FeatureId, select: u8, cdw11: u32) -> Result<u32, Status> {
+    let page = host.pages(1);
+    let completion = host.admin(commands::get_features(feature, select, cdw11, page));
+    match completion.status() {
+        Status::SUCCESSFUL_COMPLETION => Ok(completion.dw0.get()),
+        error => Err(error),
+    }
+}
+
+fn set(host: &mut TestHost, feature: FeatureId, is_saved: bool, cdw11: u32) -> Status {
+    let page = host.pages(1);
+    host.admin(commands::set_features(feature, is_saved, cdw11, page))
+        .status()
+}
+
+#[test]
+fn values_can_be_set_saved_and_come_back_after_a_reset() {
+    // (feature, dword 11 to set, dword 11 to get, default, value read back)
+    let cases = [
+        (FeatureId::ARBITRATION, 0x0102_0304, 0, 3, 0x0102_0304),
+        (FeatureId::POWER_MANAGEMENT, 0x20, 0, 0, 0x20),
+        (FeatureId::TEMPERATURE_THRESHOLD, 333, 0, 343, 333),
+        (FeatureId::TEMPERATURE_THRESHOLD, 1 << 20 | 280, 1 << 20, 0, 280),
+        (FeatureId::ERROR_RECOVERY, 55, 0, 0, 55),
+        (FeatureId::VOLATILE_WRITE_CACHE, 0, 0, 1, 0),
+        (FeatureId::INTERRUPT_COALESCING, 0x1234, 0, 0, 0x1234),
+        (
+            FeatureId::INTERRUPT_VECTOR_CONFIGURATION,
+            1 << 16 | 77,
+            77,
+            77,
+            1 << 16 | 77,
+        ),
+        (FeatureId::WRITE_ATOMICITY_NORMAL, 1, 0, 0, 1),
+        (FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 0xFF, 0, 0, 0xFF),
+    ];
+    for (feature, set_cdw11, get_cdw11, default, value) in cases {
+        let mut host = TestHost::ready();
+        let read = |host: &mut TestHost| {
+            [CURRENT, DEFAULT, SAVED].map(|select| get(host, feature, select, get_cdw11).unwrap())
+        };
+        assert_eq!(read(&mut host), [default; 3], "{feature:?}");
+        assert_eq!(get(&mut host, feature, CAPABILITIES, 0), Ok(0b101), "{feature:?}");
+        assert_eq!(
+            set(&mut host, feature, false, set_cdw11),
+            Status::SUCCESSFUL_COMPLETION,
+            "{feature:?}"
+        );
+        assert_eq!(read(&mut host), [value, default, default], "{feature:?}");
+        host.disable();
+        host.enable();
+        assert_eq!(read(&mut host), [default; 3], "{feature:?} after a reset");
+        assert_eq!(
+            set(&mut host, feature, true, set_cdw11),
+            Status::SUCCESSFUL_COMPLETION,
+            "{feature:?}"
+        );
+        assert_eq!(read(&mut host), [value, default, value], "{feature:?}");
+        host.disable();
+        host.enable();
+        assert_eq!(read(&mut host), [value, default, value], "{feature:?} was saved");
+    }
+}
+
+#[test]
+fn wrong_values_are_refused_and_change_nothing() {
+    let mut host = TestHost::ready();
+    for (feature, cdw11) in [
+        (FeatureId::POWER_MANAGEMENT, 1),
+        (FeatureId::TEMPERATURE_THRESHOLD, 1 << 16 | 300),
+        (FeatureId::TEMPERATURE_THRESHOLD, 2 << 20 | 300),
+        (FeatureId::ERROR_RECOVERY, 1 << 16),
+        (FeatureId::VOLATILE_WRITE_CACHE, 2),
+        (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 129),
+        (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 0),
+        (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 0xFFFF),
+        (FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 0x100),
+        (FeatureId(0x03), 0),
+        (FeatureId(0x00), 0),
+        (FeatureId(0x0C), 1),
+        (FeatureId(0xC0), 0),
+    ] {
+        assert_eq!(
+            set(&mut host, feature, false, cdw11),
+            Status::INVALID_FIELD_IN_COMMAND,
+            "{feature:?} {cdw11:#x}"
+        );
+    }
+    assert_eq!(
+        get(&mut host, FeatureId::TEMPERATURE_THRESHOLD, CURRENT, 0),
+        Ok(343)
+    );
+    for (feature, select, cdw11) in [
+        (FeatureId::ARBITRATION, 4, 0),
+        (FeatureId::ARBITRATION, 7, 0),
+        (FeatureId::TEMPERATURE_THRESHOLD, CURRENT, 1 << 16),
+        (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, CURRENT, 129),
+        (FeatureId(0x03), CURRENT, 0),
+        (FeatureId(0x03), CAPABILITIES, 0),
+        (FeatureId(0xFF), CURRENT, 0),
+    ] {
+        let answer = get(&mut host, feature, select, cdw11);
+        assert_eq!(
+            answer,
+            Err(Status::INVALID_FIELD_IN_COMMAND),
+            "{feature:?} {select} {cdw11:#x}"
+        );
+    }
+}
+
+#[test]
+fn some_features_cannot_be_saved_or_are_no_namespaces() {
+    let mut host = TestHost::ready();
+    for feature in [
+        FeatureId::NUMBER_OF_QUEUES,
+        FeatureId::TIMESTAMP,
+        FeatureId::HOST_IDENTIFIER,
+    ] {
+        assert_eq!(
+            set(&mut host, feature, true, 0),
+            Status::FEATURE_IDENTIFIER_NOT_SAVEABLE
+        );
+        assert_eq!(get(&mut host, feature, CAPABILITIES, 0), Ok(0b100));
+    }
+    let of = |nsid: u32| SubmissionQueueEntry {
+        nsid: nsid.into(),
+        ..commands::set_features(FeatureId::ARBITRATION, false, 0, 0)
+    };
+    assert_eq!(host.admin(of(1)).status(), Status::FEATURE_NOT_NAMESPACE_SPECIFIC);
+    assert_eq!(host.admin(of(9)).status(), Status::INVALID_NAMESPACE_OR_FORMAT);
+    assert_eq!(host.admin(of(u32::MAX)).status(), Status::SUCCESSFUL_COMPLETION);
+    let set_profile = |index| commands::set_features(FeatureId::IO_COMMAND_SET_PROFILE, false, index, 0);
+    assert_eq!(host.admin(set_profile(0)).status(), Status::SUCCESSFUL_COMPLETION);
+    assert_eq!(
+        host.admin(set_profile(1)).status(),
+        Status::IO_COMMAND_SET_COMBINATION_REJECTED
+    );
+    assert_eq!(
+        get(&mut host, FeatureId::NUMBER_OF_QUEUES, CURRENT, 0),
+        Ok(0x007F_007F)
+    );
+}
+
+#[test]
+fn the_timestamp_runs_on_from_what_the_host_set() {
+    let mut host = TestHost::ready();
+    let page = host.pages(1);
+    let read = |host: &mut TestHost| {
+        let completion = host.admin(commands::get_features(FeatureId::TIMESTAMP, CURRENT, 0, page));
+        assert_eq!(completion.status(), Status::SUCCESSFUL_COMPLETION);
+        u64::from_le_bytes(host.machine.ram(page, 8).try_into().unwrap())
+    };
+    assert_eq!(read(&mut host) >> 48, 0, "origin: a reset");
+    host.machine.set_ram(page, &1_700_000_000_000u64.to_le_bytes());
+    let completion = host.admin(commands::set_features(FeatureId::TIMESTAMP, false, 0, page));
+    assert_eq!(completion.status(), Status::SUCCESSFUL_COMPLETION);
+    host.now_ns += 5_000_000_000;
+    assert_eq!(
+        read(&mut host),
+        1_700_000_005_000 | 0b001 << 49,
+        "origin: the host"
+    );
+    host.disable();
+    host.enable();
+    assert_eq!(read(&mut host) >> 48, 0);
+}
+
+#[test]
+fn the_host_identifier_has_8_or_16_bytes() {
+    let mut host = TestHost::ready();
+    let page = host.pages(1);
+    for (exhid, len) in [(0, 8), (1, 16)] {
+        host.machine.set_ram(page, &[0x5A; 32]);
+        let completion = host.admin(commands::set_features(
+            FeatureId::HOST_IDENTIFIER,
+            false,
+            exhid,
+            page,
+        ));
+        assert_eq!(completion.status(), Status::SUCCESSFUL_COMPLETION);
+        host.machine.set_ram(page, &[0; 32]);
+        host.admin(commands::get_features(
+            FeatureId::HOST_IDENTIFIER,
+            CURRENT,
+            exhid,
+            page,
+        ));
+        let bytes = host.machine.ram(page, 32);
+        assert!(bytes[..len].iter().all(|&byte| byte == 0x5A) && bytes[len..].iter().all(|&byte| byte == 0));
+    }
+    let unreachable = commands::set_features(FeatureId::HOST_IDENTIFIER, false, 1, 0);
+    assert_eq!(host.admin(unreachable).status(), Status::DATA_TRANSFER_ERROR);
+}
+
+#[test]
+fn admin_commands_with_fused_or_sgl_bits_are_refused() {
+    let mut host = TestHost::ready();
+    for flags in [0b01, 0b10, 0b0100_0000, 0b1000_0000] {
+        let entry = SubmissionQueueEntry {
+            flags,
+            ..commands::admin(AdminOpcode::ABORT)
+        };
+        assert_eq!(host.admin(entry).status(), Status::INVALID_FIELD_IN_COMMAND);
+    }
+    let keep_alive = host.admin(commands::admin(AdminOpcode::KEEP_ALIVE));
+    assert_eq!(keep_alive.status(), Status::INVALID_COMMAND_OPCODE);
+    assert!(keep_alive.do_not_retry());
+}
+
+#[test]
+fn abort_ends_a_command_that_is_under_way() {
+    let mut host = TestHost::ready();
+    let buffer = host.pages(1);
+    let victim = host.submit(1, commands::read_write(NvmOpcode::READ, 1, 0, 1, buffer, 0));
+    host.step();
+    assert_eq!(host.reap(1), None);
+    let abort = host.submit(0, commands::abort(1, victim));
+    host.run();
+    let completion = host.wait(0);
+    assert_eq!((completion.cid.get(), completion.dw0.get()), (abort, 0));
+    let completion = host.reap(1).unwrap();
+    assert_eq!(
+        (completion.cid.get(), completion.status()),
+        (victim, Status::COMMAND_ABORT_REQUESTED)
+    );
+    host.settle();
+    assert_eq!(host.reap(1), None, "exactly one completion");
+    for (sqid, cid) in [(1, victim), (1, 999), (77, 0), (0xFFFF, 0), (0, 12345)] {
+        let completion = host.admin(commands::abort(sqid, cid));
+        assert_eq!(
+            (completion.status(), completion.dw0.get()),
+            (Status::SUCCESSFUL_COMPLETION, 1),
+            "{sqid} {cid}"
+        );
+    }
+}
+
+#[test]
+fn abort_ends_a_held_event_request() {
+    let mut host = TestHost::ready();
+    let aer = host.submit(0, commands::admin(AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST));
+    host.run();
+    host.submit(0, commands::abort(0, aer));
+    let first = host.wait(0);
+    assert_eq!(
+        (first.cid.get(), first.status()),
+        (aer, Status::COMMAND_ABORT_REQUESTED)
+    );
+    assert_eq!(host.wait(0).dw0.get(), 0);
+}
+
+#[test]
+fn more_event_requests_than_the_limit_are_refused() {
+    let mut host = TestHost::ready();
+    for _ in 0..4 {
+        host.submit(0, commands::admin(AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST));
+    }
+    host.run();
+    assert_eq!(host.reap(0), None, "held");
+    let fifth = host.admin(commands::admin(AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST));
+    assert_eq!(fifth.status(), Status::ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED);
+    assert!(!fifth.do_not_retry());
+}
