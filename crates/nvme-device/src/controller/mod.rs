@@ -104,7 +104,7 @@ impl Controller {
             progressed: self.collect_reports(now_ns, bar),
             next_event_ns: None,
         };
-        activity.progressed |= self.poll_registers(now_ns, host);
+        activity.progressed |= self.poll_registers(host);
         if self.state == State::Ready {
             self.poll_completion_doorbells(bar);
             self.poll_queues(now_ns, host, &mut activity);

@@ -50,7 +50,7 @@ pub(super) enum Shutdown {
 
 impl Controller {
     /// Looks at the registers; returns whether anything happened.
-    pub(super) fn poll_registers<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
+    pub(super) fn poll_registers<H: Host>(&mut self, host: &H) -> bool {
         let bar = Bar(host.bar());
         if matches!(self.state, State::Resetting { .. }) {
             return false;
@@ -72,11 +72,11 @@ impl Controller {
             return false;
         }
         self.cc = cc;
-        self.configure(ControllerConfiguration(cc), now_ns, host);
+        self.configure(ControllerConfiguration(cc), host);
         true
     }
 
-    fn configure<H: Host>(&mut self, cc: ControllerConfiguration, _now_ns: u64, host: &H) {
+    fn configure<H: Host>(&mut self, cc: ControllerConfiguration, host: &H) {
         let bar = Bar(host.bar());
         match self.state {
             State::Disabled if cc.enabled() => self.enable(cc, host),
