@@ -63,7 +63,7 @@ impl Device {
             .map(|namespace| namespace.profile.mdts)
             .min()
             .ok_or(SetupError::NoNamespace)?;
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(Shared::new()?);
         let mut links = Vec::new();
         links.try_reserve_exact(config.worker_count)?;
         let mut workers = Vec::new();
@@ -89,6 +89,9 @@ impl Device {
         })
     }
 }
+
+// They pass over kernel stacks of 16 KiB, some of them more than once.
+const _: () = assert!(size_of::<Shared>() + size_of::<Controller>() + size_of::<Worker>() <= 4096);
 
 /// A table of `len` values, or an error where a `Vec` of the standard library would abort.
 pub(crate) fn table<T>(len: usize, value: impl Fn() -> T) -> Result<Vec<T>, TryReserveError> {

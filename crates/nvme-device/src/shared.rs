@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
+use crate::device::SetupError;
 use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX};
 
 const QUEUES: usize = IO_QUEUE_PAIRS_MAX as usize + 1;
@@ -21,14 +22,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
-        Self {
+    pub(crate) fn new() -> Result<Self, SetupError> {
+        Ok(Self {
             config_space: ConfigSpace::new(),
-            statistics: Statistics::new(),
+            statistics: Statistics::new()?,
             sq_heads: [const { AtomicU16::new(0) }; QUEUES],
             cq_posted: [const { AtomicU32::new(0) }; QUEUES],
             interrupt_mask: AtomicU32::new(0),
-        }
+        })
     }
 
     /// The function's PCI configuration space.

@@ -1,8 +1,10 @@
 //! Counters per submission queue, for /proc and the command line. Written by the controller (and, for completions, by
 //! one worker), read by anybody.
 
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::device::{table, SetupError};
 use crate::IO_QUEUE_PAIRS_MAX;
 
 /// Counters of one submission queue.
@@ -92,19 +94,24 @@ fn bump(counter: &AtomicU32, by: u32) {
 /// Counters of all submission queues.
 #[derive(Debug)]
 pub struct Statistics {
-    queues: [QueueCounters; IO_QUEUE_PAIRS_MAX as usize + 1],
+    /// One for each queue identifier.
+    queues: Vec<QueueCounters>,
+    /// Where counts of a queue that cannot exist would go.
+    nowhere: QueueCounters,
 }
 
 impl Statistics {
-    pub(crate) const fn new() -> Self {
-        Self {
-            queues: [const { QueueCounters::new() }; IO_QUEUE_PAIRS_MAX as usize + 1],
-        }
+    pub(crate) fn new() -> Result<Self, SetupError> {
+        let queues = table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, QueueCounters::new)?;
+        Ok(Self {
+            queues,
+            nowhere: QueueCounters::new(),
+        })
     }
 
-    /// Counters of queue `qid`; out of range falls to the admin queue's, which nobody shows.
+    /// Counters of queue `qid`.
     pub(crate) fn queue(&self, qid: u16) -> &QueueCounters {
-        self.queues.get(usize::from(qid)).unwrap_or(&self.queues[0])
+        self.queues.get(usize::from(qid)).unwrap_or(&self.nowhere)
     }
 
     /// The I/O submission queues that exist, in order.

@@ -1,7 +1,7 @@
 //! Identify data structures.
 
 use zerocopy::little_endian::{U16, U32, U64};
-use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bytes that every Identify command transfers.
 pub const IDENTIFY_BYTES: usize = 4096;
@@ -146,13 +146,6 @@ const _: () = {
     assert!(core::mem::offset_of!(IdentifyController, psd) == 2048);
 };
 
-impl IdentifyController {
-    /// All fields zero: "not supported" everywhere.
-    pub fn zeroed() -> Self {
-        Self::new_zeroed()
-    }
-}
-
 /// LBA format descriptor (NVM CS 1.0 figure 98).
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -209,13 +202,6 @@ const _: () = {
     assert!(core::mem::offset_of!(IdentifyNamespace, lbaf) == 128);
 };
 
-impl IdentifyNamespace {
-    /// All fields zero, as an inactive namespace shows itself.
-    pub fn zeroed() -> Self {
-        Self::new_zeroed()
-    }
-}
-
 /// I/O Command Set Independent Identify Namespace (NVMe Base 2.0 figure 280).
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -245,13 +231,6 @@ pub struct IdentifyIndependentNamespace {
 }
 
 const _: () = assert!(size_of::<IdentifyIndependentNamespace>() == IDENTIFY_BYTES);
-
-impl IdentifyIndependentNamespace {
-    /// All fields zero.
-    pub fn zeroed() -> Self {
-        Self::new_zeroed()
-    }
-}
 
 /// Namespace Identifier Type of an identification descriptor (NVMe Base 2.0 figure 277).
 pub mod namespace_id_type {

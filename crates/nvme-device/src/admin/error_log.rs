@@ -1,7 +1,10 @@
 //! The Error Information log (NVMe Base 2.0 §5.16.1.2).
 
+use alloc::vec::Vec;
+
 use nvme_spec::{CompletionQueueEntry, ErrorLogEntry, Status};
 
+use crate::device::{table, SetupError};
 use crate::work::CommandRef;
 
 /// Entries kept (Identify ELPE + 1).
@@ -9,16 +12,17 @@ pub(super) const ENTRIES: usize = 64;
 
 /// The last errors, newest first when read.
 pub(crate) struct ErrorLog {
-    entries: [ErrorLogEntry; ENTRIES],
+    /// [`ENTRIES`] of them; not in the structure itself, which passes over the small stacks of a kernel.
+    entries: Vec<ErrorLogEntry>,
     count: u64,
 }
 
 impl ErrorLog {
-    pub fn new() -> Self {
-        Self {
-            entries: [ErrorLogEntry::zeroed(); ENTRIES],
+    pub fn new() -> Result<Self, SetupError> {
+        Ok(Self {
+            entries: table(ENTRIES, ErrorLogEntry::zeroed)?,
             count: 0,
-        }
+        })
     }
 
     /// Records that `command` ended with `status`.
@@ -47,7 +51,7 @@ impl ErrorLog {
     /// All entries, newest first; unused ones are zero.
     pub fn newest_first(&self) -> impl Iterator<Item = &ErrorLogEntry> {
         let newest = (self.count % ENTRIES as u64) as usize;
-        let (after, before) = self.entries.split_at(newest);
+        let (after, before) = self.entries.split_at_checked(newest).unwrap_or_default();
         after.iter().rev().chain(before.iter().rev())
     }
 }
@@ -58,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_newest_error_comes_first_also_after_the_log_has_gone_round() {
-        let mut log = ErrorLog::new();
+        let mut log = ErrorLog::new().unwrap();
         let command = |cid| CommandRef {
             sqid: 1,
             cqid: 1,

@@ -5,7 +5,7 @@ use nvme_spec::{
     namespace_id_type, CommandSet, IdentifyCns, IdentifyController, IdentifyIndependentNamespace,
     IdentifyNamespace, LbaFormat, Status, SubmissionQueueEntry, IDENTIFY_BYTES,
 };
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 use super::{data_pointer, error_log, events, features, Outcome};
 use crate::controller::Controller;
@@ -16,8 +16,8 @@ use crate::pci;
 /// A list can start after any identifier but FFFFFFFEh and FFFFFFFFh (NVMe Base 2.0 §5.17.2.2).
 const NSID_LIST_START_MAX: u32 = 0xFFFF_FFFD;
 
-/// Room for the four identification descriptors of a namespace.
-const DESCRIPTORS_BYTES: usize = 64;
+/// NSTAT: the namespace is ready.
+const NAMESPACE_READY: u8 = 1;
 
 /// Sources: figure 275 of NVMe Base 2.0.
 mod controller_fields {
@@ -46,55 +46,54 @@ impl Controller {
         entry: &SubmissionQueueEntry,
         host: &H,
     ) -> Result<Outcome, Status> {
+        self.with_page(
+            |controller, page| controller.fill_identify(entry, page),
+            |page, ()| data_pointer(entry).write(host, page, IDENTIFY_BYTES),
+        )?;
+        Ok(Outcome::Done(0))
+    }
+
+    /// Writes what is asked for into `page`, which is all zeros.
+    fn fill_identify(&self, entry: &SubmissionQueueEntry, page: &mut [u8]) -> Result<(), Status> {
         let cns = IdentifyCns((entry.cdw10.get() & 0xFF) as u8);
         let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
         let nsid = entry.nsid.get();
-        let write = |bytes: &[u8]| data_pointer(entry).write(host, bytes, IDENTIFY_BYTES);
         match cns {
             IdentifyCns::NAMESPACE => {
                 let namespace = self.namespace_for_identify(nsid)?;
                 require_command_set(namespace.command_set(), CommandSet::NVM)?;
-                write(self.identify_namespace(namespace).as_bytes())
+                self.identify_namespace(namespace, layout(page)?);
             }
-            IdentifyCns::CONTROLLER => write(self.identify_controller().as_bytes()),
-            IdentifyCns::ACTIVE_NAMESPACE_LIST => write(self.active_namespaces(nsid, None)?.as_bytes()),
+            IdentifyCns::CONTROLLER => self.identify_controller(layout(page)?),
+            IdentifyCns::ACTIVE_NAMESPACE_LIST => self.active_namespaces(nsid, None, page)?,
             IdentifyCns::NAMESPACE_DESCRIPTORS => {
-                write(&self.namespace_descriptors(self.namespace_for_identify(nsid)?))
+                self.namespace_descriptors(self.namespace_for_identify(nsid)?, page);
             }
+            // The NVM command set's own structures have nothing but zeros here: no protection information, no limits.
             IdentifyCns::COMMAND_SET_NAMESPACE => {
                 require_command_set(command_set, CommandSet::NVM)?;
                 self.namespace_for_identify(nsid)?;
-                write(&[])
             }
-            IdentifyCns::COMMAND_SET_CONTROLLER => {
-                require_command_set(command_set, CommandSet::NVM)?;
-                write(&[])
-            }
+            IdentifyCns::COMMAND_SET_CONTROLLER => require_command_set(command_set, CommandSet::NVM)?,
             IdentifyCns::COMMAND_SET_ACTIVE_NAMESPACE_LIST => {
                 require_command_set(command_set, CommandSet::NVM)?;
-                write(self.active_namespaces(nsid, Some(command_set))?.as_bytes())
+                self.active_namespaces(nsid, Some(command_set), page)?;
             }
             IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE => {
                 self.namespace_for_identify(nsid)?;
-                // NSTAT: ready.
-                write(
-                    IdentifyIndependentNamespace {
-                        nstat: 1,
-                        ..IdentifyIndependentNamespace::zeroed()
-                    }
-                    .as_bytes(),
-                )
+                let data: &mut IdentifyIndependentNamespace = layout(page)?;
+                data.nstat = NAMESPACE_READY;
             }
             IdentifyCns::IO_COMMAND_SET => {
                 if !matches!(entry.cdw10.get() >> 16, 0 | 0xFFFF) {
                     return Err(Status::INVALID_FIELD_IN_COMMAND);
                 }
                 // The only combination: the NVM command set (bit 0).
-                write(&1u64.to_le_bytes())
+                put(page, &1u64.to_le_bytes());
             }
-            _ => Err(Status::INVALID_FIELD_IN_COMMAND),
-        }?;
-        Ok(Outcome::Done(0))
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        }
+        Ok(())
     }
 
     /// Every namespace that exists is attached, so there are no inactive ones.
@@ -102,33 +101,30 @@ impl Controller {
         self.io.namespace(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)
     }
 
-    fn identify_controller(&self) -> IdentifyController {
-        let mut data = IdentifyController {
-            vid: pci::VENDOR_ID.into(),
-            ssvid: pci::VENDOR_ID.into(),
-            serial_number: self.identity.serial_number,
-            model_number: self.identity.model_number,
-            firmware_revision: self.identity.firmware_revision,
-            rab: controller_fields::RAB,
-            mdts: self.mdts,
-            ver: VERSION_2_0.into(),
-            ctratt: controller_fields::CTRATT.into(),
-            cntrltype: 1,
-            acl_z: controller_fields::ACL_Z,
-            aerl_z: events::REQUESTS_MAX as u8 - 1,
-            frmw: controller_fields::FRMW,
-            lpa: controller_fields::LPA,
-            elpe_z: error_log::ENTRIES as u8 - 1,
-            wctemp_kelvin: features::WARNING_TEMPERATURE_KELVIN.into(),
-            cctemp_kelvin: features::CRITICAL_TEMPERATURE_KELVIN.into(),
-            sqes: controller_fields::SQES,
-            cqes: controller_fields::CQES,
-            nn: (self.io.namespaces.len() as u32).into(),
-            oncs: controller_fields::ONCS.into(),
-            vwc: controller_fields::VWC,
-            subnqn: self.identity.subsystem_nqn(),
-            ..IdentifyController::zeroed()
-        };
+    fn identify_controller(&self, data: &mut IdentifyController) {
+        data.vid = pci::VENDOR_ID.into();
+        data.ssvid = pci::VENDOR_ID.into();
+        data.serial_number = self.identity.serial_number;
+        data.model_number = self.identity.model_number;
+        data.firmware_revision = self.identity.firmware_revision;
+        data.rab = controller_fields::RAB;
+        data.mdts = self.mdts;
+        data.ver = VERSION_2_0.into();
+        data.ctratt = controller_fields::CTRATT.into();
+        data.cntrltype = 1;
+        data.acl_z = controller_fields::ACL_Z;
+        data.aerl_z = events::REQUESTS_MAX as u8 - 1;
+        data.frmw = controller_fields::FRMW;
+        data.lpa = controller_fields::LPA;
+        data.elpe_z = error_log::ENTRIES as u8 - 1;
+        data.wctemp_kelvin = features::WARNING_TEMPERATURE_KELVIN.into();
+        data.cctemp_kelvin = features::CRITICAL_TEMPERATURE_KELVIN.into();
+        data.sqes = controller_fields::SQES;
+        data.cqes = controller_fields::CQES;
+        data.nn = (self.io.namespaces.len() as u32).into();
+        data.oncs = controller_fields::ONCS.into();
+        data.vwc = controller_fields::VWC;
+        data.subnqn = self.identity.subsystem_nqn();
         let capacity: u128 = self
             .io
             .namespaces
@@ -138,21 +134,17 @@ impl Controller {
         data.tnvmcap_bytes = capacity.to_le_bytes();
         // Power state 0: 25 W, the most that a slot gives without negotiation.
         data.psd[0].maximum_power_centiwatts = 2500.into();
-        data
     }
 
-    fn identify_namespace(&self, namespace: &Namespace) -> IdentifyNamespace {
-        let mut data = IdentifyNamespace {
-            nsze_lbas: namespace.size_lbas.into(),
-            ncap_lbas: namespace.size_lbas.into(),
-            nuse_lbas: namespace.size_lbas.into(),
-            nlbaf_z: LBA_FORMATS_LOG2.len() as u8 - 1,
-            flbas: namespace.format_index(),
-            nvmcap_bytes: u128::from(namespace.capacity_bytes()).to_le_bytes(),
-            nguid: self.identity.nguid(namespace.nsid),
-            eui64: self.identity.eui64(namespace.nsid),
-            ..IdentifyNamespace::zeroed()
-        };
+    fn identify_namespace(&self, namespace: &Namespace, data: &mut IdentifyNamespace) {
+        data.nsze_lbas = namespace.size_lbas.into();
+        data.ncap_lbas = namespace.size_lbas.into();
+        data.nuse_lbas = namespace.size_lbas.into();
+        data.nlbaf_z = LBA_FORMATS_LOG2.len() as u8 - 1;
+        data.flbas = namespace.format_index();
+        data.nvmcap_bytes = u128::from(namespace.capacity_bytes()).to_le_bytes();
+        data.nguid = self.identity.nguid(namespace.nsid);
+        data.eui64 = self.identity.eui64(namespace.nsid);
         for (slot, lba_data_size_log2) in data.lbaf.iter_mut().zip(LBA_FORMATS_LOG2) {
             *slot = LbaFormat {
                 metadata_bytes: 0.into(),
@@ -160,32 +152,32 @@ impl Controller {
                 relative_performance: 0,
             };
         }
-        data
     }
 
     /// Identifiers above `after`, ascending, ended by zeros.
-    fn active_namespaces(&self, after: u32, command_set: Option<CommandSet>) -> Result<[u32; 1024], Status> {
+    fn active_namespaces(
+        &self,
+        after: u32,
+        command_set: Option<CommandSet>,
+        page: &mut [u8],
+    ) -> Result<(), Status> {
         if after > NSID_LIST_START_MAX {
             return Err(Status::INVALID_NAMESPACE_OR_FORMAT);
         }
-        let mut list = [0u32; 1024];
         let listed = self.io.namespaces.iter().filter(|namespace| {
             namespace.nsid > after && command_set.is_none_or(|set| set == namespace.command_set())
         });
-        for (slot, namespace) in list.iter_mut().zip(listed) {
-            *slot = namespace.nsid.to_le();
+        for (slot, namespace) in page.chunks_exact_mut(4).zip(listed) {
+            put(slot, &namespace.nsid.to_le_bytes());
         }
-        Ok(list)
+        Ok(())
     }
 
-    fn namespace_descriptors(&self, namespace: &Namespace) -> [u8; DESCRIPTORS_BYTES] {
-        let mut data = [0; DESCRIPTORS_BYTES];
-        let mut at = data.iter_mut();
+    fn namespace_descriptors(&self, namespace: &Namespace, page: &mut [u8]) {
+        let mut at = page.iter_mut();
         let mut add = |kind: u8, id: &[u8]| {
-            for byte in [kind, id.len() as u8, 0, 0].iter().chain(id) {
-                if let Some(slot) = at.next() {
-                    *slot = *byte;
-                }
+            for (byte, slot) in [kind, id.len() as u8, 0, 0].iter().chain(id).zip(at.by_ref()) {
+                *slot = *byte;
             }
         };
         add(namespace_id_type::EUI64, &self.identity.eui64(namespace.nsid));
@@ -194,7 +186,17 @@ impl Controller {
         if self.admin.css == ControllerConfiguration::CSS_ALL {
             add(namespace_id_type::COMMAND_SET, &[namespace.command_set().0]);
         }
-        data
+    }
+}
+
+/// The page as a data structure.
+fn layout<T: FromBytes + IntoBytes + KnownLayout>(page: &mut [u8]) -> Result<&mut T, Status> {
+    T::mut_from_bytes(page).map_err(|_| Status::INTERNAL_ERROR)
+}
+
+fn put(page: &mut [u8], bytes: &[u8]) {
+    for (slot, byte) in page.iter_mut().zip(bytes) {
+        *slot = *byte;
     }
 }
 
@@ -205,6 +207,3 @@ fn require_command_set(asked: CommandSet, there: CommandSet) -> Result<(), Statu
         Err(Status::INVALID_IO_COMMAND_SET)
     }
 }
-
-// Four headers of 4 bytes, EUI64, NGUID, UUID, CSI, and a zero after them that ends the list.
-const _: () = assert!(4 * 4 + 8 + 16 + 16 + 1 < DESCRIPTORS_BYTES);

@@ -56,16 +56,19 @@ impl Controller {
         {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        let mut buffer = [0; PAGE_BYTES_MAX];
-        let page_len = self.fill_log_page(log, entry, now_ns, &mut buffer)?;
-        let page = buffer.get(..page_len).unwrap_or(&buffer);
-        // Beyond the page's end there are zeros, but an offset must lie inside it.
-        let content = usize::try_from(offset)
-            .ok()
-            .filter(|&offset| offset < page.len())
-            .and_then(|offset| page.get(offset..))
-            .ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
-        data_pointer(entry).write(host, content, len_bytes as usize)?;
+        self.with_page(
+            |controller, buffer| controller.fill_log_page(log, entry, now_ns, buffer),
+            |buffer, page_len| {
+                let page = buffer.get(..page_len).unwrap_or(buffer);
+                // Beyond the page's end there are zeros, but an offset must lie inside it.
+                let content = usize::try_from(offset)
+                    .ok()
+                    .filter(|&offset| offset < page.len())
+                    .and_then(|offset| page.get(offset..))
+                    .ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+                data_pointer(entry).write(host, content, len_bytes as usize)
+            },
+        )?;
         if entry.cdw10.get() & RETAIN_ASYNC_EVENT == 0 {
             self.admin.events.log_was_read(log);
         }
@@ -78,7 +81,7 @@ impl Controller {
         log: LogPageId,
         entry: &SubmissionQueueEntry,
         now_ns: u64,
-        buffer: &mut [u8; PAGE_BYTES_MAX],
+        buffer: &mut [u8],
     ) -> Result<usize, Status> {
         match log {
             LogPageId::SUPPORTED_LOG_PAGES => {

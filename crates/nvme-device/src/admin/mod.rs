@@ -8,12 +8,15 @@ mod identify;
 mod io_queues;
 mod log_pages;
 
+use alloc::vec::Vec;
+
 use nvme_spec::registers::ControllerConfiguration;
-use nvme_spec::{AdminOpcode, Status, SubmissionQueueEntry};
+use nvme_spec::{AdminOpcode, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 
 use crate::bar::Bar;
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
+use crate::device::{table, SetupError};
 use crate::host::Host;
 use crate::work::{CommandRef, Ticket};
 
@@ -71,21 +74,24 @@ pub(crate) struct AdminState {
     power_cycles: u64,
     pending: Option<(Ticket, PendingAdmin)>,
     next_ticket: Ticket,
+    /// Where answers of up to a page are put together: kernel stacks are small.
+    page: Vec<u8>,
 }
 
 impl AdminState {
-    pub fn new() -> Self {
-        Self {
+    pub fn new() -> Result<Self, SetupError> {
+        Ok(Self {
             features: Features::new(),
             events: AsyncEvents::new(),
-            error_log: ErrorLog::new(),
+            error_log: ErrorLog::new()?,
             css: ControllerConfiguration::CSS_NVM,
             started_ns: None,
             unsafe_shutdowns: 0,
             power_cycles: 1,
             pending: None,
             next_ticket: 0,
-        }
+            page: table(PAGE_SIZE_BYTES, || 0)?,
+        })
     }
 
     /// A controller level reset: requests and events are forgotten, features go back to their saved values.
@@ -157,6 +163,21 @@ impl Controller {
             }
             _ => Err(Status::INVALID_COMMAND_OPCODE),
         }
+    }
+}
+
+impl Controller {
+    /// Lets `fill` put an answer together in a page of zeros; `send` gets it with what `fill` returned.
+    fn with_page<T, R>(
+        &mut self,
+        fill: impl FnOnce(&Self, &mut [u8]) -> Result<T, Status>,
+        send: impl FnOnce(&[u8], T) -> Result<R, Status>,
+    ) -> Result<R, Status> {
+        let mut page = core::mem::take(&mut self.admin.page);
+        page.fill(0);
+        let result = fill(self, &mut page).and_then(|filled| send(&page, filled));
+        self.admin.page = page;
+        result
     }
 }
 

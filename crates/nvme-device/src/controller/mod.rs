@@ -76,7 +76,7 @@ impl Controller {
             completion_queues: table(queues, || None)?,
             links,
             shared,
-            admin: AdminState::new(),
+            admin: AdminState::new()?,
             state: State::Disabled,
             shutdown: Shutdown::No,
             cc: 0,
