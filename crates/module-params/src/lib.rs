@@ -1,0 +1,32 @@
+//! What people give the kernel module as text, and what it answers as text: parameters, lists of CPUs, `/proc/nvmev`.
+//!
+//! The kernel module is hard to test and must not fail; so everything about it that is neither Linux nor NVMe is here, where
+//! `cargo test` reaches it. No allocation, no clock, no globals: text and facts about the machine in, a checked value or an
+//! explanation out.
+//!
+//! - [`params`]: the module's parameters, checked once into an immutable [`Settings`].
+//! - [`proc_text`]: the formats of the files in `/proc/nvmev`.
+//! - [`carve`]: which memory blocks of a running kernel to take.
+//! - [`live`]: timing that changes while the device runs.
+//! - [`idle`]: when a polling thread may sleep.
+//! - [`text`]: formatting into a buffer of fixed size.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod carve;
+pub mod cpus;
+pub mod idle;
+pub mod live;
+pub mod params;
+pub mod proc_text;
+pub mod size;
+pub mod text;
+
+pub use cpus::{CpuList, Cpus};
+pub use idle::Idle;
+pub use live::LiveTimes;
+pub use params::{MemorySource, NvmOverrides, NvmTimes, ParamError, RawParams, Settings};
+pub use text::TextBuffer;

@@ -1,0 +1,579 @@
+//! The module's parameters: from text to a value that is valid as a whole, or to a sentence that says what to change.
+
+use core::fmt;
+
+use crate::cpus::{CpuList, CpuListError, Cpus};
+use crate::proc_text::Times;
+use crate::size::{parse_size, Bytes, SizeError};
+
+/// The registers' area at the beginning of the device's memory, as in NVMeVirt: what is left is the storage.
+pub const BAR_AREA_BYTES: u64 = 1 << 20;
+/// Below this, a file system hardly fits on the device.
+pub const MEMORY_BYTES_MIN: u64 = 16 << 20;
+/// What addresses and sizes of memory are multiples of: the size of the BAR, which PCI aligns to itself.
+pub const MEMORY_ALIGNMENT: u64 = 16 << 10;
+/// A serial number's field in Identify Controller (NVMe Base 2.0 §5.17.2.1).
+pub const SERIAL_LEN_MAX: usize = 20;
+/// How long a thread polls in vain before it begins to sleep, unless `idle_timeout_us=` says otherwise.
+pub const IDLE_TIMEOUT_US_DEFAULT: u32 = 10_000;
+
+/// The parameters as they were given. A parameter that is not there is `None`.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    missing_docs,
+    reason = "the fields are the parameters; `Settings` and the README say what they mean"
+)]
+pub struct RawParams<'a> {
+    pub memmap_start: Option<&'a str>,
+    pub memmap_size: Option<&'a str>,
+    pub size: Option<&'a str>,
+    pub cpus: Option<&'a str>,
+    pub profile: Option<&'a str>,
+    pub lba_size: Option<&'a str>,
+    pub serial: Option<&'a str>,
+    pub read_time: Option<&'a str>,
+    pub read_delay: Option<&'a str>,
+    pub read_trailing: Option<&'a str>,
+    pub write_time: Option<&'a str>,
+    pub write_delay: Option<&'a str>,
+    pub write_trailing: Option<&'a str>,
+    pub nr_io_units: Option<&'a str>,
+    pub io_unit_shift: Option<&'a str>,
+    pub idle_timeout_us: Option<&'a str>,
+    pub debug: Option<&'a str>,
+}
+
+/// Where the device's memory comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemorySource {
+    /// A range that was kept from the kernel at boot with `memmap=SIZE$START`.
+    Reserved {
+        /// Physical address of its first byte.
+        start: u64,
+        /// Its length.
+        size_bytes: u64,
+    },
+    /// So much, taken from the running kernel.
+    Taken {
+        /// How much.
+        size_bytes: u64,
+    },
+}
+
+impl MemorySource {
+    /// How much memory the device has, registers included.
+    pub fn size_bytes(&self) -> u64 {
+        match *self {
+            Self::Reserved { size_bytes, .. } | Self::Taken { size_bytes } => size_bytes,
+        }
+    }
+}
+
+/// The timing of an NVM device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NvmTimes {
+    /// Of reads.
+    pub read: Times,
+    /// Of writes.
+    pub write: Times,
+    /// Units that work in parallel.
+    pub io_units: u32,
+    /// Size of a unit, as a power of two.
+    pub io_unit_shift: u32,
+}
+
+/// Timing parameters that replace the profile's where they are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the fields are the module's parameters of the same names"
+)]
+pub struct NvmOverrides {
+    pub read_time: Option<u32>,
+    pub read_delay: Option<u32>,
+    pub read_trailing: Option<u32>,
+    pub write_time: Option<u32>,
+    pub write_delay: Option<u32>,
+    pub write_trailing: Option<u32>,
+    pub nr_io_units: Option<u32>,
+    pub io_unit_shift: Option<u32>,
+}
+
+impl NvmOverrides {
+    /// The profile's timing with what the user gave instead.
+    pub fn apply(&self, profile: NvmTimes) -> NvmTimes {
+        let Self {
+            read_time,
+            read_delay,
+            read_trailing,
+            write_time,
+            write_delay,
+            write_trailing,
+            nr_io_units,
+            io_unit_shift,
+        } = *self;
+        NvmTimes {
+            read: Times {
+                delay_ns: read_delay.unwrap_or(profile.read.delay_ns),
+                time_ns: read_time.unwrap_or(profile.read.time_ns),
+                trailing_ns: read_trailing.unwrap_or(profile.read.trailing_ns),
+            },
+            write: Times {
+                delay_ns: write_delay.unwrap_or(profile.write.delay_ns),
+                time_ns: write_time.unwrap_or(profile.write.time_ns),
+                trailing_ns: write_trailing.unwrap_or(profile.write.trailing_ns),
+            },
+            io_units: nr_io_units.unwrap_or(profile.io_units),
+            io_unit_shift: io_unit_shift.unwrap_or(profile.io_unit_shift),
+        }
+    }
+
+    /// Whether the user gave none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The parameters, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings<'a> {
+    /// Where the memory comes from.
+    pub memory: MemorySource,
+    /// Which CPUs to use.
+    pub cpus: CpuList,
+    /// Name of the device profile, if one was given. Whether there is one of that name, the models know.
+    pub profile: Option<&'a str>,
+    /// Bytes of a logical block: 512 or 4096.
+    pub lba_bytes: u32,
+    /// The serial number, if one was given.
+    pub serial: Option<&'a str>,
+    /// Timing.
+    pub nvm: NvmOverrides,
+    /// Polling in vain for so long, a thread begins to sleep; never if `None`.
+    pub idle_timeout_ns: Option<u64>,
+}
+
+/// A parameter that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParamError<'a> {
+    /// Its name.
+    pub parameter: &'static str,
+    /// What was given for it.
+    pub value: Option<&'a str>,
+    /// What is wrong and what to do.
+    pub problem: Problem,
+}
+
+/// See [`ParamError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each one's sentence is in its Display, below")]
+pub enum Problem {
+    NoMemory,
+    BothMemories,
+    Needs { other: &'static str },
+    Size(SizeError),
+    TooSmall,
+    Unaligned,
+    Zero,
+    BeyondAddressSpace,
+    Cpus(CpuListError),
+    NotANumber,
+    LbaSize,
+    Serial,
+}
+
+impl fmt::Display for ParamError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.parameter)?;
+        if let Some(value) = self.value {
+            write!(f, "={}", value.trim_end())?;
+        }
+        f.write_str(": ")?;
+        match self.problem {
+            Problem::NoMemory => f.write_str(
+                "no memory given; load with size=1G to take it from the running kernel, or with memmap_start= and \
+                 memmap_size= for a range reserved at boot",
+            ),
+            Problem::BothMemories => f.write_str("give either size=, or memmap_start= and memmap_size=, not both"),
+            Problem::Needs { other } => write!(f, "needs {other}= beside it"),
+            Problem::Size(error) => error.fmt(f),
+            Problem::TooSmall => write!(f, "too small; at least {} are needed", Bytes(MEMORY_BYTES_MIN)),
+            Problem::Unaligned => write!(f, "not a multiple of {}", Bytes(MEMORY_ALIGNMENT)),
+            Problem::Zero => f.write_str("address 0 cannot be used"),
+            Problem::BeyondAddressSpace => f.write_str("the range ends beyond 64-bit addresses"),
+            Problem::Cpus(error) => error.fmt(f),
+            Problem::NotANumber => write!(f, "not a number from 0 to {}", u32::MAX),
+            Problem::LbaSize => f.write_str("a logical block has 512 or 4096 bytes"),
+            Problem::Serial => write!(f, "a serial number has 1 to {SERIAL_LEN_MAX} printable ASCII characters"),
+        }
+    }
+}
+
+/// Checks the parameters against each other and against the machine's CPUs.
+///
+/// # Errors
+/// The first parameter that is wrong.
+pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings<'a>, ParamError<'a>> {
+    // Every field is named, so that a new one cannot be forgotten.
+    let RawParams {
+        memmap_start,
+        memmap_size,
+        size,
+        cpus,
+        profile,
+        lba_size,
+        serial,
+        read_time,
+        read_delay,
+        read_trailing,
+        write_time,
+        write_delay,
+        write_trailing,
+        nr_io_units,
+        io_unit_shift,
+        idle_timeout_us,
+        debug,
+    } = *raw;
+    number("debug", debug)?;
+    let idle_timeout_us = number("idle_timeout_us", idle_timeout_us)?.unwrap_or(IDLE_TIMEOUT_US_DEFAULT);
+    Ok(Settings {
+        memory: memory(memmap_start, memmap_size, size)?,
+        cpus: match cpus {
+            Some(list) => CpuList::parse(list, machine),
+            None => CpuList::choose(machine),
+        }
+        .map_err(|error| ParamError {
+            parameter: "cpus",
+            value: cpus,
+            problem: Problem::Cpus(error),
+        })?,
+        profile: profile.map(str::trim),
+        lba_bytes: match number("lba_size", lba_size)? {
+            None | Some(512) => 512,
+            Some(4096) => 4096,
+            Some(_) => {
+                return Err(ParamError {
+                    parameter: "lba_size",
+                    value: lba_size,
+                    problem: Problem::LbaSize,
+                })
+            }
+        },
+        serial: serial.map(checked_serial).transpose()?,
+        nvm: NvmOverrides {
+            read_time: number("read_time", read_time)?,
+            read_delay: number("read_delay", read_delay)?,
+            read_trailing: number("read_trailing", read_trailing)?,
+            write_time: number("write_time", write_time)?,
+            write_delay: number("write_delay", write_delay)?,
+            write_trailing: number("write_trailing", write_trailing)?,
+            nr_io_units: number("nr_io_units", nr_io_units)?,
+            io_unit_shift: number("io_unit_shift", io_unit_shift)?,
+        },
+        idle_timeout_ns: (idle_timeout_us != 0).then_some(u64::from(idle_timeout_us) * 1000),
+    })
+}
+
+fn memory<'a>(
+    start: Option<&'a str>,
+    range: Option<&'a str>,
+    size: Option<&'a str>,
+) -> Result<MemorySource, ParamError<'a>> {
+    let needs = |parameter, value, other| {
+        Err(ParamError {
+            parameter,
+            value,
+            problem: Problem::Needs { other },
+        })
+    };
+    match (start, range, size) {
+        (None, None, None) => Err(ParamError {
+            parameter: "size",
+            value: None,
+            problem: Problem::NoMemory,
+        }),
+        (None, None, Some(size)) => Ok(MemorySource::Taken {
+            size_bytes: memory_size("size", size)?,
+        }),
+        (_, _, Some(_)) => Err(ParamError {
+            parameter: "size",
+            value: size,
+            problem: Problem::BothMemories,
+        }),
+        (Some(_), None, None) => needs("memmap_start", start, "memmap_size"),
+        (None, Some(_), None) => needs("memmap_size", range, "memmap_start"),
+        (Some(text), Some(range), None) => {
+            let refuse = |problem| {
+                Err(ParamError {
+                    parameter: "memmap_start",
+                    value: start,
+                    problem,
+                })
+            };
+            let start = aligned_size("memmap_start", text)?;
+            let size_bytes = memory_size("memmap_size", range)?;
+            if start == 0 {
+                return refuse(Problem::Zero);
+            }
+            if start.checked_add(size_bytes).is_none() {
+                return refuse(Problem::BeyondAddressSpace);
+            }
+            Ok(MemorySource::Reserved { start, size_bytes })
+        }
+    }
+}
+
+fn memory_size<'a>(parameter: &'static str, value: &'a str) -> Result<u64, ParamError<'a>> {
+    let bytes = aligned_size(parameter, value)?;
+    if bytes < MEMORY_BYTES_MIN {
+        return Err(ParamError {
+            parameter,
+            value: Some(value),
+            problem: Problem::TooSmall,
+        });
+    }
+    Ok(bytes)
+}
+
+fn aligned_size<'a>(parameter: &'static str, value: &'a str) -> Result<u64, ParamError<'a>> {
+    let error = |problem| ParamError {
+        parameter,
+        value: Some(value),
+        problem,
+    };
+    let bytes = parse_size(value).map_err(|cause| error(Problem::Size(cause)))?;
+    if bytes % MEMORY_ALIGNMENT != 0 {
+        return Err(error(Problem::Unaligned));
+    }
+    Ok(bytes)
+}
+
+fn number<'a>(parameter: &'static str, value: Option<&'a str>) -> Result<Option<u32>, ParamError<'a>> {
+    value
+        .map(|text| {
+            text.trim().parse().map_err(|_| ParamError {
+                parameter,
+                value,
+                problem: Problem::NotANumber,
+            })
+        })
+        .transpose()
+}
+
+fn checked_serial(serial: &str) -> Result<&str, ParamError<'_>> {
+    let printable = serial.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    if serial.trim().is_empty() || serial.len() > SERIAL_LEN_MAX || !printable {
+        return Err(ParamError {
+            parameter: "serial",
+            value: Some(serial),
+            problem: Problem::Serial,
+        });
+    }
+    Ok(serial)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    struct Machine;
+
+    impl Cpus for Machine {
+        fn limit(&self) -> u32 {
+            4
+        }
+        fn is_online(&self, _: u32) -> bool {
+            true
+        }
+    }
+
+    const SIZE: RawParams<'_> = raw();
+
+    const fn raw() -> RawParams<'static> {
+        RawParams {
+            memmap_start: None,
+            memmap_size: None,
+            size: Some("1G"),
+            cpus: None,
+            profile: None,
+            lba_size: None,
+            serial: None,
+            read_time: None,
+            read_delay: None,
+            read_trailing: None,
+            write_time: None,
+            write_delay: None,
+            write_trailing: None,
+            nr_io_units: None,
+            io_unit_shift: None,
+            idle_timeout_us: None,
+            debug: None,
+        }
+    }
+
+    fn refused(raw: RawParams<'static>) -> std::string::String {
+        validate(&raw, &Machine).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_size_is_enough() {
+        let settings = validate(&SIZE, &Machine).unwrap();
+        assert_eq!(settings.memory, MemorySource::Taken { size_bytes: 1 << 30 });
+        assert_eq!(settings.cpus.as_slice(), [2, 3]);
+        assert_eq!(settings.lba_bytes, 512);
+        assert_eq!(settings.idle_timeout_ns, Some(10_000_000));
+        assert!(settings.nvm.is_empty());
+    }
+
+    #[test]
+    fn what_nvmevirt_was_loaded_with() {
+        let settings = validate(
+            &RawParams {
+                size: None,
+                memmap_start: Some("4G"),
+                memmap_size: Some("1024M"),
+                cpus: Some("1,2"),
+                read_time: Some("5"),
+                nr_io_units: Some("16"),
+                debug: Some("1"),
+                ..SIZE
+            },
+            &Machine,
+        )
+        .unwrap();
+        assert_eq!(
+            settings.memory,
+            MemorySource::Reserved {
+                start: 4 << 30,
+                size_bytes: 1 << 30
+            }
+        );
+        assert_eq!(settings.cpus.as_slice(), [1, 2]);
+        let profile = NvmTimes {
+            read: Times {
+                delay_ns: 1,
+                time_ns: 2,
+                trailing_ns: 3,
+            },
+            write: Times {
+                delay_ns: 4,
+                time_ns: 5,
+                trailing_ns: 6,
+            },
+            io_units: 8,
+            io_unit_shift: 12,
+        };
+        let expected = NvmTimes {
+            read: Times {
+                delay_ns: 1,
+                time_ns: 5,
+                trailing_ns: 3,
+            },
+            io_units: 16,
+            ..profile
+        };
+        assert_eq!(settings.nvm.apply(profile), expected);
+    }
+
+    #[test]
+    fn memory_comes_from_one_place_and_is_large_enough() {
+        let none = RawParams { size: None, ..SIZE };
+        assert!(refused(none).starts_with("size: no memory given; load with size=1G"));
+        assert_eq!(
+            refused(RawParams {
+                memmap_size: Some("1G"),
+                ..SIZE
+            }),
+            "size=1G: give either size=, or memmap_start= and memmap_size=, not both"
+        );
+        assert_eq!(
+            refused(RawParams {
+                memmap_start: Some("1G"),
+                ..none
+            }),
+            "memmap_start=1G: needs memmap_size= beside it"
+        );
+        assert_eq!(
+            refused(RawParams {
+                memmap_size: Some("1G"),
+                ..none
+            }),
+            "memmap_size=1G: needs memmap_start= beside it"
+        );
+        assert_eq!(
+            refused(RawParams {
+                size: Some("1M"),
+                ..SIZE
+            }),
+            "size=1M: too small; at least 16M are needed"
+        );
+        assert_eq!(
+            refused(RawParams {
+                size: Some("20000001"),
+                ..SIZE
+            }),
+            "size=20000001: not a multiple of 16K"
+        );
+        assert!(refused(RawParams {
+            size: Some("lots"),
+            ..SIZE
+        })
+        .starts_with("size=lots: not a size; write"));
+        let range = RawParams {
+            memmap_start: Some("0"),
+            memmap_size: Some("1G"),
+            ..none
+        };
+        assert_eq!(refused(range), "memmap_start=0: address 0 cannot be used");
+        assert_eq!(
+            refused(RawParams {
+                memmap_start: Some("0xffffffffffffc000"),
+                ..range
+            }),
+            "memmap_start=0xffffffffffffc000: the range ends beyond 64-bit addresses"
+        );
+    }
+
+    #[test]
+    fn other_parameters_are_checked() {
+        assert_eq!(
+            refused(RawParams {
+                cpus: Some("1,1\n"),
+                ..SIZE
+            }),
+            "cpus=1,1: CPU 1 is there twice; name each CPU once"
+        );
+        assert_eq!(
+            refused(RawParams {
+                lba_size: Some("1024"),
+                ..SIZE
+            }),
+            "lba_size=1024: a logical block has 512 or 4096 bytes"
+        );
+        assert_eq!(
+            refused(RawParams {
+                read_time: Some("-1"),
+                ..SIZE
+            }),
+            "read_time=-1: not a number from 0 to 4294967295"
+        );
+        for serial in ["", "   ", "123456789012345678901", "a\tb", "ä"] {
+            assert!(refused(RawParams {
+                serial: Some(serial),
+                ..SIZE
+            })
+            .ends_with("has 1 to 20 printable ASCII characters"));
+        }
+        let settings = validate(
+            &RawParams {
+                serial: Some("A 1"),
+                idle_timeout_us: Some("0"),
+                ..SIZE
+            },
+            &Machine,
+        )
+        .unwrap();
+        assert_eq!((settings.serial, settings.idle_timeout_ns), (Some("A 1"), None));
+    }
+}

@@ -1,0 +1,207 @@
+//! The files in `/proc/nvmev`, byte for byte as NVMeVirt's scripts expect them.
+//!
+//! | file | read | write |
+//! |---|---|---|
+//! | `read_times`, `write_times` | `delay + time x + trailing` | `delay time trailing` |
+//! | `io_units` | `units x shift` | `units shift` |
+//! | `stat` | a line per queue, then `total:` | anything: counters to zero |
+//!
+//! The first two end without a newline. Unlike NVMeVirt, a write that does not fit the format is refused.
+
+use core::fmt::{self, Write};
+
+/// Nanoseconds of one direction: before, per unit, after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Before the first unit.
+    pub delay_ns: u32,
+    /// For each unit.
+    pub time_ns: u32,
+    /// After the last unit.
+    pub trailing_ns: u32,
+}
+
+/// One I/O queue's line of `stat`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueLine {
+    /// The submission queue's identifier.
+    pub queue: u16,
+    /// Entries that the host has added and the device has not fetched.
+    pub pending: u32,
+    /// Fetched and not completed.
+    pub in_flight: u32,
+    /// The most there were since `stat` was read last.
+    pub in_flight_max: u32,
+    /// Passes of the dispatcher that found something.
+    pub dispatch_calls: u32,
+    /// Commands fetched.
+    pub dispatched: u32,
+    /// Data of all of them.
+    pub bytes: u64,
+}
+
+/// Writes the text of `read_times` or `write_times`.
+///
+/// # Errors
+/// If `out` is full.
+pub fn write_times(out: &mut impl Write, times: Times) -> fmt::Result {
+    write!(
+        out,
+        "{} + {} x + {}",
+        times.delay_ns, times.time_ns, times.trailing_ns
+    )
+}
+
+/// Writes the text of `io_units`.
+///
+/// # Errors
+/// If `out` is full.
+pub fn write_io_units(out: &mut impl Write, units: u32, shift: u32) -> fmt::Result {
+    write!(out, "{units} x {shift}")
+}
+
+/// Writes the text of `stat`. Sums of 32-bit counters wrap like the counters themselves.
+///
+/// # Errors
+/// If `out` is full.
+pub fn write_stat(out: &mut impl Write, queues: impl Iterator<Item = QueueLine>) -> fmt::Result {
+    let mut total = QueueLine::default();
+    for line in queues {
+        let QueueLine {
+            queue,
+            pending,
+            in_flight,
+            in_flight_max,
+            dispatch_calls,
+            dispatched,
+            bytes,
+        } = line;
+        writeln!(
+            out,
+            "{queue:2}: {pending:2} {in_flight:4} {in_flight_max:4} {dispatch_calls:4} {dispatched:4} {bytes}"
+        )?;
+        total.in_flight = total.in_flight.wrapping_add(in_flight);
+        total.dispatch_calls = total.dispatch_calls.wrapping_add(dispatch_calls);
+        total.dispatched = total.dispatched.wrapping_add(dispatched);
+        total.bytes = total.bytes.wrapping_add(bytes);
+    }
+    writeln!(
+        out,
+        "total: {} {} {} {}",
+        total.in_flight, total.dispatch_calls, total.dispatched, total.bytes
+    )
+}
+
+/// Reads what is written to `read_times` and `write_times`: `delay time trailing`.
+pub fn parse_times(text: &[u8]) -> Option<Times> {
+    let [delay_ns, time_ns, trailing_ns] = parse_numbers(text)?;
+    Some(Times {
+        delay_ns,
+        time_ns,
+        trailing_ns,
+    })
+}
+
+/// Reads what is written to `io_units`: `units shift`.
+pub fn parse_io_units(text: &[u8]) -> Option<(u32, u32)> {
+    let [units, shift] = parse_numbers(text)?;
+    Some((units, shift))
+}
+
+/// Exactly `N` unsigned decimal numbers between white space.
+fn parse_numbers<const N: usize>(text: &[u8]) -> Option<[u32; N]> {
+    // A shell's printf may have put a terminating zero byte there.
+    let text = core::str::from_utf8(text).ok()?.trim_end_matches('\0');
+    let mut words = text.split_ascii_whitespace();
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        let word = words.next()?;
+        if !word.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        *number = word.parse().ok()?;
+    }
+    words.next().is_none().then_some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::String;
+
+    #[test]
+    fn times_and_units_read_as_in_nvmevirt() {
+        let mut text = String::new();
+        write_times(
+            &mut text,
+            Times {
+                delay_ns: 1,
+                time_ns: 200,
+                trailing_ns: 3,
+            },
+        )
+        .unwrap();
+        assert_eq!(text, "1 + 200 x + 3");
+        text.clear();
+        write_io_units(&mut text, 8, 12).unwrap();
+        assert_eq!(text, "8 x 12");
+    }
+
+    #[test]
+    fn stat_reads_as_in_nvmevirt() {
+        let line = QueueLine {
+            queue: 1,
+            pending: 2,
+            in_flight: 3,
+            in_flight_max: 4,
+            dispatch_calls: 50000,
+            dispatched: 6,
+            bytes: 7,
+        };
+        let mut text = String::new();
+        write_stat(
+            &mut text,
+            [
+                line,
+                QueueLine {
+                    queue: 12,
+                    bytes: u64::MAX - 7,
+                    ..line
+                },
+            ]
+            .into_iter(),
+        )
+        .unwrap();
+        assert_eq!(
+            text,
+            " 1:  2    3    4 50000    6 7\n12:  2    3    4 50000    6 18446744073709551608\n\
+             total: 6 100000 12 18446744073709551615\n"
+        );
+    }
+
+    #[test]
+    fn writes_are_whole_or_refused() {
+        let times = Times {
+            delay_ns: 10,
+            time_ns: 20,
+            trailing_ns: 30,
+        };
+        assert_eq!(parse_times(b"10 20 30\n"), Some(times));
+        assert_eq!(parse_times(b"  10\t20  30"), Some(times));
+        assert_eq!(parse_times(b"10 20 30\n\0"), Some(times));
+        assert_eq!(parse_io_units(b"8 12\n"), Some((8, 12)));
+        for text in [
+            &b""[..],
+            b"\n",
+            b"10 20",
+            b"10 20 30 40",
+            b"10 20 x",
+            b"-1 2 3",
+            b"+1 2 3",
+            b"4294967296 1 1",
+            b"\xff 1 2",
+        ] {
+            assert_eq!(parse_times(text), None, "{text:?}");
+        }
+    }
+}

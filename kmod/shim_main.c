@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Loading and unloading, parameters, and the small services (log, clock, CPUs, allocator) that Rust asks the kernel for.
+ */
+#include <linux/cpumask.h>
+#include <linux/ktime.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/topology.h>
+
+#include "shim.h"
+
+/* Taken as text: Rust parses and checks all of them in one place and can say what is wrong with each. */
+static struct nvmev_params params;
+
+#define NVMEV_PARAM(name, description)                             \
+	module_param_named(name, params.name, charp, 0444);        \
+	MODULE_PARM_DESC(name, description)
+
+NVMEV_PARAM(memmap_start, "Start of the memory reserved with memmap=SIZE$START on the kernel command line, e.g. 4G");
+NVMEV_PARAM(memmap_size, "Size of the reserved memory, e.g. 2G; the first 1 MiB holds the registers");
+NVMEV_PARAM(size, "Take this much memory from the running kernel instead, e.g. 1G; no memmap= needed");
+NVMEV_PARAM(cpus, "CPUs to use, e.g. 2,3: the first runs the dispatcher, the others I/O workers");
+NVMEV_PARAM(profile, "Device to emulate");
+NVMEV_PARAM(lba_size, "Logical block size: 512 or 4096");
+NVMEV_PARAM(serial, "Serial number, up to 20 characters");
+NVMEV_PARAM(read_time, "Read time per I/O unit in nanoseconds");
+NVMEV_PARAM(read_delay, "Delay before a read in nanoseconds");
+NVMEV_PARAM(read_trailing, "Delay after a read in nanoseconds");
+NVMEV_PARAM(write_time, "Write time per I/O unit in nanoseconds");
+NVMEV_PARAM(write_delay, "Delay before a write in nanoseconds");
+NVMEV_PARAM(write_trailing, "Delay after a write in nanoseconds");
+NVMEV_PARAM(nr_io_units, "Number of I/O units that work in parallel");
+NVMEV_PARAM(io_unit_shift, "Size of an I/O unit as a power of two");
+NVMEV_PARAM(idle_timeout_us, "Microseconds without work after which the threads begin to sleep; 0: never");
+NVMEV_PARAM(debug, "Accepted for compatibility with NVMeVirt; has no effect");
+
+/* What Rust gave us for this load of the module. */
+static void *instance;
+
+static int __init nvmev_init(void)
+{
+	return nvmev_rs_load(&params, &instance);
+}
+
+static void __exit nvmev_exit(void)
+{
+	nvmev_rs_unload(instance);
+}
+
+module_init(nvmev_init);
+module_exit(nvmev_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("NVMeVirt in Rust: a native NVMe SSD made of memory and a timing model");
+MODULE_VERSION(NVMEV_VERSION);
+
+void nvmev_log(u32 is_error, const char *text, size_t len)
+{
+	if (is_error)
+		printk(KERN_ERR "NVMeVirt: %.*s\n", (int)len, text);
+	else
+		printk(KERN_INFO "NVMeVirt: %.*s\n", (int)len, text);
+}
+
+u64 nvmev_now_ns(void)
+{
+	return ktime_get_ns();
+}
+
+u32 nvmev_cpu_limit(void)
+{
+	return nr_cpu_ids;
+}
+
+u32 nvmev_cpu_is_online(u32 cpu)
+{
+	return cpu < nr_cpu_ids && cpu_online(cpu);
+}
+
+u32 nvmev_cpu_node(u32 cpu)
+{
+	int node = cpu_to_node(cpu);
+
+	return node == NUMA_NO_NODE ? 0 : node;
+}
+
+/*
+ * Small requests wait until they succeed, so that the handful of infallible allocations in Rust (an Arc, a Box) cannot
+ * fail; large ones may fail and are asked for fallibly.
+ */
+void *nvmev_alloc(size_t bytes, size_t align, u32 zeroed)
+{
+	gfp_t gfp = GFP_KERNEL | (zeroed ? __GFP_ZERO : 0);
+
+	if (align > PAGE_SIZE)
+		return NULL;
+	/* kmalloc aligns a power of two to itself; beyond that kvmalloc gives whole pages. */
+	if (align > ARCH_KMALLOC_MINALIGN && bytes <= PAGE_SIZE)
+		bytes = roundup_pow_of_two(max(bytes, align));
+	if (bytes <= PAGE_SIZE)
+		return kmalloc(bytes, gfp | __GFP_NOFAIL);
+	if (bytes > INT_MAX) /* kvmalloc warns about these */
+		return NULL;
+	/* A kmalloc of more than a page is aligned to a page only if it is a power of two; vmalloc always is. */
+	if (align > ARCH_KMALLOC_MINALIGN)
+		bytes = max_t(size_t, roundup_pow_of_two(bytes), bytes);
+	return kvmalloc(bytes, gfp | __GFP_NOWARN);
+}
+
+void nvmev_free(void *memory)
+{
+	kvfree(memory);
+}

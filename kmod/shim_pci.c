@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The PCI side: a root bus of our own, in a domain that nobody else uses, with one device whose configuration space is
+ * answered by Rust and whose BAR lies in the memory we took. To the nvme driver it is a device like any other.
+ */
+#include <linux/ioport.h>
+#include <linux/notifier.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+
+#include "shim_irq.h"
+
+#ifndef CONFIG_X86
+#error "NVMeVirt's virtual PCI bus is written for x86 so far"
+#endif
+
+/* Above what firmware hands out (16 bits): the kernel's own VMD driver counts from here too. */
+#define FIRST_DOMAIN 0x10000
+
+struct nvmev_pci {
+	struct pci_sysdata sysdata;
+	struct pci_bus *bus;
+	struct resource window;
+	struct resource bus_number;
+	struct notifier_block notifier;
+	struct nvmev_irqs *irqs;
+	const void *config_space;
+};
+
+static struct nvmev_pci *from_bus(struct pci_bus *bus)
+{
+	return container_of((struct pci_sysdata *)bus->sysdata, struct nvmev_pci, sysdata);
+}
+
+static int config_read(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 *value)
+{
+	if (devfn)
+		*value = ~0;
+	else
+		*value = nvmev_rs_config_read(from_bus(bus)->config_space, where, size);
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static int config_write(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 value)
+{
+	if (!devfn)
+		nvmev_rs_config_write(from_bus(bus)->config_space, where, size, value);
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static struct pci_ops config_ops = {
+	.read = config_read,
+	.write = config_write,
+};
+
+/*
+ * A device appears on our bus, at first or after a remove and rescan, and no driver has seen it yet: give it what
+ * firmware would have given.
+ */
+static int device_appears(struct notifier_block *notifier, unsigned long event, void *data)
+{
+	struct nvmev_pci *pci = container_of(notifier, struct nvmev_pci, notifier);
+	struct pci_dev *device = to_pci_dev(data);
+
+	if (event != BUS_NOTIFY_ADD_DEVICE || device->bus->sysdata != &pci->sysdata)
+		return NOTIFY_DONE;
+	dev_set_msi_domain(&device->dev, nvmev_irqs_domain(pci->irqs));
+	device->irq = nvmev_irqs_intx(pci->irqs);
+	/* With a pin, ACPI would look for the wire that leads from it. */
+	device->pin = 0;
+	if (device->resource[0].flags && !device->resource[0].parent && pci_claim_resource(device, 0))
+		pci_warn(device, "BAR 0 is not where NVMeVirt put it\n");
+	return NOTIFY_OK;
+}
+
+static int free_domain(void)
+{
+	int domain = FIRST_DOMAIN;
+	struct pci_bus *bus = NULL;
+
+	while ((bus = pci_find_next_bus(bus)) != NULL)
+		domain = max(domain, pci_domain_nr(bus) + 1);
+	return domain;
+}
+
+struct nvmev_pci *nvmev_pci_create(const void *config_space, struct nvmev_irqs *irqs, u64 bar_start, u64 bar_size,
+				   u32 node, s32 *error)
+{
+	struct nvmev_pci *pci = kzalloc(sizeof(*pci), GFP_KERNEL);
+	LIST_HEAD(resources);
+
+	*error = -ENOMEM;
+	if (!pci)
+		return NULL;
+	pci->config_space = config_space;
+	pci->irqs = irqs;
+	/* Just the BAR: where else could a rescan put it? */
+	pci->window = (struct resource)DEFINE_RES_NAMED(bar_start, bar_size, "NVMeVirt PCI bus", IORESOURCE_MEM);
+	pci->bus_number = (struct resource)DEFINE_RES_NAMED(0, 1, "NVMeVirt bus number", IORESOURCE_BUS);
+	*error = insert_resource(&iomem_resource, &pci->window);
+	if (*error)
+		goto free;
+	pci->notifier.notifier_call = device_appears;
+	*error = bus_register_notifier(&pci_bus_type, &pci->notifier);
+	if (*error)
+		goto remove_window;
+
+	pci_lock_rescan_remove();
+	pci->sysdata.domain = free_domain();
+	pci->sysdata.node = node;
+	pci_add_resource(&resources, &pci->window);
+	pci_add_resource(&resources, &pci->bus_number);
+	pci->bus = pci_create_root_bus(NULL, 0, &config_ops, &pci->sysdata, &resources);
+	if (!pci->bus) {
+		pci_free_resource_list(&resources);
+		pci_unlock_rescan_remove();
+		*error = -ENOMEM;
+		goto unregister;
+	}
+	dev_set_msi_domain(&pci->bus->dev, nvmev_irqs_domain(irqs));
+	pci_scan_child_bus(pci->bus);
+	pci_bus_add_devices(pci->bus);
+	pci_unlock_rescan_remove();
+	return pci;
+
+unregister:
+	bus_unregister_notifier(&pci_bus_type, &pci->notifier);
+remove_window:
+	remove_resource(&pci->window);
+free:
+	kfree(pci);
+	return NULL;
+}
+
+/* Takes the device away from its driver first; our threads still answer, so that it can shut down in order. */
+void nvmev_pci_destroy(struct nvmev_pci *pci)
+{
+	pci_lock_rescan_remove();
+	pci_stop_root_bus(pci->bus);
+	pci_remove_root_bus(pci->bus);
+	pci_unlock_rescan_remove();
+	bus_unregister_notifier(&pci_bus_type, &pci->notifier);
+	remove_resource(&pci->window);
+	kfree(pci);
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The machine around the device, as its core sees it.
+
+use core::ptr::NonNull;
+use core::sync::atomic::AtomicU32;
+
+use nvme_device::{Host, MemoryFault, BAR_SIZE_BYTES};
+
+use crate::memory::Mapping;
+use crate::shim;
+
+/// The interrupts that the device can raise.
+pub struct Irqs(NonNull<shim::Irqs>);
+
+// SAFETY: the C side may be called from any thread: a vector is fired through atomic flags.
+unsafe impl Send for Irqs {}
+// SAFETY: as above.
+unsafe impl Sync for Irqs {}
+
+impl Irqs {
+    /// Makes them, or `None` if there is no memory or no interrupt number left.
+    pub fn new() -> Option<Self> {
+        NonNull::new(shim::nvmev_irqs_create()).map(Self)
+    }
+
+    /// For the PCI bus, which must not outlive `self`.
+    pub fn as_ptr(&self) -> *mut shim::Irqs {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Irqs {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`; the PCI bus and the threads that used it are gone (see `Instance`).
+        unsafe { shim::nvmev_irqs_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// Implements [`Host`] with the kernel's memory, our mappings and our interrupts.
+pub struct KernelHost {
+    bar: Mapping,
+    storage: Mapping,
+    irqs: Irqs,
+}
+
+impl KernelHost {
+    /// Puts it together. `bar` has [`BAR_SIZE_BYTES`].
+    pub fn new(bar: Mapping, storage: Mapping, irqs: Irqs) -> Self {
+        Self { bar, storage, irqs }
+    }
+
+    /// The interrupts.
+    pub fn irqs(&self) -> &Irqs {
+        &self.irqs
+    }
+
+    /// The bytes from `offset` on the medium, if all of `len` are there.
+    fn media(&self, offset: u64, len: usize, address: u64) -> Result<*mut u8, MemoryFault> {
+        let end = u64::try_from(len).ok().and_then(|len| offset.checked_add(len));
+        match (end, usize::try_from(offset)) {
+            // `wrapping_add` stays inside the mapping, because `offset` does.
+            (Some(end), Ok(offset)) if end <= self.storage.bytes() => {
+                Ok(self.storage.as_ptr().wrapping_add(offset))
+            }
+            _ => Err(MemoryFault { address }),
+        }
+    }
+}
+
+/// C's answer to a copy.
+fn copied(done: u32, address: u64) -> Result<(), MemoryFault> {
+    if done == 0 {
+        return Err(MemoryFault { address });
+    }
+    Ok(())
+}
+
+impl Host for KernelHost {
+    fn bar(&self) -> &[AtomicU32] {
+        // SAFETY: the mapping is page-aligned, has this many bytes and lives as long as `self`; all of it is memory that
+        // the host's driver and we only ever access as atomic words.
+        unsafe {
+            core::slice::from_raw_parts(self.bar.as_ptr().cast(), BAR_SIZE_BYTES / size_of::<AtomicU32>())
+        }
+    }
+
+    fn read(&self, address: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
+        // SAFETY: `into` is ours to write; the C side checks each page of the other end.
+        copied(
+            unsafe { shim::nvmev_host_read(address, into.as_mut_ptr(), into.len()) },
+            address,
+        )
+    }
+
+    fn write(&self, address: u64, from: &[u8]) -> Result<(), MemoryFault> {
+        // SAFETY: `from` is ours to read; the C side checks each page of the other end.
+        copied(
+            unsafe { shim::nvmev_host_write(address, from.as_ptr(), from.len()) },
+            address,
+        )
+    }
+
+    fn publish(&self, address: u64, entry: &[u8; 16]) -> Result<(), MemoryFault> {
+        let halves = u128::from_ne_bytes(*entry);
+        let halves = [halves as u64, (halves >> 64) as u64];
+        // SAFETY: two words of ours to read; the C side checks the page and the alignment of the other end.
+        copied(
+            unsafe { shim::nvmev_host_publish(address, halves.as_ptr()) },
+            address,
+        )
+    }
+
+    fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault> {
+        let from = self.media(media_offset, len_bytes, address)?;
+        // SAFETY: `from` has `len_bytes` inside the storage, of which we never make references; the C side checks each
+        // page of the other end.
+        copied(
+            unsafe { shim::nvmev_host_write(address, from, len_bytes) },
+            address,
+        )
+    }
+
+    fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
+        let into = self.media(media_offset, len_bytes, address)?;
+        // SAFETY: as above.
+        copied(
+            unsafe { shim::nvmev_host_read(address, into, len_bytes) },
+            address,
+        )
+    }
+
+    fn raise_msix(&self, vector: u16) {
+        // SAFETY: the interrupts live as long as `self`.
+        unsafe { shim::nvmev_raise_msix(self.irqs.as_ptr(), vector.into()) }
+    }
+
+    fn raise_intx(&self) {
+        // SAFETY: as above.
+        unsafe { shim::nvmev_raise_intx(self.irqs.as_ptr()) }
+    }
+}

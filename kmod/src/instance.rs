@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A loaded module: from parameters to a device on a PCI bus, and back.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use module_params::{Cpus, ParamError, RawParams};
+use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, BAR_SIZE_BYTES};
+use ssd_model::nvm::ParameterError;
+use ssd_model::{Profile, ProfileKind};
+
+use crate::host::{Irqs, KernelHost};
+use crate::log::info;
+use crate::memory::{DeviceMemory, Mapping, MemoryError};
+use crate::pci::PciBus;
+use crate::procfs::ProcFolder;
+use crate::running::{times_of, with_times, Running};
+use crate::shim;
+use crate::thread::Threads;
+
+/// The device to be unless `profile=` names another.
+const PROFILE_DEFAULT: &str = "optane";
+
+/// Why the module was not loaded.
+pub enum LoadError<'a> {
+    /// A parameter is wrong by itself.
+    Param(ParamError<'a>),
+    /// There is no such profile.
+    Profile(&'a str),
+    /// Timing that no device can have.
+    Timing(ParameterError),
+    /// No memory for the device's content.
+    Memory(MemoryError),
+    /// The core refused.
+    Setup(nvme_device::SetupError),
+    /// The kernel refused.
+    Kernel { what: &'static str, error: i32 },
+}
+
+impl LoadError<'_> {
+    /// What insmod is told.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::Param(_) | Self::Profile(_) | Self::Timing(_) => shim::EINVAL,
+            Self::Memory(_) | Self::Setup(_) => shim::ENOMEM,
+            Self::Kernel { error, .. } => *error,
+        }
+    }
+}
+
+impl fmt::Display for LoadError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Param(error) => error.fmt(f),
+            Self::Profile(name) => {
+                write!(f, "profile={name}: there is no such profile; choose one of")?;
+                let mut separator = " ";
+                for profile in Profile::all() {
+                    write!(f, "{separator}{}", profile.name)?;
+                    separator = ", ";
+                }
+                Ok(())
+            }
+            Self::Timing(error) => error.fmt(f),
+            Self::Memory(error) => error.fmt(f),
+            Self::Setup(error) => error.fmt(f),
+            Self::Kernel { what, error } => write!(f, "{what} could not be made (error {error})"),
+        }
+    }
+}
+
+impl From<MemoryError> for LoadError<'_> {
+    fn from(error: MemoryError) -> Self {
+        Self::Memory(error)
+    }
+}
+
+impl From<nvme_device::SetupError> for LoadError<'_> {
+    fn from(error: nvme_device::SetupError) -> Self {
+        Self::Setup(error)
+    }
+}
+
+/// The machine's CPUs.
+struct Machine;
+
+impl Cpus for Machine {
+    fn limit(&self) -> u32 {
+        shim::nvmev_cpu_limit()
+    }
+    fn is_online(&self, cpu: u32) -> bool {
+        shim::nvmev_cpu_is_online(cpu) != 0
+    }
+}
+
+/// Everything that is there while the module is loaded.
+///
+/// The fields are dropped in this order, which is the only safe one: the driver leaves while the threads still answer it;
+/// then nothing runs any more that uses what the later fields hold.
+pub struct Instance {
+    _pci: PciBus,
+    _threads: Threads,
+    _proc: ProcFolder,
+    /// Interrupts and mappings.
+    _running: Arc<Running>,
+    _memory: DeviceMemory,
+}
+
+impl Instance {
+    /// Brings the device up.
+    ///
+    /// # Errors
+    /// If anything is missing; what was done until then is undone.
+    pub fn load<'a>(params: &RawParams<'a>) -> Result<Self, LoadError<'a>> {
+        let settings = module_params::params::validate(params, &Machine).map_err(LoadError::Param)?;
+        let name = settings.profile.unwrap_or(PROFILE_DEFAULT);
+        let profile = Profile::by_name(name).ok_or(LoadError::Profile(name))?;
+        let ProfileKind::Nvm(defaults) = profile.kind;
+        let nvm = with_times(defaults, settings.nvm.apply(times_of(&defaults)));
+        nvm.validate().map_err(LoadError::Timing)?;
+        let node = settings
+            .cpus
+            .as_slice()
+            .first()
+            .map_or(0, |&cpu| shim::nvmev_cpu_node(cpu));
+
+        info!("Version {}", env!("CARGO_PKG_VERSION"));
+        let memory = DeviceMemory::acquire(settings.memory, node)?;
+        let mut bar = Mapping::bar(&memory, BAR_SIZE_BYTES as u64)?;
+        bar.clear();
+        let mut storage = Mapping::storage(&memory)?;
+        if memory.is_taken() {
+            storage.clear();
+        }
+        let bytes = memory.storage_bytes();
+        let start = memory.storage_start();
+        info!(
+            "Storage: {start:#010x}-{:#010x} ({} MiB)",
+            start + bytes,
+            bytes >> 20
+        );
+
+        let irqs = Irqs::new().ok_or(LoadError::Kernel {
+            what: "the interrupts",
+            error: shim::ENOMEM,
+        })?;
+        let host = KernelHost::new(bar, storage, irqs);
+        let namespace = NamespaceConfig {
+            profile,
+            lba_bytes: settings.lba_bytes,
+            media_offset: 0,
+            media_len_bytes: bytes,
+        };
+        let mut namespaces = Vec::new();
+        namespaces
+            .try_reserve_exact(1)
+            .map_err(|_| nvme_device::SetupError::OutOfMemory)?;
+        namespaces.push(namespace);
+        for (index, namespace) in namespaces.iter().enumerate() {
+            info!(
+                "ns {}/{}: size {} MiB",
+                index + 1,
+                namespaces.len(),
+                namespace.media_len_bytes >> 20
+            );
+        }
+        let config = DeviceConfig {
+            identity: Identity::derive(profile.name, bytes, settings.lba_bytes, settings.serial),
+            worker_count: settings.cpus.worker_count(),
+            namespaces,
+        };
+        let Device {
+            mut controller,
+            workers,
+            shared,
+        } = Device::new(config, host.bar())?;
+        controller.set_nvm_parameters(nvm);
+
+        let running = Arc::new(Running::new(host, shared.clone(), nvm, settings.idle_timeout_ns));
+        let kernel = |what| move |error| LoadError::Kernel { what, error };
+        let proc = ProcFolder::new(running.clone()).ok_or(LoadError::Kernel {
+            what: "the folder /proc/nvmev",
+            error: shim::ENOMEM,
+        })?;
+        let threads = Threads::start(running.clone(), &settings.cpus, controller, workers)
+            .map_err(kernel("the threads"))?;
+        let pci = PciBus::new(shared, running.host.irqs(), memory.bar_start(), node)
+            .map_err(kernel("the virtual PCI bus"))?;
+        info!("Virtual PCI bus created (node {node})");
+        info!("Virtual NVMe device created");
+        Ok(Self {
+            _pci: pci,
+            _threads: threads,
+            _proc: proc,
+            _running: running,
+            _memory: memory,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The PCI bus with the device on it.
+
+use alloc::sync::Arc;
+use core::ptr::NonNull;
+
+use nvme_device::{Shared, BAR_SIZE_BYTES};
+
+use crate::host::Irqs;
+use crate::shim;
+
+/// There from [`PciBus::new`], which lets the host's driver attach, until it is dropped, which takes the driver away.
+pub struct PciBus {
+    bus: NonNull<shim::Pci>,
+    /// C has a pointer to its configuration space.
+    _shared: Arc<Shared>,
+}
+
+impl PciBus {
+    /// Makes the bus. `irqs` and the memory at `bar_start` MUST outlive it.
+    ///
+    /// # Errors
+    /// The kernel's negative error number.
+    pub fn new(shared: Arc<Shared>, irqs: &Irqs, bar_start: u64, node: u32) -> Result<Self, i32> {
+        shared.config_space().set_bar0(bar_start);
+        let config_space = core::ptr::from_ref(shared.config_space()).cast();
+        let mut error = 0;
+        // SAFETY: the configuration space lives in `shared`, which is kept; the rest is the caller's promise.
+        let bus = unsafe {
+            shim::nvmev_pci_create(
+                config_space,
+                irqs.as_ptr(),
+                bar_start,
+                BAR_SIZE_BYTES as u64,
+                node,
+                &mut error,
+            )
+        };
+        match NonNull::new(bus) {
+            Some(bus) => Ok(Self { bus, _shared: shared }),
+            None => Err(error),
+        }
+    }
+}
+
+impl Drop for PciBus {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`, and the threads are still there to answer the driver as it leaves (see `Instance`).
+        unsafe { shim::nvmev_pci_destroy(self.bus.as_ptr()) }
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The files in `/proc/nvmev`: what they say and what writing to them does. Their formats are in `module-params`.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::ptr::NonNull;
+
+use module_params::proc_text::{self, QueueLine};
+use module_params::TextBuffer;
+use nvme_device::QueueSnapshot;
+
+use crate::running::{with_times, Running};
+use crate::shim;
+
+/// The folder, there until this is dropped.
+pub struct ProcFolder {
+    folder: NonNull<shim::Proc>,
+    /// C has a pointer to it.
+    _running: Arc<Running>,
+}
+
+impl ProcFolder {
+    /// Makes it, or `None` if there is no memory or somebody else has one of that name.
+    pub fn new(running: Arc<Running>) -> Option<Self> {
+        // SAFETY: `running` is kept as long as the files, and they give the pointer back to `show` and `store` only.
+        let folder = NonNull::new(unsafe { shim::nvmev_proc_create(Arc::as_ptr(&running).cast()) })?;
+        Some(Self {
+            folder,
+            _running: running,
+        })
+    }
+}
+
+impl Drop for ProcFolder {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`. It waits for who is inside.
+        unsafe { shim::nvmev_proc_destroy(self.folder.as_ptr()) }
+    }
+}
+
+/// Writes what `file` says.
+pub fn show(running: &Running, file: u32, out: &mut TextBuffer<'_>) -> fmt::Result {
+    let times = running.times.copy();
+    match file {
+        shim::PROC_READ_TIMES => proc_text::write_times(out, times.read),
+        shim::PROC_WRITE_TIMES => proc_text::write_times(out, times.write),
+        shim::PROC_IO_UNITS => proc_text::write_io_units(out, times.io_units, times.io_unit_shift),
+        shim::PROC_STAT => proc_text::write_stat(out, running.shared.statistics().io_queues().map(line)),
+        _ => Ok(()),
+    }
+}
+
+fn line(queue: QueueSnapshot) -> QueueLine {
+    let QueueSnapshot {
+        queue,
+        pending,
+        in_flight,
+        in_flight_max,
+        dispatch_calls,
+        dispatched,
+        bytes,
+    } = queue;
+    QueueLine {
+        queue,
+        pending,
+        in_flight,
+        in_flight_max,
+        dispatch_calls,
+        dispatched,
+        bytes,
+    }
+}
+
+/// Does what writing `text` to `file` means. Calls do not overlap: C holds a lock.
+///
+/// # Errors
+/// If the text does not fit the file, or its values the model; then nothing has changed.
+pub fn store(running: &Running, file: u32, text: &[u8]) -> Result<(), i32> {
+    let mut times = running.times.copy();
+    match file {
+        shim::PROC_READ_TIMES => times.read = proc_text::parse_times(text).ok_or(shim::EINVAL)?,
+        shim::PROC_WRITE_TIMES => times.write = proc_text::parse_times(text).ok_or(shim::EINVAL)?,
+        shim::PROC_IO_UNITS => {
+            (times.io_units, times.io_unit_shift) = proc_text::parse_io_units(text).ok_or(shim::EINVAL)?;
+        }
+        shim::PROC_STAT => {
+            running.shared.statistics().reset();
+            return Ok(());
+        }
+        #[cfg(feature = "test-faults")]
+        shim::PROC_DEBUG => {
+            crate::thread::request_fault(running, text);
+            return Ok(());
+        }
+        // `debug` takes anything and does nothing, as in NVMeVirt.
+        _ => return Ok(()),
+    }
+    if with_times(running.nvm, times).validate().is_err() {
+        return Err(shim::EINVAL);
+    }
+    running.times.store(times);
+    Ok(())
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The C side of the border, as `shim.h` declares it. Change both together.
+
+use core::ffi::{c_char, c_void};
+
+/// `struct nvmev_params`.
+#[repr(C)]
+pub struct Params {
+    pub memmap_start: *const c_char,
+    pub memmap_size: *const c_char,
+    pub size: *const c_char,
+    pub cpus: *const c_char,
+    pub profile: *const c_char,
+    pub lba_size: *const c_char,
+    pub serial: *const c_char,
+    pub read_time: *const c_char,
+    pub read_delay: *const c_char,
+    pub read_trailing: *const c_char,
+    pub write_time: *const c_char,
+    pub write_delay: *const c_char,
+    pub write_trailing: *const c_char,
+    pub nr_io_units: *const c_char,
+    pub io_unit_shift: *const c_char,
+    pub idle_timeout_us: *const c_char,
+    pub debug: *const c_char,
+}
+
+/// What C keeps for itself.
+macro_rules! opaque {
+    ($($name:ident),*) => {$(
+        #[repr(C)]
+        pub struct $name {
+            _private: [u8; 0],
+        }
+    )*};
+}
+
+opaque!(Pci, Irqs, Thread, Proc);
+
+/// `enum nvmev_range`.
+pub const RANGE_RESERVED: u32 = 0;
+pub const RANGE_RAM: u32 = 1;
+
+/// `enum nvmev_proc_file`.
+pub const PROC_READ_TIMES: u32 = 0;
+pub const PROC_WRITE_TIMES: u32 = 1;
+pub const PROC_IO_UNITS: u32 = 2;
+pub const PROC_STAT: u32 = 3;
+#[cfg(feature = "test-faults")]
+pub const PROC_DEBUG: u32 = 4;
+
+/// Error numbers that we give to the kernel, negative.
+pub const ENOMEM: i32 = -12;
+pub const EINVAL: i32 = -22;
+
+unsafe extern "C" {
+    // shim_main.c
+    pub unsafe fn nvmev_log(is_error: u32, text: *const u8, len: usize);
+    pub safe fn nvmev_now_ns() -> u64;
+    pub safe fn nvmev_cpu_is_online(cpu: u32) -> u32;
+    pub safe fn nvmev_cpu_limit() -> u32;
+    pub safe fn nvmev_cpu_node(cpu: u32) -> u32;
+    pub safe fn nvmev_alloc(bytes: usize, align: usize, zeroed: u32) -> *mut c_void;
+    pub unsafe fn nvmev_free(memory: *mut c_void);
+
+    // shim_memory.c
+    pub safe fn nvmev_block_bytes() -> u64;
+    pub safe fn nvmev_ram_end() -> u64;
+    pub safe fn nvmev_memory_available() -> u64;
+    pub safe fn nvmev_node_count() -> u32;
+    pub safe fn nvmev_block_candidate(start: u64) -> i32;
+    pub safe fn nvmev_run_may_begin(start: u64) -> u32;
+    pub safe fn nvmev_block_take(start: u64, node: &mut u32, zone: &mut u32) -> i32;
+    pub unsafe fn nvmev_block_give_back(start: u64, node: u32, zone: u32) -> i32;
+    pub safe fn nvmev_interrupted() -> u32;
+    pub safe fn nvmev_memory_inspect(start: u64, size: u64) -> u32;
+    pub safe fn nvmev_memory_claim(start: u64, size: u64) -> i32;
+    pub unsafe fn nvmev_memory_release(start: u64, size: u64);
+    pub unsafe fn nvmev_map_bar(start: u64, size: u64) -> *mut c_void;
+    pub unsafe fn nvmev_map_storage(start: u64, size: u64) -> *mut c_void;
+    pub unsafe fn nvmev_unmap(mapping: *mut c_void);
+    pub unsafe fn nvmev_clear(mapping: *mut c_void, size: u64);
+
+    // shim_copy.c
+    pub unsafe fn nvmev_host_read(address: u64, into: *mut u8, len: usize) -> u32;
+    pub unsafe fn nvmev_host_write(address: u64, from: *const u8, len: usize) -> u32;
+    pub unsafe fn nvmev_host_publish(address: u64, entry: *const u64) -> u32;
+
+    // shim_irq.c
+    pub safe fn nvmev_irqs_create() -> *mut Irqs;
+    pub unsafe fn nvmev_irqs_destroy(irqs: *mut Irqs);
+    pub unsafe fn nvmev_raise_msix(irqs: *mut Irqs, vector: u32);
+    pub unsafe fn nvmev_raise_intx(irqs: *mut Irqs);
+
+    // shim_pci.c
+    pub unsafe fn nvmev_pci_create(
+        config_space: *const c_void,
+        irqs: *mut Irqs,
+        bar_start: u64,
+        bar_size: u64,
+        node: u32,
+        error: &mut i32,
+    ) -> *mut Pci;
+    pub unsafe fn nvmev_pci_destroy(pci: *mut Pci);
+
+    // shim_thread.c
+    pub unsafe fn nvmev_thread_create(
+        body: *mut c_void,
+        name: *const c_char,
+        cpu: u32,
+        error: &mut i32,
+    ) -> *mut Thread;
+    pub unsafe fn nvmev_thread_run(thread: *mut Thread);
+    pub unsafe fn nvmev_thread_stop(thread: *mut Thread);
+    pub safe fn nvmev_thread_should_stop() -> u32;
+    pub safe fn nvmev_thread_yield();
+    pub unsafe fn nvmev_thread_announce_sleep(thread: *mut Thread);
+    pub unsafe fn nvmev_thread_cancel_sleep(thread: *mut Thread);
+    pub unsafe fn nvmev_thread_sleep(thread: *mut Thread, ns: u64);
+    pub unsafe fn nvmev_thread_wake(thread: *mut Thread);
+    pub safe fn nvmev_panic_park();
+
+    // shim_proc.c
+    pub unsafe fn nvmev_proc_create(core: *const c_void) -> *mut Proc;
+    pub unsafe fn nvmev_proc_destroy(proc: *mut Proc);
+}

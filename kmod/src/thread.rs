@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The threads: the dispatcher on the first CPU, an I/O worker on each of the others. With a single CPU, one thread is both.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use core::fmt::Write;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+use module_params::{CpuList, Idle, TextBuffer};
+use nvme_device::{Activity, Controller, Worker};
+
+use crate::log::info;
+use crate::running::{with_times, Running};
+use crate::shim;
+
+/// What one thread does.
+enum Role {
+    Dispatcher(Box<Dispatcher>),
+    Worker(Worker),
+}
+
+struct Dispatcher {
+    controller: Controller,
+    /// The only worker, if there is no CPU for it.
+    worker: Option<Worker>,
+    /// Generation of the timing that the controller has.
+    times_seen: u32,
+}
+
+impl Dispatcher {
+    fn poll(&mut self, now_ns: u64, running: &Running) -> Activity {
+        if let Some((generation, times)) = running.times.load_if_new(self.times_seen) {
+            self.times_seen = generation;
+            self.controller.set_nvm_parameters(with_times(running.nvm, times));
+        }
+        let mut activity = self.controller.poll(now_ns, &running.host);
+        if let Some(worker) = &mut self.worker {
+            let worked = worker.poll(now_ns, &running.host);
+            activity.progressed |= worked.progressed;
+            activity.next_event_ns = activity
+                .next_event_ns
+                .into_iter()
+                .chain(worked.next_event_ns)
+                .min();
+        } else if activity.progressed {
+            running.wake_workers();
+        }
+        activity
+    }
+}
+
+/// All that a thread has; its own alone while it runs.
+pub struct Body {
+    running: Arc<Running>,
+    role: Role,
+    /// Index in `cpus=`.
+    index: usize,
+    cpu: u32,
+}
+
+impl Body {
+    fn write_name(&self, out: &mut impl Write) -> core::fmt::Result {
+        match self.role {
+            Role::Dispatcher(_) => out.write_str("nvmev_dispatcher"),
+            Role::Worker(_) => write!(out, "nvmev_io_worker_{}", self.index - 1),
+        }
+    }
+
+    /// One pass over everything that is this thread's to do.
+    fn poll(&mut self, now_ns: u64) -> Activity {
+        let Self { running, role, .. } = self;
+        if running.failed.load(Ordering::Acquire) {
+            // Once more: a controller that was in the middle of a pass may have put its own idea of CSTS there.
+            running.mark_failed();
+            return Activity::default();
+        }
+        match role {
+            Role::Dispatcher(dispatcher) => dispatcher.poll(now_ns, running),
+            Role::Worker(worker) => worker.poll(now_ns, &running.host),
+        }
+    }
+
+    /// Runs until the thread is asked to stop.
+    pub fn run(&mut self) {
+        let mut name = [0; 32];
+        let mut name = TextBuffer::new(&mut name);
+        if self.write_name(&mut name).is_ok() {
+            let name = core::str::from_utf8(name.as_bytes()).unwrap_or_default();
+            info!(
+                "{name} started on cpu {} (node {})",
+                self.cpu,
+                shim::nvmev_cpu_node(self.cpu)
+            );
+        }
+        let start_ns = shim::nvmev_now_ns();
+        let mut idle = match self.role {
+            Role::Dispatcher(_) => Idle::dispatcher(self.running.idle_timeout_ns, start_ns),
+            Role::Worker(_) => Idle::worker(self.running.idle_timeout_ns, start_ns),
+        };
+        let handle = self
+            .running
+            .threads
+            .get(self.index)
+            .map(|thread| thread.load(Ordering::Acquire));
+        while shim::nvmev_thread_should_stop() == 0 {
+            #[cfg(feature = "test-faults")]
+            self.panic_if_asked();
+            let now_ns = shim::nvmev_now_ns();
+            let activity = self.poll(now_ns);
+            if activity.progressed {
+                idle.worked(now_ns);
+            } else if let (Some(handle), Some(_)) = (handle, idle.sleep_ns(now_ns, activity.next_event_ns)) {
+                self.sleep(handle, &mut idle);
+            }
+            shim::nvmev_thread_yield();
+        }
+    }
+
+    /// Sleeps unless there is work after all.
+    fn sleep(&mut self, handle: *mut shim::Thread, idle: &mut Idle) {
+        // SAFETY: `handle` is this thread's own, and its owner waits for the thread to end before freeing it.
+        unsafe { shim::nvmev_thread_announce_sleep(handle) };
+        let now_ns = shim::nvmev_now_ns();
+        let activity = self.poll(now_ns);
+        if activity.progressed {
+            idle.worked(now_ns);
+        } else if let Some(ns) = idle.sleep_ns(now_ns, activity.next_event_ns) {
+            // SAFETY: as above.
+            return unsafe { shim::nvmev_thread_sleep(handle, ns) };
+        }
+        // SAFETY: as above.
+        unsafe { shim::nvmev_thread_cancel_sleep(handle) }
+    }
+
+    /// The device has failed: this thread panicked.
+    pub fn mark_failed(&self) {
+        self.running.mark_failed();
+    }
+
+    #[cfg(feature = "test-faults")]
+    fn panic_if_asked(&self) {
+        let mine = match self.role {
+            Role::Dispatcher(_) => FAULT_DISPATCHER,
+            Role::Worker(_) => FAULT_WORKER,
+        };
+        if self
+            .running
+            .fault
+            .compare_exchange(mine, 0, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+        {
+            panic!("a test asked for this panic");
+        }
+    }
+}
+
+#[cfg(feature = "test-faults")]
+const FAULT_DISPATCHER: u32 = 1;
+#[cfg(feature = "test-faults")]
+const FAULT_WORKER: u32 = 2;
+
+/// Makes a thread panic in its next pass.
+#[cfg(feature = "test-faults")]
+pub fn request_fault(running: &Running, text: &[u8]) {
+    let fault = match text.trim_ascii() {
+        b"panic dispatcher" => FAULT_DISPATCHER,
+        b"panic worker" => FAULT_WORKER,
+        _ => 0,
+    };
+    running.fault.store(fault, Ordering::Relaxed);
+}
+
+struct Thread {
+    handle: NonNull<shim::Thread>,
+    body: NonNull<Body>,
+}
+
+/// The threads, which end when this is dropped.
+pub struct Threads {
+    running: Arc<Running>,
+    threads: Vec<Thread>,
+}
+
+impl Threads {
+    /// Makes a thread for each CPU. There MUST be as many workers as [`CpuList::worker_count`] says.
+    ///
+    /// # Errors
+    /// The kernel's negative error number.
+    pub fn start(
+        running: Arc<Running>,
+        cpus: &CpuList,
+        controller: Controller,
+        workers: Vec<Worker>,
+    ) -> Result<Self, i32> {
+        let cpus = cpus.as_slice();
+        let mut started = Self {
+            running: running.clone(),
+            threads: Vec::new(),
+        };
+        started
+            .threads
+            .try_reserve_exact(cpus.len())
+            .map_err(|_| shim::ENOMEM)?;
+        let mut workers = workers.into_iter();
+        let alone = if cpus.len() == 1 { workers.next() } else { None };
+        let dispatcher = Role::Dispatcher(Box::new(Dispatcher {
+            controller,
+            worker: alone,
+            times_seen: 0,
+        }));
+        let roles = core::iter::once(dispatcher).chain(workers.map(Role::Worker));
+        for (index, (&cpu, role)) in cpus.iter().zip(roles).enumerate() {
+            started.add(Body {
+                running: running.clone(),
+                role,
+                index,
+                cpu,
+            })?;
+        }
+        for thread in &started.threads {
+            // SAFETY: made in `add`, and not running yet.
+            unsafe { shim::nvmev_thread_run(thread.handle.as_ptr()) }
+        }
+        Ok(started)
+    }
+
+    fn add(&mut self, body: Body) -> Result<(), i32> {
+        let mut name = [0; 32];
+        let mut text = TextBuffer::new(&mut name);
+        // 32 bytes hold any of our names and its terminating zero.
+        body.write_name(&mut text).map_err(|_| shim::EINVAL)?;
+        let name = CStr::from_bytes_until_nul(&name).map_err(|_| shim::EINVAL)?;
+        let (cpu, index) = (body.cpu, body.index);
+        let body = Box::into_raw(Box::new(body));
+        let mut error = 0;
+        // SAFETY: the body stays where it is until the thread has ended (see `drop`), and is used by it alone.
+        let handle = unsafe { shim::nvmev_thread_create(body.cast(), name.as_ptr(), cpu, &mut error) };
+        match (NonNull::new(handle), NonNull::new(body)) {
+            (Some(handle), Some(body)) => {
+                if let Some(slot) = self.running.threads.get(index) {
+                    slot.store(handle.as_ptr(), Ordering::Release);
+                }
+                self.threads.push(Thread { handle, body });
+                Ok(())
+            }
+            _ => {
+                // SAFETY: from `Box::into_raw` above; no thread has it.
+                drop(unsafe { Box::from_raw(body) });
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // The dispatcher first: it wakes the others through their handles.
+        for thread in &self.threads {
+            // SAFETY: made in `add`; after this call the thread has ended, also if it never ran or had panicked.
+            unsafe { shim::nvmev_thread_stop(thread.handle.as_ptr()) }
+        }
+        for thread in &self.threads {
+            // SAFETY: from `Box::into_raw` in `add`; its thread has ended.
+            drop(unsafe { Box::from_raw(thread.body.as_ptr()) });
+        }
+    }
+}
