@@ -1,0 +1,65 @@
+#!/bin/bash
+# nvme-cli's first screen: everything that a person asks a new drive.
+. "$(dirname "$0")/lib.sh"
+
+device=$(block_device)
+controller=$(controller)
+function=$(pci_function)
+
+check_equal "PCI vendor and device" "0x0c51 0x0110" \
+    "$(<"/sys/bus/pci/devices/$function/vendor") $(<"/sys/bus/pci/devices/$function/device")"
+check_equal "PCI class" 0x010802 "$(<"/sys/bus/pci/devices/$function/class")"
+check_equal "the nvme driver has it" nvme "$(basename "$(readlink "/sys/bus/pci/devices/$function/driver")")"
+check "config space can be read to its end" dd if="/sys/bus/pci/devices/$function/config" of=/dev/null bs=4096 count=1
+
+check "nvme list" nvme list
+check_matches "nvme list shows it" "$device" "$(nvme list)"
+check "id-ctrl" nvme id-ctrl "$controller"
+id_ctrl=$(nvme id-ctrl "$controller")
+check_matches "vid is PCI's" 'vid +: 0xc51' "$id_ctrl"
+check_matches "a serial number" 'sn +: [^ ]' "$id_ctrl"
+check_matches "a model number" 'mn +: [^ ]' "$id_ctrl"
+check_matches "NVMe 2.0" 'ver +: 0x20000' "$id_ctrl"
+check "id-ns" nvme id-ns "$device"
+sectors=$(($(blockdev --getsize64 "$device") / $(blockdev --getss "$device")))
+check_matches "id-ns has the block device's size" "nsze +: $(printf '0x%x' "$sectors")" "$(nvme id-ns "$device")"
+check_matches "list-ns" '0\]:0x1' "$(nvme list-ns "$controller")"
+check "list-ns --all" nvme list-ns --all "$controller"
+check_matches "ns-descs has an identifier" '(uuid|nguid|eui64)' "$(nvme ns-descs "$device" -n 1)"
+
+check "smart-log" nvme smart-log "$controller"
+check_matches "a temperature a drive can have" 'temperature +: +[1-9][0-9]?.?C' "$(nvme smart-log "$controller")"
+check "error-log" nvme error-log "$controller"
+check "fw-log" nvme fw-log "$controller"
+check "effects-log" nvme effects-log "$controller"
+check "supported-log-pages" nvme supported-log-pages "$controller"
+check "get-log, part of a page" nvme get-log "$controller" --log-id=2 --log-len=64 --lpo=32
+for feature in 1 2 4 5 6 7 8 9 0xa 0xb; do
+    for select in 0 1 3; do
+        check "get-feature $feature, select $select" nvme get-feature "$controller" -f "$feature" -s "$select" -n 0
+    done
+done
+check "the volatile write cache can be switched" nvme set-feature "$controller" -f 6 -v 0
+check "and back" nvme set-feature "$controller" -f 6 -v 1
+check "an unknown feature is refused" fails nvme get-feature "$controller" -f 0xbf
+check "an unknown log page is refused" fails nvme get-log "$controller" --log-id=0xbf --log-len=64
+check "an unknown admin command is refused" fails nvme admin-passthru "$controller" --opcode=0xff
+check "an unknown I/O command is refused" fails nvme io-passthru "$device" --opcode=0x7f --namespace-id=1
+check "a read beyond the end is refused" fails nvme read "$device" --start-block="$sectors" --block-count=0 --data-size=4096
+check "show-regs" nvme show-regs "$controller"
+check "flush" nvme flush "$device"
+
+before=$(nvme smart-log "$controller" | awk -F: '/^host_read_commands/ { gsub(/[^0-9]/, "", $2); print $2 }')
+dd if="$device" of=/dev/null bs=64k count=64 iflag=direct status=none
+after=$(nvme smart-log "$controller" | awk -F: '/^host_read_commands/ { gsub(/[^0-9]/, "", $2); print $2 }')
+if ((after - before >= 64)); then
+    ok "smart-log counts commands"
+else
+    not_ok "smart-log counts commands" "$before before 64 reads, $after after"
+fi
+
+for text in 'Version' 'Storage: ' 'ns [0-9]+/[0-9]+: size' 'Virtual PCI bus created' 'nvmev_dispatcher started on cpu' \
+    'Virtual NVMe device created'; do
+    check "the log says '$text'" bash -c "dmesg | grep -qE 'NVMeVirt: .*$text'"
+done
+finish

@@ -1,0 +1,42 @@
+#!/bin/bash
+# One queue and one interrupt for each CPU, and they are used. Without MSI, one interrupt for all.
+. "$(dirname "$0")/lib.sh"
+
+device=$(block_device)
+name=$(basename "$device")
+controller=$(basename "$(controller)")
+function=$(pci_function)
+cpus=$(nproc)
+interrupts() {
+    # Sum over the CPUs of the lines for this controller's queues; $1: a pattern for the queue's number.
+    awk -v queue="${controller}q$1\$" '$NF ~ queue { for (i = 2; $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' \
+        /proc/interrupts
+}
+lines() {
+    grep -cE "${controller}q[0-9]+" /proc/interrupts
+}
+
+if grep -qw 'pci=nomsi' /proc/cmdline; then
+    check_equal "no MSI" 0 "$(find "/sys/bus/pci/devices/$function/msi_irqs" -mindepth 1 2>/dev/null | wc -l)"
+    check_equal "one line in /proc/interrupts" 1 "$(lines)"
+    before=$(interrupts '[0-9]+')
+    check "reading works" timeout 60 dd if="$device" of=/dev/null bs=4k count=256 iflag=direct status=none
+    check "by interrupts" test "$(interrupts '[0-9]+')" -gt "$before"
+    finish
+fi
+
+check_equal "queues for blocks" "$cpus" "$(find "/sys/block/$name/mq" "/sys/block/${controller}c"*"n1/mq" -mindepth 1 -maxdepth 1 \
+    2>/dev/null | wc -l)"
+check_matches "queues in the log" "$controller: $cpus/0/0 default/read/poll queues" "$(dmesg | grep "$controller:" | tail -n 3)"
+check_equal "an interrupt for each I/O queue and one for the admin queue" "$((cpus + 1))" \
+    "$(find "/sys/bus/pci/devices/$function/msi_irqs" -mindepth 1 | wc -l)"
+check_equal "as many lines in /proc/interrupts" "$((cpus + 1))" "$(lines)"
+for ((cpu = 0; cpu < cpus; cpu++)); do
+    before=$(interrupts "$((cpu + 1))")
+    check "reading works from CPU $cpu" timeout 60 taskset -c "$cpu" dd if="$device" of=/dev/null bs=4k count=64 iflag=direct \
+        status=none
+    check "CPU $cpu got its interrupts" test "$(interrupts "$((cpu + 1))")" -gt "$before"
+done
+check "no command had to be polled for or timed out" \
+    bash -c "! dmesg | grep -E '$controller: (I/O|.*timeout|.*completion polled)'"
+finish

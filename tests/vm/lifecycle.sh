@@ -1,0 +1,80 @@
+#!/bin/bash
+# Loading and unloading: again and again, with a file system mounted, and while fio runs. Memory comes back every time.
+. "$(dirname "$0")/lib.sh"
+
+cycles=5
+[[ -n $LONG ]] && cycles=50
+
+if loaded; then
+    not_ok "the module is not loaded yet" "it is"
+    finish
+fi
+total=$(meminfo MemTotal)
+start=$(date +%s%N)
+check "load" load || finish
+echo "# from insmod to $(block_device): $((($(date +%s%N) - start) / 1000000)) ms"
+serial=$(nvme id-ctrl "$(controller)" | awk -F: '/^sn/ { print $2 }')
+check "unload" unload
+check "nothing is left" nothing_left "$total"
+
+# The first cycle fills caches that stay; from then on, available memory does not shrink but by noise.
+sync
+echo 3 >/proc/sys/vm/drop_caches
+available=$(meminfo MemAvailable)
+failed=0
+for ((cycle = 0; cycle < cycles; cycle++)); do
+    # shellcheck disable=SC2119 # without parameters it takes the suite's
+    { load && unload; } || failed=$((failed + 1))
+done
+check_equal "$cycles times loaded and unloaded" 0 "$failed"
+check "nothing is left" nothing_left "$total"
+sync
+echo 3 >/proc/sys/vm/drop_caches
+lost=$((available - $(meminfo MemAvailable)))
+if ((lost < 16384)); then
+    ok "MemAvailable is $((-lost)) KiB more than before"
+else
+    not_ok "MemAvailable is what it was" "$lost KiB less"
+fi
+
+check "load again" load
+check_equal "the serial number is the same" "$serial" "$(nvme id-ctrl "$(controller)" | awk -F: '/^sn/ { print $2 }')"
+device=$(block_device)
+fio --name=load --filename="$device" --ioengine=libaio --iodepth=64 --direct=1 --rw=randrw --bs=4k --time_based --runtime=300 \
+    --output="$scratch/fio" 2>/dev/null &
+fio=$!
+sleep 2
+check "fio is running" kill -0 "$fio"
+check "unload while fio runs" unload
+check "fio ends by itself" wait_for 60 bash -c "! kill -0 $fio"
+wait "$fio"
+check_equal "and says that there was an error" 1 "$(($? != 0))"
+check "nothing is left" nothing_left "$total"
+
+check "load again" load
+device=$(block_device)
+mkdir "$scratch/mount"
+mkfs.ext4 -q -F "$device"
+mount "$device" "$scratch/mount"
+cp -r /etc/ssl "$scratch/mount/" 2>/dev/null
+sync
+# As with a drive that is pulled out: the kernel lets it go, the file system is an empty shell.
+check "unload with a file system mounted" unload
+check "it can be unmounted" timeout 60 umount "$scratch/mount"
+check "nothing is left" nothing_left "$total"
+
+check "load again" load
+check "the PCI function can be removed" bash -c "echo 1 >'/sys/bus/pci/devices/$(pci_function)/remove'"
+check "unload without it" unload
+check "nothing is left" nothing_left "$total"
+
+check "load again" load
+check "the driver can be unloaded first" modprobe -r nvme
+check "unload without a driver" unload
+check "nothing is left" nothing_left "$total"
+check "load without a driver" bash -c "insmod '$MODULE' $PARAMETERS"
+modprobe nvme
+check "the driver finds the drive later" wait_for 20 device_ready
+check "unload" unload
+check "nothing is left" nothing_left "$total"
+finish

@@ -1,0 +1,49 @@
+#!/bin/bash
+# Parameters that cannot be: the module says why, does not load, and leaves nothing behind.
+. "$(dirname "$0")/lib.sh"
+
+total=$(meminfo MemTotal)
+
+# refused NAME PARAMETERS...
+refused() {
+    local name=$1 lines
+    shift
+    lines=$(dmesg | wc -l)
+    if insmod "$MODULE" "$@" 2>/dev/null; then
+        not_ok "$name is refused" "it was loaded"
+        rmmod nvmev
+        return
+    fi
+    ok "$name is refused"
+    check "$name: the log says why" bash -c "dmesg | tail -n '+$((lines + 1))' | grep 'NVMeVirt'"
+    dmesg | tail -n "+$((lines + 1))" | grep NVMeVirt | sed 's/^/#     /'
+    check "$name: nothing is left" nothing_left "$total"
+}
+
+refused "no parameter at all"
+refused "an empty list of CPUs" size=256M cpus=
+refused "no list of CPUs" size=256M
+refused "a CPU named twice" size=256M cpus=1,1
+refused "a CPU that there is not" size=256M cpus=1,99
+refused "an absurd CPU" size=256M cpus=1,4294967297
+refused "a CPU that is a word" size=256M cpus=one
+refused "a negative CPU" size=256M cpus=-1
+refused "no size" size=0 cpus=1,2
+refused "a size that is a word" size=much cpus=1,2
+refused "more memory than there is" size=100T cpus=1,2
+refused "a size and a range" size=256M memmap_start=4G memmap_size=256M cpus=1,2
+refused "a range without its length" memmap_start=4G cpus=1,2
+refused "a range in use as memory" memmap_start=16M memmap_size=256M cpus=1,2
+refused "a range beyond everything" memmap_start=16000T memmap_size=256M cpus=1,2
+refused "an unknown profile" size=256M cpus=1,2 profile=nosuch
+refused "an empty profile" size=256M cpus=1,2 profile=
+if echo 0 >/sys/devices/system/cpu/cpu2/online; then
+    refused "a CPU that is offline" size=256M cpus=1,2
+    echo 1 >/sys/devices/system/cpu/cpu2/online
+fi
+check "it loads with parameters that can be" load
+check "it does not load twice" fails insmod "$MODULE" size=256M cpus=1,2
+check "the first one is still there" device_ready
+check "unload" unload
+check "nothing is left" nothing_left "$total"
+finish

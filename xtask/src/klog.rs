@@ -1,0 +1,71 @@
+//! What the guest's kernel said, and what in it nobody wants to see.
+
+/// Starts of messages that say the kernel found something wrong with itself.
+const COMPLAINTS: [&str; 17] = [
+    "BUG:",
+    "kernel BUG at",
+    "WARNING: CPU",
+    "WARNING: possible",
+    "WARNING: inconsistent",
+    "WARNING: suspicious",
+    "Oops:",
+    "Oops ",
+    "general protection fault",
+    "Kernel panic",
+    "INFO: task",
+    "INFO: rcu",
+    "rcu: INFO:",
+    "soft lockup",
+    "UBSAN:",
+    "scheduling while atomic",
+    "refcount_t:",
+];
+
+/// Lines of a kernel's log that complain.
+pub fn complaints(log: &str) -> Vec<String> {
+    log.lines()
+        .filter(|line| COMPLAINTS.iter().any(|complaint| line.contains(complaint)))
+        // What the kernel is told at its start may have such words in it.
+        .filter(|line| !line.contains("Command line:"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether the kernel stopped or lost a thread, rather than just warned.
+pub fn is_fatal(line: &str) -> bool {
+    [
+        "BUG:",
+        "kernel BUG at",
+        "Oops",
+        "general protection fault",
+        "Kernel panic",
+    ]
+    .iter()
+    .any(|word| line.contains(word))
+}
+
+/// The last `count` lines.
+pub fn tail(log: &str, count: usize) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_found_and_harmless_lines_are_not() {
+        let log = "[    0.1] Command line: oops=panic BUG:\n[    1.0] nvme nvme0: 3/0/0 default/read/poll queues\n\
+                   [    2.0] WARNING: CPU: 1 PID: 7 at lib/x.c:1 f+0x1/0x2\n[    3.0] BUG: kernel NULL pointer dereference\n";
+        let found = complaints(log);
+        assert_eq!(found.len(), 2);
+        assert!(!is_fatal(&found[0]) && is_fatal(&found[1]));
+    }
+
+    #[test]
+    fn the_tail_of_a_short_log_is_all_of_it() {
+        assert_eq!(tail("a\nb", 5), "a\nb");
+        assert_eq!(tail("a\nb\nc", 1), "c");
+    }
+}

@@ -1,0 +1,260 @@
+//! The project's own tool: what `make` calls, and what developers call as `cargo xtask`.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+mod accel;
+mod apt;
+mod demo;
+mod doctor;
+mod golden;
+mod host;
+mod initramfs;
+mod kernels;
+mod klog;
+mod module;
+mod packages;
+mod paths;
+mod process;
+mod share;
+mod suites;
+mod test;
+mod vm;
+
+use packages::Purpose;
+use test::Scope;
+
+/// Builds the module, runs it in VMs, checks hosts.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Subject,
+}
+
+#[derive(Subcommand)]
+enum Subject {
+    /// Fetches a kernel with headers into the cache, without installing it, and says where it is
+    Kernel {
+        /// A series (6.1, 6.12), an installed release, or nothing: the machine's own if it will do
+        kver: Option<String>,
+    },
+    /// Builds nvmev.ko
+    Module(ModuleArguments),
+    /// Boots a VM on this machine's files and runs a command, or a shell, in it
+    Vm(VmArguments),
+    /// Shows the whole thing at work in a VM
+    Demo {
+        /// Kernel to boot: 6.1, 6.12, or an installed release
+        #[arg(long, env = "NVMEV_KVER")]
+        kver: Option<String>,
+    },
+    /// Runs the project's checks
+    Test {
+        /// Only those without a VM and without a kernel
+        #[arg(long)]
+        quick: bool,
+        /// Those in VMs that take long
+        #[arg(long, conflicts_with = "quick")]
+        long: bool,
+        /// Only those in VMs
+        #[arg(long, conflicts_with_all = ["quick", "long"])]
+        vm: bool,
+        /// Only VM suites whose name starts so
+        #[arg(long, env = "NVMEV_SUITE", default_value = "")]
+        suite: String,
+    },
+    /// Replays traces in the golden format
+    Golden {
+        /// Files or folders
+        #[arg(env = "NVMEV_PATHS", value_delimiter = ' ', required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Checks whether the module can run on this machine
+    Doctor,
+    /// Builds the module and loads it on this machine
+    Load {
+        /// The module's parameters
+        #[arg(long, allow_hyphen_values = true, env = "NVMEV_MODPARAMS", default_value = "")]
+        modparams: String,
+    },
+    /// Unloads the module from this machine
+    Unload,
+}
+
+#[derive(Args)]
+struct ModuleArguments {
+    /// The kernel's build folder; else that of the running kernel
+    #[arg(long, env = "NVMEV_KDIR")]
+    kdir: Option<PathBuf>,
+    /// Build for this kernel instead: 6.1, 6.12, or an installed release
+    #[arg(long, env = "NVMEV_KVER")]
+    kver: Option<String>,
+    /// With the faults that tests can ask for
+    #[arg(long)]
+    faults: bool,
+    /// Only print the flags that the Rust half is compiled with
+    #[arg(long)]
+    rustflags: bool,
+}
+
+#[derive(Args)]
+struct VmArguments {
+    /// Shell command to run as root in the guest; without it, an interactive shell
+    #[arg(long, allow_hyphen_values = true, env = "NVMEV_CMD")]
+    cmd: Option<String>,
+    /// Load nvmev.ko with these parameters; without any, it is not loaded
+    #[arg(long, allow_hyphen_values = true, env = "NVMEV_MODPARAMS", default_value = "")]
+    modparams: String,
+    /// Kernel to boot: 6.1, 6.12, or an installed release
+    #[arg(long, env = "NVMEV_KVER")]
+    kver: Option<String>,
+    /// Number of CPUs
+    #[arg(long, env = "NVMEV_VMCPUS", default_value_t = 3)]
+    cpus: u32,
+    /// Memory
+    #[arg(long, env = "NVMEV_VMMEM", default_value = "6G")]
+    mem: String,
+    /// More parameters for the guest's kernel
+    #[arg(long, allow_hyphen_values = true, env = "NVMEV_APPEND", default_value = "")]
+    append: String,
+    /// More options for QEMU
+    #[arg(long, allow_hyphen_values = true, env = "NVMEV_QEMUOPTS", default_value = "")]
+    qemuopts: String,
+    /// Kill the guest after so many seconds (with a command; a shell has no limit)
+    #[arg(long, env = "NVMEV_TIMEOUT", default_value_t = 1800)]
+    timeout: u64,
+    /// Do not build the module (and so do not load it)
+    #[arg(long)]
+    no_module: bool,
+    /// Build the module with the faults that tests can ask for
+    #[arg(long, conflicts_with = "no_module")]
+    faults: bool,
+}
+
+fn main() -> ExitCode {
+    // Kbuild must not inherit variables of a make that called us.
+    for name in ["MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL"] {
+        env::remove_var(name);
+    }
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Subject) -> Result<ExitCode> {
+    let status = match command {
+        Subject::Kernel { kver } => {
+            let kernel = kernels::provide(kver.as_deref())?;
+            println!("release {}", kernel.release);
+            println!("image   {}", kernel.image.display());
+            println!("modules {}", kernel.modules.display());
+            println!("KDIR    {}", kernel.build.display());
+            0
+        }
+        Subject::Module(arguments) => {
+            make_module(&arguments)?;
+            0
+        }
+        Subject::Vm(arguments) => run_vm(arguments)?,
+        Subject::Demo { kver } => demo::run(kver.as_deref())?,
+        Subject::Test {
+            quick,
+            long,
+            vm,
+            suite,
+        } => {
+            let scope = match (quick, long, vm) {
+                (true, ..) => Scope::Quick,
+                (_, true, _) => Scope::Long,
+                (_, _, true) => Scope::Vm,
+                _ => Scope::Usual,
+            };
+            test::run(scope, &suite)?
+        }
+        Subject::Golden { paths } => return Ok(golden::run(&paths)),
+        Subject::Doctor => doctor::run(),
+        Subject::Load { modparams } => {
+            host::load(&modparams)?;
+            0
+        }
+        Subject::Unload => {
+            host::unload()?;
+            0
+        }
+    };
+    Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
+}
+
+/// The module for `kernel`; with `faults`, one whose threads panic when a test asks for it.
+fn build_module(kernel: &kernels::Kernel, faults: bool) -> Result<PathBuf> {
+    module::build(&module::Options {
+        kdir: kernel.build.clone(),
+        test_faults: faults,
+    })
+}
+
+/// Builds the module for people: the result lies in the project's root.
+fn make_module(arguments: &ModuleArguments) -> Result<()> {
+    packages::provide(&[Purpose::Module])?;
+    let kver = arguments.kver.as_deref().filter(|kver| !kver.is_empty());
+    let kdir = match (&arguments.kdir, kver) {
+        (Some(kdir), _) if !kdir.as_os_str().is_empty() => kdir.clone(),
+        (_, Some(kver)) => kernels::provide(Some(kver))?.build,
+        _ => PathBuf::from(format!("/lib/modules/{}/build", kernels::running_release())),
+    };
+    if arguments.rustflags {
+        println!("{}", module::rustflags(&kdir)?);
+        return Ok(());
+    }
+    let options = module::Options {
+        kdir,
+        test_faults: arguments.faults,
+    };
+    let built = process::step("building nvmev.ko", || module::build(&options))?;
+    let here = paths::root().join("nvmev.ko");
+    fs::copy(&built, &here).with_context(|| format!("cannot write {}", here.display()))?;
+    println!("{}: {} KiB", here.display(), fs::metadata(&here)?.len() / 1024);
+    Ok(())
+}
+
+fn run_vm(arguments: VmArguments) -> Result<i32> {
+    let purposes: &[Purpose] = if arguments.no_module {
+        &[Purpose::Vm]
+    } else {
+        &[Purpose::Module, Purpose::Vm]
+    };
+    packages::provide(purposes)?;
+    let kernel = kernels::provide(arguments.kver.as_deref())?;
+    let module = if arguments.no_module {
+        None
+    } else {
+        Some(build_module(&kernel, arguments.faults)?)
+    };
+    let command = arguments.cmd.filter(|command| !command.trim().is_empty());
+    vm::run_for_person(&vm::VmOptions {
+        kernel,
+        module,
+        modparams: arguments.modparams,
+        timeout: command
+            .is_some()
+            .then_some(Duration::from_secs(arguments.timeout)),
+        command,
+        cpus: arguments.cpus,
+        memory: arguments.mem,
+        append: arguments.append,
+        qemuopts: arguments.qemuopts,
+        environment: Vec::new(),
+        live: true,
+    })
+}

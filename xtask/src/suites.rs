@@ -1,0 +1,239 @@
+//! What `make test` does in VMs: which kernel, which machine, which parameters, which scripts of tests/vm.
+
+/// When a suite runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// In `make test`.
+    Usual,
+    /// In `make test-long` alone.
+    Long,
+}
+
+/// One VM.
+pub struct Suite {
+    /// As printed, and as `make test-vm SUITE=` selects it, by its start.
+    pub name: &'static str,
+    /// The kernel's series.
+    pub kver: &'static str,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// Whether the module is loaded before the scripts start; else they do it themselves, with the same parameters.
+    pub loaded: bool,
+    /// The module's parameters.
+    pub modparams: &'static str,
+    /// Added to the kernel's command line.
+    pub append: &'static str,
+    /// Added to QEMU's options.
+    pub qemuopts: &'static str,
+    /// Scripts in tests/vm, without `.sh`, in the order to run them.
+    pub scripts: &'static [&'static str],
+    /// Whether fio takes the short version.
+    pub brief: bool,
+    /// Whether the module is built with the faults that tests can ask for.
+    pub faults: bool,
+    /// When it runs.
+    pub length: Length,
+}
+
+const SIZE: &str = "size=256M cpus=1,2";
+const MEMMAP: &str = "memmap_start=4G memmap_size=256M cpus=1,2";
+const ALL: &[&str] = &[
+    "identify",
+    "proc",
+    "interrupts",
+    "fio",
+    "filesystem",
+    "reset",
+    "idle",
+];
+const USUAL: Suite = Suite {
+    name: "",
+    kver: "6.12",
+    cpus: 3,
+    loaded: true,
+    modparams: SIZE,
+    append: "",
+    qemuopts: "",
+    scripts: ALL,
+    brief: false,
+    faults: false,
+    length: Length::Usual,
+};
+const IOMMU: Suite = Suite {
+    append: "intel_iommu=on",
+    qemuopts: "-machine q35 -device intel-iommu,intremap=on",
+    brief: true,
+    scripts: &["interrupts", "fio", "reset"],
+    ..USUAL
+};
+
+/// All of them.
+pub const SUITES: &[Suite] = &[
+    Suite {
+        name: "6.12-size",
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-size",
+        kver: "6.1",
+        brief: true,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-lifecycle",
+        loaded: false,
+        scripts: &["lifecycle", "refuse"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-lifecycle",
+        kver: "6.1",
+        loaded: false,
+        scripts: &["lifecycle", "refuse"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-memmap",
+        modparams: MEMMAP,
+        append: "memmap=256M$4G",
+        scripts: &["identify", "interrupts", "fio", "filesystem"],
+        brief: true,
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-memmap",
+        kver: "6.1",
+        loaded: false,
+        modparams: MEMMAP,
+        append: "memmap=256M$4G",
+        scripts: &["lifecycle"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-iommu",
+        ..IOMMU
+    },
+    Suite {
+        name: "6.1-iommu",
+        kver: "6.1",
+        ..IOMMU
+    },
+    Suite {
+        name: "6.12-nomsi",
+        append: "pci=nomsi",
+        scripts: &["interrupts", "fio"],
+        brief: true,
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-nomsi",
+        kver: "6.1",
+        append: "pci=nomsi",
+        scripts: &["interrupts", "fio"],
+        brief: true,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-onecpu-4k",
+        modparams: "size=256M cpus=1 lba_size=4096",
+        scripts: &["identify", "interrupts", "fio", "idle"],
+        brief: true,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-faults",
+        loaded: false,
+        scripts: &["faults"],
+        faults: true,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-size-long",
+        modparams: "size=1G cpus=1,2",
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-size-long",
+        kver: "6.1",
+        modparams: "size=1G cpus=1,2",
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-lifecycle-long",
+        loaded: false,
+        modparams: "size=1G cpus=1,2",
+        scripts: &["lifecycle"],
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-lifecycle-long",
+        kver: "6.1",
+        loaded: false,
+        modparams: "size=1G cpus=1,2",
+        scripts: &["lifecycle"],
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-memmap-long",
+        modparams: "memmap_start=4G memmap_size=1G cpus=1,2",
+        append: "memmap=1G$4G",
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-iommu-long",
+        brief: false,
+        length: Length::Long,
+        ..IOMMU
+    },
+    Suite {
+        name: "6.1-iommu-long",
+        kver: "6.1",
+        brief: false,
+        length: Length::Long,
+        ..IOMMU
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_is_there_and_is_used() {
+        let folder = crate::paths::root().join("tests/vm");
+        for suite in SUITES {
+            for script in suite.scripts {
+                assert!(
+                    folder.join(format!("{script}.sh")).is_file(),
+                    "{}: no script {script}",
+                    suite.name
+                );
+            }
+        }
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if let Some(script) = name.strip_suffix(".sh").filter(|script| *script != "lib") {
+                assert!(
+                    SUITES.iter().any(|suite| suite.scripts.contains(&script)),
+                    "no suite runs {name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for (index, suite) in SUITES.iter().enumerate() {
+            assert!(
+                SUITES[..index].iter().all(|other| other.name != suite.name),
+                "{} is there twice",
+                suite.name
+            );
+        }
+    }
+}

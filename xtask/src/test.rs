@@ -1,0 +1,364 @@
+//! `make test`: every check there is, a line for each step, and one line at the end that counts them.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::kernels::{self, Kernel};
+use crate::packages::{self, Purpose};
+use crate::paths::root;
+use crate::process::seconds;
+use crate::suites::{Length, Suite, SUITES};
+use crate::vm::{self, VmOptions};
+use crate::{build_module, klog};
+
+/// Which checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Without VM and without kernel: some minutes.
+    Quick,
+    /// What has to pass before anything is handed in.
+    Usual,
+    /// The checks in VMs that take long.
+    Long,
+    /// Only what runs in VMs.
+    Vm,
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: Vec<String>,
+}
+
+impl Tally {
+    /// Counts what a step found, prints a line about it, and what it printed if something failed.
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Found>) {
+        eprintln!("==> {name}");
+        let start = Instant::now();
+        let found = work().unwrap_or_else(|error| Found::one(false, format!("error: {error:#}")));
+        let verdict = if found.failed.is_empty() { "ok" } else { "FAILED" };
+        println!(
+            "{verdict:6} {name}: {} passed, {} failed, {}",
+            found.passed,
+            found.failed.len(),
+            seconds(start.elapsed())
+        );
+        if !found.failed.is_empty() {
+            println!("{}", found.output.trim_end());
+        }
+        self.passed += found.passed;
+        self.failed
+            .extend(found.failed.into_iter().map(|what| format!("{name}: {what}")));
+    }
+}
+
+/// What a step found.
+#[derive(Default)]
+struct Found {
+    passed: usize,
+    failed: Vec<String>,
+    output: String,
+}
+
+impl Found {
+    fn one(passed: bool, output: String) -> Self {
+        let failed = if passed {
+            Vec::new()
+        } else {
+            vec!["see above".to_owned()]
+        };
+        Self {
+            passed: passed.into(),
+            failed,
+            output,
+        }
+    }
+
+    fn add(&mut self, passed: bool, what: &str) {
+        if passed {
+            self.passed += 1;
+        } else {
+            self.failed.push(what.to_owned());
+        }
+    }
+}
+
+/// Runs the checks of `scope`, those in VMs only of suites whose name starts with `suite`. Returns the status to end with.
+///
+/// # Errors
+/// If the checks cannot be run at all.
+pub fn run(scope: Scope, suite: &str) -> Result<i32> {
+    let start = Instant::now();
+    let mut tally = Tally::default();
+    if matches!(scope, Scope::Quick | Scope::Usual) {
+        packages::provide(&[Purpose::Checks])?;
+        source_checks(&mut tally);
+    }
+    if scope != Scope::Quick {
+        packages::provide(&[Purpose::Module, Purpose::Vm])?;
+        in_vms(
+            &mut tally,
+            if scope == Scope::Long {
+                Length::Long
+            } else {
+                Length::Usual
+            },
+            suite,
+        )?;
+    }
+    for what in &tally.failed {
+        println!("failed: {what}");
+    }
+    println!("all of it took {}", seconds(start.elapsed()));
+    println!("{} passed, {} failed", tally.passed, tally.failed.len());
+    Ok(i32::from(!tally.failed.is_empty() || tally.passed == 0))
+}
+
+fn source_checks(tally: &mut Tally) {
+    tally.step("format", || passes(cargo(&["fmt", "--all", "--check"])));
+    tally.step("format of the module", || {
+        passes(cargo(&["fmt", "--manifest-path", "kmod/Cargo.toml", "--check"]))
+    });
+    let clippy = [
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    if packages::cargo_has("clippy") {
+        tally.step("clippy", || passes(cargo(&clippy)));
+        // For this machine, not for a kernel: the lints do not care, and clippy need not have the library's source.
+        let module = [
+            "clippy",
+            "--quiet",
+            "--manifest-path",
+            "kmod/Cargo.toml",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        tally.step("clippy of the module", || passes(cargo(&module)));
+    } else {
+        println!("left out: clippy, which this machine's Rust does not have");
+    }
+    tally.step("documentation", || {
+        let mut command = cargo(&["doc", "--quiet", "--workspace", "--no-deps"]);
+        command.env("RUSTDOCFLAGS", "-D warnings");
+        passes(command)
+    });
+    tally.step("shell scripts", || {
+        let mut scripts = vec![PathBuf::from("tests/vm/stage2"), PathBuf::from(".ci/run")];
+        for entry in std::fs::read_dir(root().join("tests/vm"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "sh") {
+                scripts.push(path);
+            }
+        }
+        scripts.sort();
+        let mut command = Command::new("shellcheck");
+        command
+            .args(["--external-sources", "--source-path=SCRIPTDIR"])
+            .args(scripts)
+            .current_dir(root());
+        passes(command)
+    });
+    tally.step("unit, property and golden tests", cargo_tests);
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+fn passes(mut command: Command) -> Result<Found> {
+    let output = command.output()?;
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Ok(Found::one(output.status.success(), text))
+}
+
+fn cargo_tests() -> Result<Found> {
+    let output = cargo(&["test", "--workspace", "--no-fail-fast"]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut found = Found::default();
+    for line in text.lines() {
+        if let Some((passed, _)) = counts(line) {
+            found.passed += passed;
+        }
+        if let Some(name) = line
+            .strip_prefix("test ")
+            .and_then(|rest| rest.strip_suffix(" ... FAILED"))
+        {
+            found.failed.push(name.to_owned());
+        }
+    }
+    if !output.status.success() && found.failed.is_empty() {
+        found.failed.push("cargo test did not get to its end".to_owned());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    found.output = format!("{}\n{}", klog::tail(&text, 60), klog::tail(&errors, 40));
+    Ok(found)
+}
+
+/// `test result: ok. 3 passed; 1 failed; …` → (3, 1).
+fn counts(line: &str) -> Option<(usize, usize)> {
+    let rest = line.strip_prefix("test result: ")?;
+    let number_before = |word: &str| {
+        rest.split(word)
+            .next()?
+            .split_whitespace()
+            .next_back()?
+            .parse::<usize>()
+            .ok()
+    };
+    Some((number_before(" passed")?, number_before(" failed")?))
+}
+
+fn in_vms(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
+    let suites: Vec<&Suite> = SUITES
+        .iter()
+        .filter(|suite| suite.length == length && suite.name.starts_with(selected))
+        .collect();
+    anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{selected}'");
+    for series in kernels::SERIES {
+        if !suites.iter().any(|suite| suite.kver == series) {
+            continue;
+        }
+        // Not a check, and everything below needs it.
+        let kernel = kernels::provide(Some(series))?;
+        for faults in [false, true] {
+            let mut suites = suites
+                .iter()
+                .filter(|suite| suite.kver == series && suite.faults == faults)
+                .peekable();
+            if suites.peek().is_none() {
+                continue;
+            }
+            let with = if faults { ", with test faults" } else { "" };
+            let mut module = None;
+            tally.step(&format!("module for {}{with}", kernel.release), || {
+                module = Some(build_module(&kernel, faults)?);
+                Ok(Found::one(true, String::new()))
+            });
+            // A failed build has been counted; its suites have nothing to run with.
+            let Some(module) = module else { continue };
+            for suite in suites {
+                tally.step(&format!("VM {}", suite.name), || {
+                    run_suite(suite, &kernel, &module)
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn run_suite(suite: &Suite, kernel: &Kernel, module: &std::path::Path) -> Result<Found> {
+    let folder = root().join("tests/vm");
+    let mut command = String::new();
+    for script in suite.scripts {
+        command += &format!("bash '{}/{script}.sh'\n", folder.display());
+    }
+    let long = suite.length == Length::Long;
+    let flag = |name: &str, on: bool| (name.to_owned(), if on { "1".to_owned() } else { String::new() });
+    let options = VmOptions {
+        kernel: kernel.clone(),
+        module: Some(module.to_owned()),
+        modparams: if suite.loaded {
+            suite.modparams.to_owned()
+        } else {
+            String::new()
+        },
+        command: Some(command),
+        cpus: suite.cpus,
+        memory: "6G".to_owned(),
+        append: suite.append.to_owned(),
+        qemuopts: suite.qemuopts.to_owned(),
+        environment: vec![
+            flag("NVMEV_LONG", long),
+            flag("NVMEV_BRIEF", suite.brief),
+            ("NVMEV_PARAMETERS".to_owned(), suite.modparams.to_owned()),
+        ],
+        timeout: Some(Duration::from_secs(if long { 3 * 3600 } else { 600 })),
+        live: false,
+    };
+    let mut outcome = vm::run(&options)?;
+    if outcome.emulator_tripped() {
+        eprintln!(
+            "the emulator tripped over the kernel patching itself; running {} again",
+            suite.name
+        );
+        outcome = vm::run(&options)?;
+    }
+    let mut found = read_checks(&outcome.output, suite.scripts);
+    found.add(
+        matches!(outcome.end, vm::End::Exited(_)),
+        "the VM came to its end",
+    );
+    let complaints = klog::complaints(&outcome.kernel_log);
+    found.add(complaints.is_empty(), "the kernel's log is without complaints");
+    for line in outcome
+        .output
+        .lines()
+        .filter(|line| line.starts_with("# ") && line.ends_with(" ms"))
+    {
+        println!("       {line}");
+    }
+    found.output = format!("{}\n{}", klog::tail(&outcome.output, 200), outcome.trouble());
+    Ok(found)
+}
+
+/// Counts the checks in what the scripts printed; one that did not reach its end is a failure.
+fn read_checks(output: &str, scripts: &[&str]) -> Found {
+    let mut found = Found::default();
+    for line in output.lines() {
+        if line.starts_with("ok ") {
+            found.add(true, line);
+        } else if let Some(what) = line.strip_prefix("not ok ") {
+            found.add(false, what);
+        }
+    }
+    for script in scripts {
+        let end = format!("# {script}: ");
+        if !output
+            .lines()
+            .any(|line| line.starts_with(&end) && line.ends_with(" checks done"))
+        {
+            found.add(false, &format!("{script}.sh did not reach its end"));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_tests_are_counted() {
+        assert_eq!(
+            counts("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured"),
+            Some((12, 0))
+        );
+        assert_eq!(
+            counts("test result: FAILED. 3 passed; 2 failed; 0 ignored"),
+            Some((3, 2))
+        );
+        assert_eq!(counts("test a::b ... ok"), None);
+    }
+
+    #[test]
+    fn a_script_that_stops_half_way_is_a_failure() {
+        let output = "ok fio: a\nnot ok fio: b: why\n# fio: 2 checks done\nok idle: c\n";
+        let found = read_checks(output, &["fio", "idle"]);
+        assert_eq!(found.passed, 2);
+        assert_eq!(found.failed, ["fio: b: why", "idle.sh did not reach its end"]);
+    }
+}

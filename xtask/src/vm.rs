@@ -1,0 +1,332 @@
+//! Boots a kernel with the module in QEMU, on the host's own files, and runs a command there.
+//!
+//! The guest sees the host's root over a read-only 9p file system with a tmpfs over it, so every program and file of the host is
+//! there at the same path and nothing that the guest does reaches the host. A second, writable 9p folder (the *share*) carries
+//! the settings in and the exit status out; a virtio port carries the output; the kernel's messages go to a file.
+
+use std::fs;
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail, Context, Result};
+
+use crate::accel::{self, Accelerator};
+use crate::kernels::Kernel;
+use crate::paths::{self, program, Lock};
+use crate::process::seconds;
+use crate::share::Share;
+use crate::{initramfs, klog};
+
+/// One VM at a time: two would fight for the same cores and make each other's timeouts wrong.
+const LOCK: &str = "/tmp/nvmev-vm.lock";
+
+/// How to boot and what to run.
+#[derive(Clone, Debug)]
+pub struct VmOptions {
+    /// What to boot.
+    pub kernel: Kernel,
+    /// The module, and its parameters. Without parameters the command finds it by `$NVMEV_MODULE`, not loaded.
+    pub module: Option<PathBuf>,
+    /// Parameters to load the module with; empty: it is not loaded.
+    pub modparams: String,
+    /// For `bash -c`; none: an interactive shell.
+    pub command: Option<String>,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// As QEMU writes it.
+    pub memory: String,
+    /// Added to the kernel's command line.
+    pub append: String,
+    /// Added to QEMU's options, quoted as for a shell.
+    pub qemuopts: String,
+    /// Variables that the command finds in its environment.
+    pub environment: Vec<(String, String)>,
+    /// After this the guest is killed. None for interactive use.
+    pub timeout: Option<Duration>,
+    /// Whether the output is shown while it comes.
+    pub live: bool,
+}
+
+/// How a guest ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The command ended with this status.
+    Exited(i32),
+    /// The guest stopped without a status: a crash, or a command that shut it down.
+    Died,
+    /// The guest was killed after its time was up.
+    TimedOut,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub end: End,
+    /// What the command printed.
+    pub output: String,
+    /// The kernel's messages.
+    pub kernel_log: String,
+    /// How long it took, boot included.
+    pub elapsed: Duration,
+    /// What ran the guest.
+    pub accelerator: Accelerator,
+}
+
+impl Outcome {
+    /// The command's status, or one that says that there is none, as timeout(1) and shells have them.
+    pub fn status(&self) -> i32 {
+        let crashed = klog::complaints(&self.kernel_log)
+            .iter()
+            .any(|line| klog::is_fatal(line));
+        match self.end {
+            End::Exited(0) if crashed => 70,
+            End::Exited(status) => status,
+            End::Died => 70,
+            End::TimedOut => 124,
+        }
+    }
+
+    /// Whether QEMU's emulation, not the guest, is to blame: a processor that meets an `int3` which the kernel's patching of its own
+    /// text has already replaced runs code as it was. (QEMU drops its translation before the write, not after it.)
+    pub fn emulator_tripped(&self) -> bool {
+        self.end == End::Died && self.kernel_log.lines().any(|line| line.contains("int3: 0000"))
+    }
+
+    /// What a person needs to know beyond the output; empty if all went well.
+    pub fn trouble(&self) -> String {
+        let mut text = match self.end {
+            End::Exited(_) => String::new(),
+            End::Died => "The VM stopped before the command was done.\n".to_owned(),
+            End::TimedOut => format!("The VM was killed: not done after {}.\n", seconds(self.elapsed)),
+        };
+        let complaints = klog::complaints(&self.kernel_log);
+        if !complaints.is_empty() {
+            text += "The guest's kernel complained:\n";
+            for line in complaints.iter().take(10) {
+                text += &format!("    {line}\n");
+            }
+        }
+        if !text.is_empty() && !matches!(self.end, End::Exited(_)) {
+            text += &format!(
+                "The guest kernel's last lines:\n{}\n",
+                klog::tail(&self.kernel_log, 30)
+            );
+        }
+        text
+    }
+}
+
+/// How often a boot is tried that the emulator, not the guest, brought to an end.
+const BOOTS_MAX: u32 = 4;
+
+/// Boots, runs, cleans up.
+///
+/// # Errors
+/// If the VM cannot be set up; whatever happens inside is in the [`Outcome`].
+pub fn run(options: &VmOptions) -> Result<Outcome> {
+    let _lock = Lock::take(Path::new(LOCK), "another VM to end")?;
+    let accelerator = accel::probe(&options.kernel)?;
+    let initramfs = initramfs::provide(&options.kernel)?;
+    for boot in 1.. {
+        let share = Share::make(options)?;
+        let outcome = boot_once(options, accelerator, &initramfs, &share)?;
+        if boot < BOOTS_MAX && !share.started() && outcome.emulator_tripped() {
+            eprintln!("the emulator tripped over the booting kernel patching itself; booting again");
+            continue;
+        }
+        fs::write(paths::cache()?.join("last-kernel.log"), &outcome.kernel_log)?;
+        return Ok(outcome);
+    }
+    unreachable!("the last boot returns")
+}
+
+fn boot_once(
+    options: &VmOptions,
+    accelerator: Accelerator,
+    initramfs: &Path,
+    share: &Share,
+) -> Result<Outcome> {
+    let log = share.path.join("kernel.log");
+    let interactive = options.command.is_none();
+    let mut command = qemu_command(options, accelerator, initramfs, share, &log)?;
+    if !interactive {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+    }
+    let start = Instant::now();
+    let terminal = interactive.then(Terminal::remember);
+    let mut child = command.spawn().context("cannot start QEMU")?;
+    let relay = child.stdout.take().map(|stdout| relay(stdout, options.live));
+    let ended = wait(&mut child, options.timeout.map(|limit| start + limit));
+    // In every case: no guest is left behind.
+    if !matches!(ended, Ok(true)) {
+        child.kill()?;
+        child.wait()?;
+    }
+    drop(terminal);
+    let in_time = ended?;
+    let output = match relay {
+        Some(relay) => relay
+            .join()
+            .map_err(|_| anyhow!("the thread that collects the output panicked"))?,
+        None => Vec::new(),
+    };
+    let end = match share.status() {
+        Some(status) => End::Exited(status),
+        None if in_time => End::Died,
+        None => End::TimedOut,
+    };
+    Ok(Outcome {
+        end,
+        output: String::from_utf8_lossy(&output).into_owned(),
+        kernel_log: String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).replace('\r', ""),
+        elapsed: start.elapsed(),
+        accelerator,
+    })
+}
+
+fn qemu_command(
+    options: &VmOptions,
+    accelerator: Accelerator,
+    initramfs: &Path,
+    share: &Share,
+    log: &Path,
+) -> Result<Command> {
+    let qemu =
+        program("qemu-system-x86_64").context("QEMU is missing: install the package qemu-system-x86")?;
+    // If we end, however, so does the guest.
+    let mut command =
+        Command::new(program("setpriv").context("setpriv is missing: install the package util-linux")?);
+    command.args(["--pdeathsig", "KILL"]).arg(qemu);
+    command
+        .args(["-machine", "q35"])
+        .args(accelerator.options(options.qemuopts.contains("intremap=on")));
+    // Before our devices: an IOMMU has to be there first.
+    command.args(shlex::split(&options.qemuopts).context("QEMUOPTS: a quote or backslash without its end")?);
+    command.args(["-m", &options.memory, "-smp", &options.cpus.to_string()]);
+    command.args([
+        "-nodefaults",
+        "-display",
+        "none",
+        "-monitor",
+        "none",
+        "-no-reboot",
+    ]);
+    command.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
+    command.arg("-serial").arg(format!("file:{}", log.display()));
+    let folders = [
+        ("nvmev-root", Path::new("/"), ",readonly=on,multidevs=remap"),
+        ("nvmev-share", &share.path, ""),
+    ];
+    for (tag, folder, more) in folders {
+        command.arg("-fsdev");
+        command.arg(format!(
+            "local,id={tag},security_model=none,path={}{more}",
+            folder.display()
+        ));
+        command.args(["-device", &format!("virtio-9p-pci,fsdev={tag},mount_tag={tag}")]);
+    }
+    if options.command.is_none() {
+        command.args([
+            "-chardev",
+            "stdio,id=output,signal=off",
+            "-device",
+            "virtconsole,chardev=output",
+        ]);
+    } else {
+        command.args(["-chardev", "file,id=output,path=/dev/fd/1"]);
+        command.args(["-device", "virtserialport,chardev=output,name=nvmev.output"]);
+    }
+    command
+        .arg("-kernel")
+        .arg(&options.kernel.image)
+        .arg("-initrd")
+        .arg(initramfs);
+    command.arg("-append").arg(format!(
+        "console=ttyS0 earlyprintk=ttyS0 ignore_loglevel printk.devkmsg=on panic=-1 oops=panic {} {}",
+        accelerator.kernel_parameters(),
+        options.append
+    ));
+    Ok(command)
+}
+
+/// Waits for the guest's end; false: its time is up.
+fn wait(child: &mut Child, deadline: Option<Instant>) -> Result<bool> {
+    loop {
+        if child.try_wait()?.is_some() {
+            return Ok(true);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Collects what the guest prints, and shows it if asked to.
+fn relay(mut from: impl Read + Send + 'static, live: bool) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut collected = Vec::new();
+        let mut buffer = [0; 16 << 10];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            let bytes = &buffer[..count];
+            collected.extend_from_slice(bytes);
+            if live {
+                let mut stdout = std::io::stdout().lock();
+                if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
+                    // Nobody listens any more; the guest may still have something to finish.
+                    continue;
+                }
+            }
+        }
+        collected
+    })
+}
+
+/// The terminal's settings, put back however QEMU ended.
+struct Terminal(Option<String>);
+
+impl Terminal {
+    fn remember() -> Self {
+        let output = Command::new("stty").arg("-g").stdin(Stdio::inherit()).output();
+        Self(
+            output
+                .ok()
+                .filter(|o| o.status.success())
+                .map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()),
+        )
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.0 {
+            if let Err(error) = Command::new("stty").arg(settings).status() {
+                eprintln!("cannot put the terminal's settings back: {error}");
+            }
+        }
+    }
+}
+
+/// Runs a person's `make vm`: shows everything, and gives the status to end with.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for_person(options: &VmOptions) -> Result<i32> {
+    if options.command.is_none() && !std::io::stdin().is_terminal() {
+        bail!("an interactive shell needs a terminal; give a command with CMD='...'");
+    }
+    let outcome = run(options)?;
+    let trouble = outcome.trouble();
+    if !trouble.is_empty() {
+        eprint!("{trouble}");
+        eprintln!(
+            "All of the kernel's messages: {}",
+            paths::cache()?.join("last-kernel.log").display()
+        );
+    }
+    Ok(outcome.status())
+}
