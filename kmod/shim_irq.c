@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts. The device is made of software, so nothing ever writes an MSI message: an interrupt domain of our own hands
- * out vectors whose messages go nowhere, and we run the driver's handler on a CPU of the vector's affinity. That works
- * the same with and without interrupt remapping.
+ * Interrupts. The device is made of software, so nothing ever writes an MSI message: an interrupt domain of our own
+ * hands out vectors whose messages go nowhere, and we run the driver's handler on a CPU of the vector's affinity. That
+ * works the same with and without interrupt remapping.
  */
 #include <linux/cpumask.h>
 #include <linux/delay.h>
@@ -233,7 +233,8 @@ struct nvmev_irqs *nvmev_irqs_create(void)
 	vector_init(&irqs->intx);
 	for (i = 0; i < NVMEV_VECTORS_MAX; i++)
 		vector_init(&irqs->msix[i]);
-	irq = irq_alloc_desc(NUMA_NO_NODE);
+	/* Without an owner: as one, the module could not be unloaded while the driver has the interrupt. */
+	irq = __irq_alloc_descs(-1, 1, 1, NUMA_NO_NODE, NULL, NULL);
 	if (irq < 0)
 		goto free;
 	/* A line that is pulled for an instant: the driver shares nothing with others, so an edge says it all. */

@@ -140,8 +140,8 @@ u32 nvmev_run_may_begin(u64 start)
 }
 
 /*
- * The kernel may map this memory for itself with a single entry for 1 GiB. Removing a part of it then takes the memory
- * behind that entry for a page table (remove_pud_table(), seen in 6.1 and 6.12): the entry has to be split before.
+ * The kernel may map this memory for itself with a single entry for 1 GiB, of which its hot-remove code is not made to
+ * take away a part: the entry is split before, to be safe.
  * Changing a page's caching and back is the way to that which modules have, and harmless to who uses the page.
  */
 static int split_direct_map(u64 start)
@@ -180,7 +180,7 @@ s32 nvmev_block_take(u64 start, u32 *node, u32 *zone)
 	return error;
 }
 
-/* Brings a block that was added back into use. There is no exported function for it; this is what an administrator does. */
+/* Brings a block that was added back into use. No function for it is exported; this is what an administrator does. */
 static int block_online(u64 number, u32 zone)
 {
 	const char *how = zone == NVMEV_ZONE_MOVABLE ? "online_movable" : "online_kernel";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The dispatcher's and the workers' threads: starting, stopping, sleeping, waking, and what is left of one that panicked.
+ * The dispatcher's and the workers' threads: starting, stopping, sleeping, waking, and what is left of one that
+ * panicked.
  */
 #include <linux/delay.h>
 #include <linux/hrtimer.h>
@@ -115,9 +116,9 @@ void nvmev_thread_wake(struct nvmev_thread *thread)
 }
 
 /*
- * The end of a panic in Rust. There is no way back into the code that failed, and its stack must not be unwound: a thread
- * of ours waits here until the module is unloaded, so that kthread_stop() finds it, and ends. Returns only to be called
- * again.
+ * The end of a panic in Rust. There is no way back into the code that failed, and its stack must not be unwound: a
+ * thread of ours waits here until the module is unloaded, so that kthread_stop() finds it, and ends. Returns only to be
+ * called again.
  */
 void nvmev_panic_park(void)
 {

@@ -45,7 +45,13 @@ pub fn show(running: &Running, file: u32, out: &mut TextBuffer<'_>) -> fmt::Resu
         shim::PROC_READ_TIMES => proc_text::write_times(out, times.read),
         shim::PROC_WRITE_TIMES => proc_text::write_times(out, times.write),
         shim::PROC_IO_UNITS => proc_text::write_io_units(out, times.io_units, times.io_unit_shift),
-        shim::PROC_STAT => proc_text::write_stat(out, running.shared.statistics().io_queues().map(line)),
+        shim::PROC_STAT => {
+            let statistics = running.shared.statistics();
+            let written = proc_text::write_stat(out, statistics.io_queues().map(line));
+            // As in NVMeVirt: the most in flight is that since the last look.
+            statistics.reset_in_flight_max();
+            written
+        }
         _ => Ok(()),
     }
 }

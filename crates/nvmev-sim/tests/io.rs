@@ -204,6 +204,9 @@ fn statistics_count_each_queue() {
             .in_flight,
         0
     );
+    host.device.shared.statistics().reset_in_flight_max();
+    let queue = host.device.shared.statistics().io_queues().nth(1).unwrap();
+    assert_eq!((queue.in_flight_max, queue.bytes), (0, 5 * 4096));
     host.device.shared.statistics().reset();
     assert_eq!(
         host.device.shared.statistics().io_queues().nth(1).unwrap().bytes,
