@@ -45,7 +45,7 @@ test-quick: setup ## the checks without a VM and without a kernel
 	@$(XTASK) test --quick
 
 .PHONY: test-long
-test-long: setup ## the checks in VMs that take hours
+test-long: setup ## the checks in VMs that take long: whole devices, many cycles
 	@$(XTASK) test --long
 
 .PHONY: test-vm

@@ -28,7 +28,7 @@ check "list-ns --all" nvme list-ns --all "$controller"
 check_matches "ns-descs has an identifier" '(uuid|nguid|eui64)' "$(nvme ns-descs "$device" -n 1)"
 
 check "smart-log" nvme smart-log "$controller"
-check_matches "a temperature a drive can have" 'temperature +: +[1-9][0-9]?.?C' "$(nvme smart-log "$controller")"
+check_matches "a temperature a drive can have" 'temperature[[:space:]]*: [1-9][0-9][^0-9]' "$(nvme smart-log "$controller")"
 check "error-log" nvme error-log "$controller"
 check "fw-log" nvme fw-log "$controller"
 check "effects-log" nvme effects-log "$controller"

@@ -1,6 +1,7 @@
 //! `make test`: every check there is, a line for each step, and one line at the end that counts them.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -155,7 +156,7 @@ fn source_checks(tally: &mut Tally) {
     });
     tally.step("shell scripts", || {
         let mut scripts = vec![PathBuf::from("tests/vm/stage2"), PathBuf::from(".ci/run")];
-        for entry in std::fs::read_dir(root().join("tests/vm"))? {
+        for entry in fs::read_dir(root().join("tests/vm"))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "sh") {
                 scripts.push(path);
@@ -260,7 +261,7 @@ fn in_vms(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
     Ok(())
 }
 
-fn run_suite(suite: &Suite, kernel: &Kernel, module: &std::path::Path) -> Result<Found> {
+fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
     let folder = root().join("tests/vm");
     let mut command = String::new();
     for script in suite.scripts {
@@ -297,6 +298,10 @@ fn run_suite(suite: &Suite, kernel: &Kernel, module: &std::path::Path) -> Result
         );
         outcome = vm::run(&options)?;
     }
+    let logs = root().join("target/vm-logs");
+    fs::create_dir_all(&logs)?;
+    fs::write(logs.join(format!("{}.output", suite.name)), &outcome.output)?;
+    fs::write(logs.join(format!("{}.kernel", suite.name)), &outcome.kernel_log)?;
     let mut found = read_checks(&outcome.output, suite.scripts);
     found.add(
         matches!(outcome.end, vm::End::Exited(_)),
@@ -311,8 +316,27 @@ fn run_suite(suite: &Suite, kernel: &Kernel, module: &std::path::Path) -> Result
     {
         println!("       {line}");
     }
-    found.output = format!("{}\n{}", klog::tail(&outcome.output, 200), outcome.trouble());
+    found.output = format!(
+        "{}\n{}\nAll of it: {}/{}.*",
+        failures_of(&outcome.output),
+        outcome.trouble(),
+        logs.display(),
+        suite.name
+    );
     Ok(found)
+}
+
+/// The failed checks with what is said about them, and the script's last lines.
+fn failures_of(output: &str) -> String {
+    let mut text = String::new();
+    let mut failing = false;
+    for line in output.lines() {
+        failing = line.starts_with("not ok ") || (failing && line.starts_with('#'));
+        if failing {
+            text += &format!("{line}\n");
+        }
+    }
+    text + "...\n" + &klog::tail(output, 5)
 }
 
 /// Counts the checks in what the scripts printed; one that did not reach its end is a failure.

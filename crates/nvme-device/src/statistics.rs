@@ -133,7 +133,9 @@ impl Statistics {
 
     /// Forgets how many commands were in flight at once: the next maximum is of the time from now on.
     pub fn reset_in_flight_max(&self) {
-        self.queues.iter().for_each(|counters| counters.in_flight_max.store(0, Relaxed));
+        self.queues
+            .iter()
+            .for_each(|counters| counters.in_flight_max.store(0, Relaxed));
     }
 
     /// Starts counting anew; what is in flight stays in flight.

@@ -350,10 +350,7 @@ fn list_pointers_must_be_aligned_and_lists_that_loop_end() {
         host.execute(1, read(list + 4)).status(),
         Status::PRP_OFFSET_INVALID
     );
-    assert_eq!(
-        host.execute(1, read(!7)).status(),
-        Status::DATA_TRANSFER_ERROR
-    );
+    assert_eq!(host.execute(1, read(!7)).status(), Status::DATA_TRANSFER_ERROR);
     // The last slot of the page points to the page itself; all other entries are the same page.
     for slot in 0..512 {
         host.machine.set_ram(list + slot * 8, &buffer.to_le_bytes());
