@@ -75,6 +75,7 @@ const IOMMU: Suite = Suite {
 pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-size",
+        append: "iomem=relaxed",
         ..USUAL
     },
     Suite {
