@@ -28,11 +28,6 @@ impl Bar<'_> {
         }
     }
 
-    pub fn store_u64(self, offset: usize, value: u64) {
-        self.store(offset, value as u32);
-        self.store(offset + 4, (value >> 32) as u32);
-    }
-
     /// Takes what the host wrote and leaves zero.
     pub fn take(self, offset: usize) -> u32 {
         // The plain load keeps the line shared while the host writes nothing.

@@ -109,6 +109,7 @@ impl ConfigSpace {
         let written = mask << shift;
         let value = (value & mask) << shift;
         if dword * 4 == EXPRESS_DEVICE_CONTROL && value & written & EXPRESS_CONTROL_FLR != 0 {
+            self.reset();
             self.function_level_reset.store(true, Ordering::Release);
         }
         let writable = writable_bits(dword * 4) & written;
@@ -136,9 +137,9 @@ impl ConfigSpace {
             && self.function_level_reset.swap(false, Ordering::AcqRel)
     }
 
-    /// What a function level reset does here: everything that the host configured is gone, but the BAR's address stays
-    /// (the kernel restores it anyway, and the memory cannot move).
-    pub(crate) fn reset(&self) {
+    /// What a function level reset does here, at once and in the writer's context: everything that the host configured is
+    /// gone, but the BAR's address stays (the kernel restores it anyway, and the memory cannot move).
+    fn reset(&self) {
         self.store(COMMAND, STATUS_CAPABILITIES);
         self.store(MSIX, self.load(MSIX) & !(MSIX_ENABLE | MSIX_FUNCTION_MASK));
     }

@@ -103,6 +103,8 @@ impl SubmissionQueue {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CompletionQueue {
     pub entries: u16,
+    /// Interrupt vector, if the queue has interrupts.
+    pub vector: Option<u16>,
     /// Submission queues that complete here.
     pub users: u16,
     /// Entries promised to commands, and entries the host has consumed, since the queue was made (wrapping).
@@ -113,9 +115,10 @@ pub(crate) struct CompletionQueue {
 }
 
 impl CompletionQueue {
-    pub fn new(entries: u16) -> Self {
+    pub fn new(entries: u16, vector: Option<u16>) -> Self {
         Self {
             entries,
+            vector,
             users: 0,
             promised: 0,
             consumed: 0,
@@ -127,14 +130,20 @@ impl CompletionQueue {
     /// Takes the head doorbell's value over, when `posted` entries have been posted in all.
     ///
     /// # Errors
-    /// The value is no index of the queue, or passes entries that were never posted.
+    /// The value is no index of the queue, or passes entries that were never promised.
     pub fn ring_doorbell(&mut self, value: u32, posted: u32) -> Result<(), InvalidDoorbell> {
+        let before = self.doorbell;
         let Some(head) = self.doorbell.changed(value, self.entries)? else {
             return Ok(());
         };
         let consumed_now = u32::from(distance(self.head, head, self.entries));
-        if consumed_now > posted.wrapping_sub(self.consumed) {
+        if consumed_now > self.outstanding() {
             return Err(InvalidDoorbell);
+        }
+        if consumed_now > posted.wrapping_sub(self.consumed) {
+            // The host was quicker than the worker's count of what it has just posted: look again at the next pass.
+            self.doorbell = before;
+            return Ok(());
         }
         self.head = head;
         self.consumed = self.consumed.wrapping_add(consumed_now);
@@ -148,6 +157,11 @@ impl CompletionQueue {
     /// Promises room for one completion.
     pub fn reserve(&mut self) {
         self.promised = self.promised.wrapping_add(1);
+    }
+
+    /// Takes a promise back: the command will be completed at some other time, with room of its own.
+    pub fn release(&mut self) {
+        self.promised = self.promised.wrapping_sub(1);
     }
 
     /// Completions promised and not yet consumed by the host.
@@ -202,22 +216,24 @@ mod tests {
 
     #[test]
     fn a_head_doorbell_cannot_pass_what_was_posted() {
-        let mut queue = CompletionQueue::new(4);
+        let mut queue = CompletionQueue::new(4, None);
         for _ in 0..3 {
             assert!(queue.has_room());
             queue.reserve();
         }
         assert!(!queue.has_room(), "one entry stays free: full and empty differ");
-        assert_eq!(queue.ring_doorbell(2, 1), Err(InvalidDoorbell));
-        assert_eq!(queue.ring_doorbell(1, 1), Ok(()));
-        assert_eq!(queue.outstanding(), 2);
+        assert_eq!(queue.ring_doorbell(2, 1), Ok(()), "one is not counted yet");
+        assert_eq!(queue.outstanding(), 3);
+        assert_eq!(queue.ring_doorbell(2, 2), Ok(()), "now it is");
+        assert_eq!(queue.outstanding(), 1);
+        assert_eq!(queue.ring_doorbell(0, 3), Err(InvalidDoorbell), "never promised");
         assert!(queue.has_room());
         assert_eq!(queue.ring_doorbell(4, 3), Err(InvalidDoorbell));
     }
 
     #[test]
     fn counters_wrap_without_harm() {
-        let mut queue = CompletionQueue::new(8);
+        let mut queue = CompletionQueue::new(8, None);
         queue.promised = u32::MAX - 1;
         queue.consumed = u32::MAX - 1;
         for _ in 0..3 {

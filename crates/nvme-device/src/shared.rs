@@ -1,11 +1,22 @@
 //! What the controller, the workers and the shell's other threads look at together: atomics only.
 
-use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
 use crate::device::SetupError;
 use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX};
 
 const QUEUES: usize = IO_QUEUE_PAIRS_MAX as usize + 1;
+
+/// How the function can raise interrupts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupts {
+    /// By vector.
+    Msix,
+    /// By the pin, one for all.
+    Pin,
+    /// Not now.
+    Masked,
+}
 
 /// State that more than one thread of the shell looks at.
 #[derive(Debug)]
@@ -19,6 +30,8 @@ pub struct Shared {
     cq_posted: [AtomicU32; QUEUES],
     /// Pin-based interrupt mask (INTMS/INTMC): written by the controller, read by workers.
     interrupt_mask: AtomicU32,
+    /// A completion was posted while interrupts were masked: set by workers, cleared by the controller.
+    interrupt_suppressed: AtomicBool,
 }
 
 impl Shared {
@@ -29,6 +42,7 @@ impl Shared {
             sq_heads: [const { AtomicU16::new(0) }; QUEUES],
             cq_posted: [const { AtomicU32::new(0) }; QUEUES],
             interrupt_mask: AtomicU32::new(0),
+            interrupt_suppressed: AtomicBool::new(false),
         })
     }
 
@@ -70,8 +84,33 @@ impl Shared {
         self.interrupt_mask.store(mask, Ordering::Release);
     }
 
-    /// Whether INTMS masks `vector`. Without MSI-X there is one vector, 0, for all queues (PCIe Transport 1.0 §3.5.1.1).
-    pub(crate) fn pin_masked(&self) -> bool {
-        self.interrupt_mask.load(Ordering::Acquire) & 1 != 0
+    /// How interrupts can be raised now. Without MSI-X there is one vector, 0, for all queues (PCIe Transport 1.0
+    /// §3.5.1.1), which INTMS and the Interrupt Disable bit mask.
+    pub(crate) fn interrupts(&self) -> Interrupts {
+        let config = &self.config_space;
+        if config.msix_enabled() {
+            return if config.msix_masked() {
+                Interrupts::Masked
+            } else {
+                Interrupts::Msix
+            };
+        }
+        if config.intx_disabled() || self.interrupt_mask.load(Ordering::Acquire) & 1 != 0 {
+            Interrupts::Masked
+        } else {
+            Interrupts::Pin
+        }
+    }
+
+    /// A worker had something to tell while interrupts were masked.
+    pub(crate) fn note_suppressed_interrupt(&self) {
+        self.interrupt_suppressed.store(true, Ordering::Release);
+    }
+
+    /// Whether there is something to tell that was suppressed, now that it can be told.
+    pub(crate) fn take_suppressed_interrupt(&self) -> bool {
+        self.interrupt_suppressed.load(Ordering::Acquire)
+            && self.interrupts() != Interrupts::Masked
+            && self.interrupt_suppressed.swap(false, Ordering::AcqRel)
     }
 }

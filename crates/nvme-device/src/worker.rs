@@ -11,12 +11,15 @@ use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::ring::{Consumer, Producer};
 use crate::schedule::{Pending, Schedule};
-use crate::shared::Shared;
+use crate::shared::{Interrupts, Shared};
 use crate::work::{Direction, Job, Report, Transfer, WorkItem};
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
 
-/// Commands that a worker holds at most; the controller leaves further ones in their submission queues.
+/// I/O commands that a worker holds at most; the controller leaves further ones in their submission queues.
 pub(crate) const IN_FLIGHT_MAX: usize = 8192;
+
+/// What the schedule holds: besides I/O, commands that were stalled (one per queue) and those of the admin queue.
+pub(crate) const SCHEDULE_MAX: usize = IN_FLIGHT_MAX + 256;
 
 /// Items taken from the ring in one pass: completions that have come due should not wait behind many copies.
 const ITEMS_PER_PASS: usize = 8;
@@ -45,6 +48,8 @@ pub struct Worker {
     completed: Arc<AtomicU32>,
     schedule: Schedule,
     queues: Vec<Option<CompletionRing>>,
+    /// A completion could not be written, and the controller does not know yet.
+    is_unreachable: bool,
 }
 
 impl Worker {
@@ -59,8 +64,9 @@ impl Worker {
             reports,
             shared,
             completed,
-            schedule: Schedule::new(IN_FLIGHT_MAX)?,
+            schedule: Schedule::new(SCHEDULE_MAX)?,
             queues: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || None)?,
+            is_unreachable: false,
         })
     }
 
@@ -74,6 +80,7 @@ impl Worker {
             progressed = true;
         }
         progressed |= self.post_due(now_ns, host);
+        self.report_unreachable();
         Activity {
             progressed,
             next_event_ns: self.schedule.next_due_ns(),
@@ -118,6 +125,7 @@ impl Worker {
             }
             WorkItem::Reset { ticket } => {
                 self.schedule.clear();
+                self.is_unreachable = false;
                 self.queues.fill(None);
                 self.answer(ticket, true);
             }
@@ -149,7 +157,7 @@ impl Worker {
             );
             match self.post(&pending, host) {
                 Ok(vector) => touched.add(vector),
-                Err(MemoryFault { .. }) => self.report_unreachable(),
+                Err(MemoryFault { .. }) => self.is_unreachable = true,
             }
         }
         touched.raise(&self.shared, host);
@@ -214,9 +222,11 @@ impl Worker {
         }
     }
 
+    /// A lost completion is told of in any case, when there is room.
     fn report_unreachable(&mut self) {
-        if self.reports.free() > REPORTS_RESERVED {
+        if self.is_unreachable && self.reports.free() > REPORTS_RESERVED {
             self.report(Report::QueueUnreachable);
+            self.is_unreachable = false;
         }
     }
 
@@ -264,15 +274,11 @@ impl VectorSet {
         if self.bits == [0; 3] {
             return;
         }
-        let config = shared.config_space();
-        if !config.msix_enabled() {
-            if !config.intx_disabled() && !shared.pin_masked() {
-                host.raise_intx();
-            }
-            return;
-        }
-        if config.msix_masked() {
-            return;
+        match shared.interrupts() {
+            Interrupts::Msix => {}
+            Interrupts::Pin => return host.raise_intx(),
+            // The controller makes up for it when they are allowed again.
+            Interrupts::Masked => return shared.note_suppressed_interrupt(),
         }
         for (base, mut bits) in (0u16..).step_by(64).zip(self.bits) {
             while bits != 0 {

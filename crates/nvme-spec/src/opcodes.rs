@@ -61,6 +61,10 @@ open_enum! {
         COMMAND_SET_ACTIVE_NAMESPACE_LIST = 0x07,
         /// I/O command set independent namespace data structure.
         COMMAND_SET_INDEPENDENT_NAMESPACE = 0x08,
+        /// Allocated namespace ID list.
+        ALLOCATED_NAMESPACE_LIST = 0x10,
+        /// Namespace data structure of an allocated namespace.
+        ALLOCATED_NAMESPACE = 0x11,
         /// I/O command set data structure.
         IO_COMMAND_SET = 0x1C,
     }

@@ -145,6 +145,12 @@ fn identifiers_of_namespaces_and_lists() {
     assert_eq!((u32_at(&list, 0), u32_at(&list, 4)), (1, 0));
     let list = identify(&mut host, IdentifyCns::ACTIVE_NAMESPACE_LIST, 1, 0).unwrap();
     assert_eq!(u32_at(&list, 0), 0);
+    let allocated = identify(&mut host, IdentifyCns::ALLOCATED_NAMESPACE_LIST, 0, 0).unwrap();
+    assert_eq!((u32_at(&allocated, 0), u32_at(&allocated, 4)), (1, 0));
+    assert_eq!(
+        identify(&mut host, IdentifyCns::ALLOCATED_NAMESPACE, 1, 0),
+        identify(&mut host, IdentifyCns::NAMESPACE, 1, 0)
+    );
     for after in [BROADCAST, BROADCAST - 1] {
         let refused = identify(&mut host, IdentifyCns::ACTIVE_NAMESPACE_LIST, after, 0);
         assert_eq!(refused, Err(Status::INVALID_NAMESPACE_OR_FORMAT));
@@ -203,7 +209,7 @@ fn command_set_structures() {
     assert_eq!(independent[14], 1, "NSTAT: ready");
     let combinations = identify(&mut host, IdentifyCns::IO_COMMAND_SET, 0, 0).unwrap();
     assert_eq!((u64_at(&combinations, 0), u64_at(&combinations, 8)), (1, 0));
-    for cns in [0x04, 0x09, 0x10, 0x13, 0x20, 0xFF] {
+    for cns in [0x04, 0x09, 0x12, 0x13, 0x20, 0xFF] {
         assert_eq!(
             identify(&mut host, IdentifyCns(cns), 1, 0),
             Err(Status::INVALID_FIELD_IN_COMMAND),

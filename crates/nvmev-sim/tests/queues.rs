@@ -362,3 +362,18 @@ fn the_number_of_queues_limits_identifiers_until_the_next_reset() {
         Status::INVALID_FIELD_IN_COMMAND
     );
 }
+
+// Found by review.
+
+#[test]
+fn deleting_queues_is_no_invalid_doorbell_event() {
+    let mut host = TestHost::ready();
+    host.submit(0, commands::admin(AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST));
+    host.execute(1, commands::flush(1));
+    host.admin(commands::delete_queue(AdminOpcode::DELETE_IO_SUBMISSION_QUEUE, 1));
+    host.admin(commands::delete_queue(AdminOpcode::DELETE_IO_COMPLETION_QUEUE, 1));
+    for _ in 0..300 {
+        host.step();
+    }
+    assert_eq!(host.reap(0), None);
+}

@@ -410,3 +410,67 @@ fn an_unreachable_completion_queue_reported_during_a_reset_does_not_stop_the_res
     assert_eq!(host.register(registers::CSTS), 0);
     host.enable();
 }
+
+// Found by review.
+
+#[test]
+fn read_only_registers_are_put_right_again() {
+    let mut host = TestHost::ready();
+    let registers = [registers::CAP, registers::CAP + 4, registers::VS, registers::CRTO];
+    let before = registers.map(|register| host.register(register));
+    for register in registers {
+        host.set_register(register, 0xDEAD_BEEF);
+    }
+    host.run();
+    assert_eq!(registers.map(|register| host.register(register)), before);
+}
+
+#[test]
+fn held_event_requests_leave_room_for_other_commands_in_a_small_queue() {
+    let mut host = unready();
+    let (sq, cq) = (host.pages(1), host.pages(1));
+    host.write_admin_registers(sq, cq);
+    // A completion queue of 3 entries: two completions at a time.
+    host.set_register(registers::AQA, 2 << 16 | 31);
+    host.adopt(0, nvmev_sim::host::QueuePair::new(sq, 32, cq, 3));
+    host.set_register(registers::CC, 0x0046_0061);
+    host.run();
+    let requests: Vec<u16> = (0..4)
+        .map(|_| host.submit(0, commands::admin(AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST)))
+        .collect();
+    host.run();
+    for _ in 0..10 {
+        assert_eq!(
+            host.admin(commands::abort(1, 0)).dw0.get(),
+            1,
+            "other commands go on"
+        );
+    }
+    for cid in requests {
+        host.submit(0, commands::abort(0, cid));
+        let (first, second) = (host.wait(0), host.wait(0));
+        assert_eq!(
+            (first.cid.get(), first.status()),
+            (cid, Status::COMMAND_ABORT_REQUESTED)
+        );
+        assert_eq!(second.dw0.get(), 0);
+    }
+}
+
+#[test]
+fn completions_posted_while_msix_is_masked_are_told_of_when_it_is_unmasked() {
+    let mut host = TestHost::ready();
+    let message_control = |host: &TestHost, value| host.device.shared.config_space().write(0x52, 2, value);
+    message_control(&host, 0x8000);
+    host.create_io_queues(5, 16);
+    message_control(&host, 0xC000);
+    host.submit(5, commands::flush(1));
+    host.settle();
+    host.machine.take_interrupts();
+    message_control(&host, 0x8000);
+    host.run();
+    let interrupts = host.machine.take_interrupts();
+    assert_eq!((interrupts.intx, interrupts.msix[5]), (0, 1));
+    host.run();
+    assert_eq!(host.machine.take_interrupts().msix[5], 0, "once");
+}

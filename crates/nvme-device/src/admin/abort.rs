@@ -21,9 +21,10 @@ impl Controller {
         let sqid = (entry.cdw10.get() & 0xFFFF) as u16;
         let cid = (entry.cdw10.get() >> 16) as u16;
         if sqid == 0 {
-            if !self.admin.events.forget(cid) {
+            if !self.admin.events.is_held(cid) || !self.reserve_admin_completion() {
                 return Ok(Outcome::Done(NOT_ABORTED));
             }
+            self.admin.events.forget(cid);
             let job = Job::immediate(admin_command(cid), now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
             self.send(0, WorkItem::Job(job))
                 .map_err(|_| Status::INTERNAL_ERROR)?;

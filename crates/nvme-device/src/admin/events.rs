@@ -60,6 +60,16 @@ impl AsyncEvents {
         Ok(())
     }
 
+    /// Whether a request with this identifier is held.
+    pub fn is_held(&self, cid: u16) -> bool {
+        self.held.iter().take(self.held_count).any(|&held| held == cid)
+    }
+
+    /// Whether there is a request to complete and an event to complete it with.
+    pub fn can_deliver(&self) -> bool {
+        self.held_count > 0 && self.slots.iter().any(|slot| slot.info.is_some())
+    }
+
     /// Gives up a held request; whether there was one with this identifier.
     pub fn forget(&mut self, cid: u16) -> bool {
         match self

@@ -176,11 +176,17 @@ impl Features {
         }
     }
 
-    /// A controller level reset.
-    pub fn reset(&mut self) {
+    /// A controller level reset: the timestamp begins at 0 now.
+    pub fn reset(&mut self, now_ns: u64) {
+        let timestamp = Timestamp {
+            milliseconds: 0,
+            set_at_ns: now_ns,
+            is_set_by_host: false,
+        };
         *self = Self {
             current: self.saved,
             saved: self.saved,
+            timestamp,
             ..Self::new()
         };
     }

@@ -59,13 +59,16 @@ impl Controller {
         let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
         let nsid = entry.nsid.get();
         match cns {
-            IdentifyCns::NAMESPACE => {
+            // Every namespace that exists is attached: allocated and active ones are the same.
+            IdentifyCns::NAMESPACE | IdentifyCns::ALLOCATED_NAMESPACE => {
                 let namespace = self.namespace_for_identify(nsid)?;
                 require_command_set(namespace.command_set(), CommandSet::NVM)?;
                 self.identify_namespace(namespace, layout(page)?);
             }
             IdentifyCns::CONTROLLER => self.identify_controller(layout(page)?),
-            IdentifyCns::ACTIVE_NAMESPACE_LIST => self.active_namespaces(nsid, None, page)?,
+            IdentifyCns::ACTIVE_NAMESPACE_LIST | IdentifyCns::ALLOCATED_NAMESPACE_LIST => {
+                self.active_namespaces(nsid, None, page)?
+            }
             IdentifyCns::NAMESPACE_DESCRIPTORS => {
                 self.namespace_descriptors(self.namespace_for_identify(nsid)?, page);
             }
@@ -96,7 +99,6 @@ impl Controller {
         Ok(())
     }
 
-    /// Every namespace that exists is attached, so there are no inactive ones.
     fn namespace_for_identify(&self, nsid: u32) -> Result<&Namespace, Status> {
         self.io.namespace(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)
     }

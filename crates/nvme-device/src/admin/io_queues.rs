@@ -1,6 +1,6 @@
 //! Creating and deleting I/O queues (NVMe Base 2.0 §5.4 to §5.7).
 
-use nvme_spec::registers::{ControllerConfiguration, CC};
+use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell, ControllerConfiguration, CC};
 use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 
 use super::{Outcome, PendingAdmin};
@@ -41,7 +41,7 @@ impl Controller {
             },
         )
         .map_err(|_| Status::INTERNAL_ERROR)?;
-        self.add_completion_queue(cqid, CompletionQueue::new(entries), bar);
+        self.add_completion_queue(cqid, CompletionQueue::new(entries, vector), bar);
         Ok(Outcome::Done(0))
     }
 
@@ -72,12 +72,14 @@ impl Controller {
         entry: &SubmissionQueueEntry,
         command: CommandRef,
         now_ns: u64,
+        bar: Bar<'_>,
     ) -> Result<Outcome, Status> {
         let sqid = queue_identifier(entry);
         let queue = match self.submission_queues.get_mut(usize::from(sqid)) {
             Some(slot) if sqid != 0 => slot.take().ok_or(Status::INVALID_QUEUE_IDENTIFIER)?,
             _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
         };
+        bar.store(sq_tail_doorbell(sqid), 0);
         self.shared.statistics().queue(sqid).deleted();
         if let Some(Some(completion_queue)) = self.completion_queues.get_mut(usize::from(queue.cqid)) {
             completion_queue.users = completion_queue.users.saturating_sub(1);
@@ -97,6 +99,7 @@ impl Controller {
     pub(super) fn delete_io_completion_queue(
         &mut self,
         entry: &SubmissionQueueEntry,
+        bar: Bar<'_>,
     ) -> Result<Outcome, Status> {
         let cqid = queue_identifier(entry);
         let queue = match self.completion_queues.get_mut(usize::from(cqid)) {
@@ -107,6 +110,7 @@ impl Controller {
             return Err(Status::INVALID_QUEUE_DELETION);
         }
         *queue = None;
+        bar.store(cq_head_doorbell(cqid), 0);
         self.send(cqid, WorkItem::DeleteCq { cqid })
             .map_err(|_| Status::INTERNAL_ERROR)?;
         Ok(Outcome::Done(0))

@@ -18,6 +18,7 @@ use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::device::{table, SetupError};
 use crate::host::Host;
+use crate::queues::CompletionQueue;
 use crate::work::{CommandRef, Ticket};
 
 use error_log::ErrorLog;
@@ -94,9 +95,17 @@ impl AdminState {
         })
     }
 
+    /// The first pass: time begins.
+    pub fn start(&mut self, now_ns: u64) {
+        if self.started_ns.is_none() {
+            self.started_ns = Some(now_ns);
+            self.features.reset(now_ns);
+        }
+    }
+
     /// A controller level reset: requests and events are forgotten, features go back to their saved values.
-    pub fn reset(&mut self) {
-        self.features.reset();
+    pub fn reset(&mut self, now_ns: u64) {
+        self.features.reset(now_ns);
         self.events = AsyncEvents::new();
     }
 
@@ -149,9 +158,9 @@ impl Controller {
             AdminOpcode::CREATE_IO_COMPLETION_QUEUE => self.create_io_completion_queue(entry, bar),
             AdminOpcode::CREATE_IO_SUBMISSION_QUEUE => self.create_io_submission_queue(entry, bar),
             AdminOpcode::DELETE_IO_SUBMISSION_QUEUE => {
-                self.delete_io_submission_queue(entry, command, now_ns)
+                self.delete_io_submission_queue(entry, command, now_ns, bar)
             }
-            AdminOpcode::DELETE_IO_COMPLETION_QUEUE => self.delete_io_completion_queue(entry),
+            AdminOpcode::DELETE_IO_COMPLETION_QUEUE => self.delete_io_completion_queue(entry, bar),
             AdminOpcode::IDENTIFY => self.identify(entry, host),
             AdminOpcode::GET_LOG_PAGE => self.get_log_page(entry, now_ns, host),
             AdminOpcode::SET_FEATURES => self.set_features(entry, now_ns, host),
@@ -159,6 +168,8 @@ impl Controller {
             AdminOpcode::ABORT => self.abort(entry, command, now_ns),
             AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST => {
                 self.admin.events.hold(command.cid)?;
+                // A held request must not take the room that other commands need.
+                self.admin_completions(CompletionQueue::release);
                 Ok(Outcome::Later)
             }
             _ => Err(Status::INVALID_COMMAND_OPCODE),
@@ -167,6 +178,25 @@ impl Controller {
 }
 
 impl Controller {
+    /// Does something with the admin completion queue; nothing without one.
+    pub(crate) fn admin_completions<R: Default>(&mut self, f: impl FnOnce(&mut CompletionQueue) -> R) -> R {
+        match self.completion_queues.first_mut() {
+            Some(Some(queue)) => f(queue),
+            _ => R::default(),
+        }
+    }
+
+    /// Reserves the completion of a command that was held; whether there is room.
+    pub(crate) fn reserve_admin_completion(&mut self) -> bool {
+        self.admin_completions(|queue| {
+            let has_room = queue.has_room();
+            if has_room {
+                queue.reserve();
+            }
+            has_room
+        })
+    }
+
     /// Lets `fill` put an answer together in a page of zeros; `send` gets it with what `fill` returned.
     fn with_page<T, R>(
         &mut self,

@@ -142,11 +142,14 @@ impl Controller {
     fn has_room(&mut self, sqid: u16, cqid: u16) -> bool {
         let completion_room =
             matches!(self.completion_queues.get(usize::from(cqid)), Some(Some(queue)) if queue.has_room());
-        let worker = self.worker_of(cqid);
-        if !completion_room || !self.links.get_mut(worker).is_some_and(WorkerLink::has_room) {
+        if !completion_room {
             return false;
         }
-        sqid != 0 || !self.admin.is_waiting() && self.links.iter_mut().all(WorkerLink::has_control_room)
+        if sqid == 0 {
+            return !self.admin.is_waiting() && self.links.iter_mut().all(WorkerLink::has_control_room);
+        }
+        let worker = self.worker_of(cqid);
+        self.links.get_mut(worker).is_some_and(WorkerLink::has_room)
     }
 
     /// Reserves the completion and moves past the entry: from here on the command ends in exactly one completion.
@@ -218,13 +221,20 @@ impl Controller {
         self.complete_admin(Job::immediate(command, now_ns, status, result), Bar(host.bar()));
     }
 
-    /// Completes held Asynchronous Event Requests for the events there are.
-    pub(super) fn deliver_events(&mut self, now_ns: u64, bar: Bar<'_>) {
-        while let Some((cid, dword)) = self.admin.events.deliver() {
-            let command = super::admin_command(cid);
+    /// Completes held Asynchronous Event Requests for the events there are; returns whether there were any.
+    pub(super) fn deliver_events(&mut self, now_ns: u64, bar: Bar<'_>) -> bool {
+        let mut delivered = false;
+        while self.admin.events.can_deliver() && self.reserve_admin_completion() {
+            let Some((cid, dword)) = self.admin.events.deliver() else {
+                break;
+            };
             let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
-            let job = Job::immediate(command, now_ns, success, u64::from(dword));
-            self.complete_admin(job, bar);
+            self.complete_admin(
+                Job::immediate(super::admin_command(cid), now_ns, success, u64::from(dword)),
+                bar,
+            );
+            delivered = true;
         }
+        delivered
     }
 }

@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::ring::{Consumer, Producer};
-use crate::work::{Report, WorkItem};
-use crate::worker::IN_FLIGHT_MAX;
+use crate::work::{Report, Ticket, WorkItem};
+use crate::worker::{IN_FLIGHT_MAX, SCHEDULE_MAX};
 
 /// Free slots that an admin command may need at most.
 const CONTROL_ROOM: usize = 4;
@@ -19,6 +19,7 @@ pub(crate) struct WorkerLink {
     /// Jobs the worker is done with (wrapping), as last seen.
     completed_seen: u32,
     completed: Arc<AtomicU32>,
+    unsent_reset: Option<Ticket>,
 }
 
 impl WorkerLink {
@@ -29,6 +30,7 @@ impl WorkerLink {
             sent: 0,
             completed_seen: 0,
             completed,
+            unsent_reset: None,
         }
     }
 
@@ -44,9 +46,26 @@ impl WorkerLink {
         self.in_flight() < IN_FLIGHT_MAX as u32
     }
 
-    /// Whether there is room for what an admin command may send besides its completion.
+    /// Whether there is room for all that an admin command may send. I/O leaves this room alone, so that a host can always
+    /// abort and delete.
     pub fn has_control_room(&mut self) -> bool {
-        self.items.free() >= CONTROL_ROOM
+        self.completed_seen = self.completed.load(Ordering::Acquire);
+        self.items.free() >= CONTROL_ROOM && self.in_flight() as usize + CONTROL_ROOM <= SCHEDULE_MAX
+    }
+
+    /// Tells the worker to forget everything, now or, if its ring is full, when [`WorkerLink::retry_reset`] finds room.
+    pub fn request_reset(&mut self, ticket: Ticket) {
+        self.unsent_reset = Some(ticket);
+        self.retry_reset();
+    }
+
+    /// Sends a reset that did not fit before.
+    pub fn retry_reset(&mut self) {
+        if let Some(ticket) = self.unsent_reset {
+            if self.items.push(WorkItem::Reset { ticket }).is_ok() {
+                self.unsent_reset = None;
+            }
+        }
     }
 
     pub fn send(&mut self, item: WorkItem) -> Result<(), WorkItem> {

@@ -91,15 +91,13 @@ impl Controller {
     pub(crate) fn initialise_registers(&self, bar: &[core::sync::atomic::AtomicU32]) {
         let bar = Bar(bar);
         bar.clear(0, crate::BAR_SIZE_BYTES);
-        bar.store_u64(registers::CAP, capabilities().to_bits());
-        bar.store(registers::VS, registers::VERSION_2_0);
-        bar.store(registers::CRTO, u32::from(READY_TIMEOUT_500MS));
+        self.restore_read_only(bar);
     }
 
     /// One pass of the dispatcher: answers of the workers, registers, the admin queue, then a command of each I/O queue.
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let bar = Bar(host.bar());
-        self.admin.started_ns.get_or_insert(now_ns);
+        self.admin.start(now_ns);
         let mut activity = Activity {
             progressed: self.collect_reports(now_ns, bar),
             next_event_ns: None,
@@ -108,7 +106,7 @@ impl Controller {
         if self.state == State::Ready {
             self.poll_completion_doorbells(bar);
             self.poll_queues(now_ns, host, &mut activity);
-            self.deliver_events(now_ns, bar);
+            activity.progressed |= self.deliver_events(now_ns, bar);
             self.finish_shutdown(bar);
         }
         activity
@@ -152,7 +150,7 @@ impl Controller {
                     let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
                     self.complete_admin(Job::immediate(pending.command(), now_ns, success, result), bar);
                 } else {
-                    self.worker_was_reset(ticket, bar);
+                    self.worker_was_reset(ticket, now_ns, bar);
                 }
             }
             Report::Failed {

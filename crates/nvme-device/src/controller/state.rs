@@ -7,8 +7,9 @@ use super::{Controller, WorkerLink};
 use crate::bar::Bar;
 use crate::host::Host;
 use crate::queues::{CompletionQueue, SubmissionQueue};
+use crate::shared::Interrupts;
 use crate::work::{Ticket, WorkItem};
-use crate::{BAR_SIZE_BYTES, IO_QUEUE_PAIRS_MAX};
+use crate::IO_QUEUE_PAIRS_MAX;
 
 /// Why the controller is being reset: what is lost differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,20 +53,23 @@ impl Controller {
     /// Looks at the registers; returns whether anything happened.
     pub(super) fn poll_registers<H: Host>(&mut self, host: &H) -> bool {
         let bar = Bar(host.bar());
+        self.restore_read_only(bar);
         if matches!(self.state, State::Resetting { .. }) {
+            self.links.iter_mut().for_each(WorkerLink::retry_reset);
             return false;
         }
         if self.shared.config_space().take_function_level_reset() {
-            self.begin_reset(Reset::Function, bar);
+            self.begin_reset(Reset::Function);
             return true;
         }
         if bar.take(registers::NSSR) == NSSR_RESET {
             self.admin
                 .note_subsystem_reset(self.shutdown == Shutdown::Complete || self.state == State::Disabled);
-            self.begin_reset(Reset::Subsystem, bar);
+            self.begin_reset(Reset::Subsystem);
             return true;
         }
-        self.poll_interrupt_mask(host);
+        self.poll_interrupt_mask(bar);
+        self.poll_suppressed_interrupts(host);
         self.poll_status(bar);
         let cc = bar.load(registers::CC);
         if cc == self.cc {
@@ -81,7 +85,7 @@ impl Controller {
         match self.state {
             State::Disabled if cc.enabled() => self.enable(cc, host),
             State::Ready | State::Failed if !cc.enabled() => {
-                self.begin_reset(Reset::Controller, bar);
+                self.begin_reset(Reset::Controller);
                 return;
             }
             _ => {}
@@ -113,7 +117,7 @@ impl Controller {
             return;
         }
         let (sq_entries, cq_entries) = (attributes.asqs_z() + 1, attributes.acqs_z() + 1);
-        self.add_completion_queue(0, CompletionQueue::new(cq_entries), bar);
+        self.add_completion_queue(0, CompletionQueue::new(cq_entries, Some(0)), bar);
         self.add_submission_queue(0, SubmissionQueue::new(asq, sq_entries, 0), bar);
         let item = WorkItem::CreateCq {
             cqid: 0,
@@ -133,26 +137,19 @@ impl Controller {
     }
 
     /// Tells all workers to forget everything; the reset is done when all have answered.
-    pub(super) fn begin_reset(&mut self, reset: Reset, bar: Bar<'_>) {
+    pub(super) fn begin_reset(&mut self, reset: Reset) {
         // An answer that is still on its way belongs to a command that ends here: nothing may follow the reset in a ring.
         self.admin.forget_pending();
         let ticket = self.admin.new_ticket();
-        let mut unanswered = 0;
-        for link in &mut self.links {
-            // The ring has slots set aside for control items, and each worker empties its ring at every pass.
-            unanswered += usize::from(link.send(WorkItem::Reset { ticket }).is_ok());
-        }
+        self.links.iter_mut().for_each(|link| link.request_reset(ticket));
         self.state = State::Resetting {
             reset,
             ticket,
-            unanswered,
+            unanswered: self.links.len(),
         };
-        if unanswered == 0 {
-            self.finish_reset(reset, bar);
-        }
     }
 
-    pub(super) fn worker_was_reset(&mut self, answered: Ticket, bar: Bar<'_>) {
+    pub(super) fn worker_was_reset(&mut self, answered: Ticket, now_ns: u64, bar: Bar<'_>) {
         let State::Resetting {
             reset,
             ticket,
@@ -171,11 +168,11 @@ impl Controller {
                 unanswered: unanswered - 1,
             };
         } else {
-            self.finish_reset(reset, bar);
+            self.finish_reset(reset, now_ns, bar);
         }
     }
 
-    fn finish_reset(&mut self, reset: Reset, bar: Bar<'_>) {
+    fn finish_reset(&mut self, reset: Reset, now_ns: u64, bar: Bar<'_>) {
         self.links.iter_mut().for_each(WorkerLink::forget_in_flight);
         for qid in 0..=IO_QUEUE_PAIRS_MAX {
             self.shared.statistics().queue(qid).deleted();
@@ -183,7 +180,7 @@ impl Controller {
         self.submission_queues.fill(None);
         self.completion_queues.fill(None);
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
-        self.admin.reset();
+        self.admin.reset(now_ns);
         self.shutdown = Shutdown::No;
         self.interrupt_mask = 0;
         self.shared.set_interrupt_mask(0);
@@ -199,11 +196,6 @@ impl Controller {
             ] {
                 bar.store(register, 0);
             }
-            bar.clear(
-                crate::pci::MSIX_TABLE_OFFSET as usize,
-                BAR_SIZE_BYTES - crate::pci::MSIX_TABLE_OFFSET as usize,
-            );
-            self.shared.config_space().reset();
             self.cc = 0;
         }
         self.state = State::Disabled;
@@ -248,29 +240,52 @@ impl Controller {
 
     /// INTMS sets bits, INTMC clears them. INTMS reads back as the mask; INTMC always reads as 0, so that a write of the
     /// value it already had is not missed.
-    fn poll_interrupt_mask<H: Host>(&mut self, host: &H) {
-        let bar = Bar(host.bar());
+    fn poll_interrupt_mask(&mut self, bar: Bar<'_>) {
         let mut mask = self.interrupt_mask | bar.load(registers::INTMS);
         mask &= !bar.take(registers::INTMC);
         if mask == self.interrupt_mask {
             return;
         }
-        let unmasked = self.interrupt_mask & !mask & 1 != 0;
         self.interrupt_mask = mask;
         self.shared.set_interrupt_mask(mask);
         bar.store(registers::INTMS, mask);
-        let config = self.shared.config_space();
-        if unmasked && !config.msix_enabled() && !config.intx_disabled() && self.has_unseen_completions() {
-            host.raise_intx();
+    }
+
+    /// Raises what workers could not raise while interrupts were masked.
+    fn poll_suppressed_interrupts<H: Host>(&mut self, host: &H) {
+        if !self.shared.take_suppressed_interrupt() {
+            return;
+        }
+        for (cqid, queue) in (0u16..).zip(&self.completion_queues) {
+            let Some(queue) = queue
+                .as_ref()
+                .filter(|queue| queue.has_unseen(self.shared.cq_posted(cqid)))
+            else {
+                continue;
+            };
+            match (self.shared.interrupts(), queue.vector) {
+                (Interrupts::Msix, Some(vector)) => host.raise_msix(vector),
+                (Interrupts::Pin, Some(_)) => return host.raise_intx(),
+                // Masked again: the next time.
+                (Interrupts::Masked, Some(_)) => return self.shared.note_suppressed_interrupt(),
+                (_, None) => {}
+            }
         }
     }
 
-    fn has_unseen_completions(&self) -> bool {
-        (0u16..).zip(&self.completion_queues).any(|(cqid, queue)| {
-            queue
-                .as_ref()
-                .is_some_and(|queue| queue.has_unseen(self.shared.cq_posted(cqid)))
-        })
+    /// Registers that only we write: what a host may have put there is undone.
+    pub(super) fn restore_read_only(&self, bar: Bar<'_>) {
+        let cap = super::capabilities().to_bits();
+        for (register, value) in [
+            (registers::CAP, cap as u32),
+            (registers::CAP + 4, (cap >> 32) as u32),
+            (registers::VS, registers::VERSION_2_0),
+            (registers::CRTO, u32::from(super::READY_TIMEOUT_500MS)),
+        ] {
+            if bar.load(register) != value {
+                bar.store(register, value);
+            }
+        }
     }
 
     /// CSTS is read-only but for NSSRO, which a write of 1 clears. Without traps a write of exactly the value that the
