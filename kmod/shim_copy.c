@@ -7,6 +7,7 @@
 #include <linux/ioport.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/string.h>
 
 #include "shim.h"
@@ -25,6 +26,21 @@ static struct page *host_page(u64 address)
 	if (is_device_private_page(page))
 		return NULL;
 	return page;
+}
+
+/*
+ * The kernel's text and constants are RAM, too, but not to be written: their pages are among the reserved ones, and the
+ * kernel's own map of memory says which.
+ */
+static bool is_writable(struct page *page)
+{
+	unsigned int level;
+	pte_t *entry;
+
+	if (!PageReserved(page))
+		return true;
+	entry = lookup_address((unsigned long)page_address(page), &level);
+	return entry && (pte_flags(*entry) & (_PAGE_PRESENT | _PAGE_RW)) == (_PAGE_PRESENT | _PAGE_RW);
 }
 
 static size_t within_page(u64 address, size_t len)
@@ -59,7 +75,7 @@ u32 nvmev_host_write(u64 address, const void *from, size_t len)
 		struct page *page = host_page(address);
 		void *into;
 
-		if (!page)
+		if (!page || !is_writable(page))
 			return 0;
 		into = kmap_local_page(page);
 		memcpy(into + offset_in_page(address), from, part);
@@ -78,7 +94,7 @@ u32 nvmev_host_publish(u64 address, const u64 *entry)
 	void *mapping;
 	u64 *into;
 
-	if (!page || address % 16)
+	if (!page || !is_writable(page) || address % 16)
 		return 0;
 	mapping = kmap_local_page(page);
 	into = mapping + offset_in_page(address);

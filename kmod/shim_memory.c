@@ -3,6 +3,7 @@
  * Where the device's memory comes from: a range reserved at boot, or whole memory blocks taken from the running kernel
  * by memory hot-remove and given back by hot-add. Which blocks, and what to do when one cannot be had, Rust decides.
  */
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
@@ -180,26 +181,46 @@ s32 nvmev_block_take(u64 start, u32 *node, u32 *zone)
 	return error;
 }
 
-/* Brings a block that was added back into use. No function for it is exported; this is what an administrator does. */
+static bool block_is_online(struct file *state)
+{
+	char text[16] = "";
+	loff_t position = 0;
+
+	return kernel_read(state, text, sizeof(text) - 1, &position) > 0 && !strncmp(text, "online", 6);
+}
+
+/*
+ * Brings a block that was added back into use. There is no exported function for it; this is what an administrator does.
+ * Somebody else may be doing the same (auto_online_blocks, a udev rule): the file then tells us to try again, as a system
+ * call would by itself, or says that there is nothing to do.
+ */
 static int block_online(u64 number, u32 zone)
 {
 	const char *how = zone == NVMEV_ZONE_MOVABLE ? "online_movable" : "online_kernel";
-	char path[64], state[16] = "";
-	struct file *file;
-	loff_t position = 0;
-	ssize_t done;
+	int attempts = 1000;
+	char path[64];
+	struct file *state;
+	ssize_t done = 0;
 
 	snprintf(path, sizeof(path), "/sys/devices/system/memory/memory%llu/state", number);
-	file = filp_open(path, O_RDWR, 0);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	done = kernel_read(file, state, sizeof(state) - 1, &position);
-	/* The kernel may be set to do it by itself (auto_online_blocks). */
-	if (done < 0 || strncmp(state, "online", 6)) {
-		position = 0;
-		done = kernel_write(file, how, strlen(how), &position);
+	state = filp_open(path, O_RDWR, 0);
+	if (IS_ERR(state))
+		return PTR_ERR(state);
+	while (!block_is_online(state)) {
+		loff_t position = 0;
+
+		done = kernel_write(state, how, strlen(how), &position);
+		if (done != -ERESTARTNOINTR || !attempts--)
+			break;
+		/* restart_syscall() marked a signal as pending for a system call that is not there. */
+		spin_lock_irq(&current->sighand->siglock);
+		recalc_sigpending();
+		spin_unlock_irq(&current->sighand->siglock);
+		msleep(5);
 	}
-	filp_close(file, NULL);
+	if (done < 0 && block_is_online(state))
+		done = 0;
+	filp_close(state, NULL);
 	return done < 0 ? done : 0;
 }
 

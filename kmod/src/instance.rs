@@ -125,11 +125,12 @@ impl Instance {
             .first()
             .map_or(0, |&cpu| shim::nvmev_cpu_node(cpu));
 
-        info!("Version {}", env!("CARGO_PKG_VERSION"));
         let memory = DeviceMemory::acquire(settings.memory, node)?;
         let mut bar = Mapping::bar(&memory, BAR_SIZE_BYTES as u64)?;
         bar.clear();
         let mut storage = Mapping::storage(&memory)?;
+        // Not before the memory is there: a load that is refused says one line, why.
+        info!("Version {}", env!("CARGO_PKG_VERSION"));
         if memory.is_taken() {
             storage.clear();
         }

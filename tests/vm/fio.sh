@@ -11,7 +11,7 @@ verify() {
     local name=$1 engine=$2 depth=$3 share=$4 region
     shift 4
     [[ -n $LONG ]] && share=1
-    region=$((bytes / share / (1 << 20) << 20))
+    region=$((share == 1 ? bytes : bytes / share + (1 << 20) - 1 >> 20 << 20))
     check "$name, $engine, depth $depth, $((region >> 20)) MiB" timeout 1500 fio --name=verify --filename="$device" \
         --ioengine="$engine" --iodepth="$depth" --direct=1 --size="$region" --verify=crc32c --verify_fatal=1 --do_verify=1 \
         --randrepeat=1 --allrandrepeat=1 --output-format=terse "$@"

@@ -24,7 +24,6 @@ check "id-ns" nvme id-ns "$device"
 sectors=$(($(blockdev --getsize64 "$device") / $(blockdev --getss "$device")))
 check_matches "id-ns has the block device's size" "nsze +: $(printf '0x%x' "$sectors")" "$(nvme id-ns "$device")"
 check_matches "list-ns" '0\]:0x1' "$(nvme list-ns "$controller")"
-check "list-ns --all" nvme list-ns --all "$controller"
 check_matches "ns-descs has an identifier" '(uuid|nguid|eui64)' "$(nvme ns-descs "$device" -n 1)"
 
 check "smart-log" nvme smart-log "$controller"

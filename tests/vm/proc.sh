@@ -37,6 +37,9 @@ if ((fast < slow)); then
 else
     not_ok "and reads are fast again" "$fast ms, $slow ms before"
 fi
+# Put back at the end: other scripts use the drive after this one.
+write_times_at_first=$(<write_times)
+io_units_at_first=$(<io_units)
 check "write_times can be set" bash -c 'echo "100 200 300" >write_times'
 check_matches "write_times is what was set" '^100 \+ 200 x \+ 300' "$(<write_times)"
 check "io_units can be set" bash -c 'echo "4 12" >io_units'
@@ -57,5 +60,9 @@ bytes=$(grep -E "$line" <<<"$stat" | awk '{ sum += $NF } END { print sum }')
 check "stat counts bytes" test "$bytes" -ge 409600
 check "stat can be reset" bash -c 'echo 0 >stat'
 check_equal "and starts again from nothing" 0 "$(grep -E "$line" stat | awk '{ sum += $NF } END { print sum }')"
+echo "${write_times_at_first//[!0-9]/ }" >write_times
+echo "${io_units_at_first//[!0-9]/ }" >io_units
+check_equal "everything is as it was" "$at_first $write_times_at_first $io_units_at_first" \
+    "$(<read_times) $(<write_times) $(<io_units)"
 cd /
 finish

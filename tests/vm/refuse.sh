@@ -22,7 +22,6 @@ refused() {
 
 refused "no parameter at all"
 refused "an empty list of CPUs" size=256M cpus=
-refused "no list of CPUs" size=256M
 refused "a CPU named twice" size=256M cpus=1,1
 refused "a CPU that there is not" size=256M cpus=1,99
 refused "an absurd CPU" size=256M cpus=1,4294967297
