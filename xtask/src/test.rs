@@ -170,7 +170,17 @@ fn source_checks(tally: &mut Tally) {
             .current_dir(root());
         passes(command)
     });
-    tally.step("unit, property and golden tests", cargo_tests);
+    tally.step("unit, property and golden tests", || {
+        cargo_tests(cargo(&["test", "--workspace", "--no-fail-fast"]))
+    });
+    tally.step("every interleaving of the ring's two ends (loom)", || {
+        let mut command = cargo(&["test", "--package", "nvme-device", "--lib", "loom_tests"]);
+        // A folder of its own: other flags would have everything else built anew.
+        command
+            .env("RUSTFLAGS", "--cfg loom")
+            .env("CARGO_TARGET_DIR", root().join("target/loom"));
+        cargo_tests(command)
+    });
 }
 
 fn cargo(arguments: &[&str]) -> Command {
@@ -186,8 +196,8 @@ fn passes(mut command: Command) -> Result<Found> {
     Ok(Found::one(output.status.success(), text))
 }
 
-fn cargo_tests() -> Result<Found> {
-    let output = cargo(&["test", "--workspace", "--no-fail-fast"]).output()?;
+fn cargo_tests(mut command: Command) -> Result<Found> {
+    let output = command.output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut found = Found::default();
     for line in text.lines() {

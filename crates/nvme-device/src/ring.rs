@@ -1,6 +1,6 @@
 //! A bounded single-producer, single-consumer ring.
 //!
-//! The only unsafe code of this crate; model-checked with loom (`make test-loom`). Own code because the kernel shell
+//! The only unsafe code of this crate; model-checked with loom (a step of `make test-quick`). Own code because the kernel shell
 //! needs set-up to fail instead of aborting when memory is short, which the usual ring crates do not offer.
 #![expect(
     unsafe_code,
