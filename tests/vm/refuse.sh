@@ -2,6 +2,9 @@
 # Parameters that cannot be: the module says why, does not load, and leaves nothing behind.
 . "$(dirname "$0")/lib.sh"
 
+# Once in and out: see lifecycle.sh on MemTotal.
+check "it loads with parameters that can be" load
+check "unload" unload
 total=$(meminfo MemTotal)
 
 # refused NAME PARAMETERS...
@@ -40,7 +43,7 @@ if echo 0 >/sys/devices/system/cpu/cpu2/online; then
     refused "a CPU that is offline" size=256M cpus=1,2
     echo 1 >/sys/devices/system/cpu/cpu2/online
 fi
-check "it loads with parameters that can be" load
+check "it loads after all that" load
 check "it does not load twice" fails insmod "$MODULE" size=256M cpus=1,2
 check "the first one is still there" device_ready
 check "unload" unload
