@@ -3,6 +3,8 @@
 # Needs a module that was built with the feature test-faults.
 . "$(dirname "$0")/lib.sh"
 
+# Once in and out: see lifecycle.sh on MemTotal.
+check "load and unload" bash -c "insmod '$MODULE' $PARAMETERS && rmmod nvmev"
 total=$(meminfo MemTotal)
 for thread in dispatcher worker; do
     check "load" load || finish
@@ -17,4 +19,5 @@ done
 check "and loaded again" load
 check "the drive works" dd if="$(block_device)" of=/dev/null bs=4k count=16 iflag=direct status=none
 check "unload" unload
+check "nothing is left" nothing_left "$total"
 finish

@@ -27,14 +27,15 @@ total=$first
 check "nothing is left" nothing_left "$total"
 
 # What the kernel can give, in KiB, when nothing else is going on: udev and the like hold some for a moment after each cycle,
-# so the most of several looks counts.
+# so the most of several looks counts. Pages on the CPUs' own lists of free ones (20 MiB and more here, as chance has it) are
+# not in MemAvailable, so they are added.
 available() {
     local most=0 now
     for _ in 1 2 3 4 5 6 7 8; do
         sync
         echo 3 >/proc/sys/vm/drop_caches
         sleep 0.5
-        now=$(meminfo MemAvailable)
+        now=$(($(meminfo MemAvailable) + 4 * $(awk '$1 == "count:" { sum += $2 } END { print sum }' /proc/zoneinfo)))
         ((now > most)) && most=$now
     done
     echo "$most"
@@ -49,7 +50,7 @@ done
 check_equal "$cycles times loaded and unloaded" 0 "$failed"
 check "nothing is left" nothing_left "$total"
 lost=$((before - $(available)))
-if ((lost < 16384)); then
+if ((lost < 8192)); then
     ok "MemAvailable is $((-lost)) KiB more than before"
 else
     not_ok "MemAvailable is what it was" "$lost KiB less"
