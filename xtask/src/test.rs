@@ -303,7 +303,7 @@ fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
     let mut outcome = vm::run(&options)?;
     if outcome.emulator_tripped() {
         eprintln!(
-            "the emulator tripped over the kernel patching itself; running {} again",
+            "the emulator, not the guest, went wrong (see emulator_tripped in xtask/src/vm.rs); running {} again",
             suite.name
         );
         outcome = vm::run(&options)?;

@@ -91,9 +91,14 @@ impl Outcome {
     }
 
     /// Whether QEMU's emulation, not the guest, is to blame: a processor that meets an `int3` which the kernel's patching of its own
-    /// text has already replaced runs code as it was. (QEMU drops its translation before the write, not after it.)
+    /// text has already replaced runs code as it was (QEMU drops its translation before the write, not after it); or its flags
+    /// come out as something that no processor can have.
     pub fn emulator_tripped(&self) -> bool {
-        self.end == End::Died && self.kernel_log.lines().any(|line| line.contains("int3: 0000"))
+        self.end == End::Died
+            && self
+                .kernel_log
+                .lines()
+                .any(|line| line.contains("int3: 0000") || klog::has_impossible_flags(line))
     }
 
     /// What a person needs to know beyond the output; empty if all went well.
