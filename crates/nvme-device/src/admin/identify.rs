@@ -7,7 +7,7 @@ use nvme_spec::{
 };
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
-use super::{data_pointer, error_log, events, features, Outcome};
+use super::{data_pointer, error_log, events, features, put, put_dword, Outcome};
 use crate::controller::Controller;
 use crate::host::Host;
 use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
@@ -92,7 +92,7 @@ impl Controller {
                     return Err(Status::INVALID_FIELD_IN_COMMAND);
                 }
                 // The only combination: the NVM command set (bit 0).
-                put(page, &1u64.to_le_bytes());
+                put(page, 0, &1u64.to_le_bytes());
             }
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         }
@@ -169,8 +169,8 @@ impl Controller {
         let listed = self.io.namespaces.iter().filter(|namespace| {
             namespace.nsid > after && command_set.is_none_or(|set| set == namespace.command_set())
         });
-        for (slot, namespace) in page.chunks_exact_mut(4).zip(listed) {
-            put(slot, &namespace.nsid.to_le_bytes());
+        for (index, namespace) in listed.enumerate() {
+            put_dword(page, index, namespace.nsid);
         }
         Ok(())
     }
@@ -194,12 +194,6 @@ impl Controller {
 /// The page as a data structure.
 fn layout<T: FromBytes + IntoBytes + KnownLayout>(page: &mut [u8]) -> Result<&mut T, Status> {
     T::mut_from_bytes(page).map_err(|_| Status::INTERNAL_ERROR)
-}
-
-fn put(page: &mut [u8], bytes: &[u8]) {
-    for (slot, byte) in page.iter_mut().zip(bytes) {
-        *slot = *byte;
-    }
 }
 
 fn require_command_set(asked: CommandSet, there: CommandSet) -> Result<(), Status> {

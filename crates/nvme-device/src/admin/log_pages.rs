@@ -6,7 +6,7 @@ use nvme_spec::{
 };
 use zerocopy::IntoBytes;
 
-use super::{data_pointer, error_log, Outcome, SUPPORTED};
+use super::{data_pointer, error_log, put, put_dword, Outcome, SUPPORTED};
 use crate::controller::Controller;
 use crate::host::Host;
 
@@ -155,14 +155,4 @@ impl Controller {
             ..SmartLog::zeroed()
         }
     }
-}
-
-fn put(buffer: &mut [u8], offset: usize, bytes: &[u8]) {
-    for (slot, byte) in buffer.iter_mut().skip(offset).zip(bytes) {
-        *slot = *byte;
-    }
-}
-
-fn put_dword(buffer: &mut [u8], index: usize, value: u32) {
-    put(buffer, index * 4, &value.to_le_bytes());
 }

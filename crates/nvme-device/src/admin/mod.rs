@@ -217,3 +217,15 @@ fn data_pointer(entry: &SubmissionQueueEntry) -> DataPointer {
         prp2: entry.prp2.get(),
     }
 }
+
+/// Puts `bytes` into an answer at `offset`, as far as there is room.
+fn put(page: &mut [u8], offset: usize, bytes: &[u8]) {
+    for (slot, byte) in page.iter_mut().skip(offset).zip(bytes) {
+        *slot = *byte;
+    }
+}
+
+/// Puts the dword number `index` of an answer there.
+fn put_dword(page: &mut [u8], index: usize, value: u32) {
+    put(page, index * 4, &value.to_le_bytes());
+}
