@@ -30,7 +30,8 @@ enum nvmev_proc_file {
 	NVMEV_PROC_IO_UNITS = 2,
 	NVMEV_PROC_STAT = 3,
 	NVMEV_PROC_DEBUG = 4,
-	NVMEV_PROC_FILES = 5,
+	NVMEV_PROC_FTL = 5,
+	NVMEV_PROC_FILES = 6,
 };
 
 /* The module's parameters as the user wrote them; NULL where not given. Not const because module_param() has it so. */
@@ -40,6 +41,7 @@ struct nvmev_params {
 	char *size;
 	char *cpus;
 	char *profile;
+	char *profile_set;
 	char *lba_size;
 	char *serial;
 	char *read_time;
@@ -81,6 +83,7 @@ void nvmev_rs_mark_failed(void *body);
 /* shim_main.c */
 void nvmev_log(u32 is_error, const char *text, size_t len);
 u64 nvmev_now_ns(void);
+void nvmev_sleep_us(u32 us);
 u32 nvmev_cpu_is_online(u32 cpu);
 u32 nvmev_cpu_limit(void);
 u32 nvmev_cpu_node(u32 cpu);

@@ -3,12 +3,14 @@
  * Loading and unloading, parameters, and the small services (log, clock, CPUs, allocator) that Rust asks the kernel for.
  */
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
+#include <linux/vmalloc.h>
 
 #include "shim.h"
 
@@ -24,6 +26,7 @@ NVMEV_PARAM(memmap_size, "Size of the reserved memory, e.g. 2G; the first 1 MiB 
 NVMEV_PARAM(size, "Take this much memory from the running kernel instead, e.g. 1G; no memmap= needed");
 NVMEV_PARAM(cpus, "CPUs to use, e.g. 2,3: the first runs the dispatcher, the others I/O workers");
 NVMEV_PARAM(profile, "Device to emulate");
+NVMEV_PARAM(profile_set, "Parameters of the profile to change, e.g. nand.program_ns=200000,ftl.victim=random");
 NVMEV_PARAM(lba_size, "Logical block size: 512 or 4096");
 NVMEV_PARAM(serial, "Serial number, up to 20 characters");
 NVMEV_PARAM(read_time, "Read time per I/O unit in nanoseconds");
@@ -70,6 +73,12 @@ u64 nvmev_now_ns(void)
 	return ktime_get_ns();
 }
 
+/* Only where sleeping is allowed. */
+void nvmev_sleep_us(u32 us)
+{
+	usleep_range(us, 2 * us);
+}
+
 u32 nvmev_cpu_limit(void)
 {
 	return nr_cpu_ids;
@@ -102,8 +111,8 @@ void *nvmev_alloc(size_t bytes, size_t align, u32 zeroed)
 		bytes = roundup_pow_of_two(max(bytes, align));
 	if (bytes <= PAGE_SIZE)
 		return kmalloc(bytes, gfp | __GFP_NOFAIL);
-	if (bytes > INT_MAX) /* kvmalloc warns about these */
-		return NULL;
+	if (bytes > INT_MAX) /* kvmalloc warns about these; tables of terabyte drives are as large */
+		return __vmalloc(bytes, gfp | __GFP_NOWARN);
 	/* A kmalloc of more than a page is aligned to a page only if it is a power of two; vmalloc always is. */
 	if (align > ARCH_KMALLOC_MINALIGN)
 		bytes = max_t(size_t, roundup_pow_of_two(bytes), bytes);

@@ -40,6 +40,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
         size,
         cpus,
         profile,
+        profile_set,
         lba_size,
         serial,
         read_time,
@@ -61,6 +62,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
             size: text(size),
             cpus: text(cpus),
             profile: text(profile),
+            profile_set: text(profile_set),
             lba_size: text(lba_size),
             serial: text(serial),
             read_time: text(read_time),
@@ -186,5 +188,5 @@ unsafe extern "C" fn nvmev_rs_proc_store(
 // C's idea of these is checked by nothing else.
 const _: () = {
     assert!(shim::EINVAL < 0 && shim::ENOMEM < 0);
-    assert!(size_of::<Params>() == 17 * size_of::<*const c_char>());
+    assert!(size_of::<Params>() == 18 * size_of::<*const c_char>());
 };

@@ -129,6 +129,13 @@ impl Host for KernelHost {
         )
     }
 
+    fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
+        let at = self.media(media_offset, len_bytes, media_offset)?;
+        // SAFETY: `at` has `len_bytes` inside the storage, of which we never make references.
+        unsafe { at.write_bytes(0, len_bytes) };
+        Ok(())
+    }
+
     fn raise_msix(&self, vector: u16) {
         // SAFETY: the interrupts live as long as `self`.
         unsafe { shim::nvmev_raise_msix(self.irqs.as_ptr(), vector.into()) }

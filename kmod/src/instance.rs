@@ -5,10 +5,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use module_params::{Cpus, ParamError, RawParams};
+use module_params::params::BAR_AREA_BYTES;
+use module_params::{Cpus, NvmOverrides, ParamError, RawParams};
 use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, BAR_SIZE_BYTES};
-use ssd_model::nvm::ParameterError;
-use ssd_model::{Profile, ProfileKind};
+use ssd_model::conventional::Geometry;
+use ssd_model::{namespace_bytes, profiles};
+use ssd_profile::{NvmParameters, ParameterError, Profile, ProfileKind, SetError};
 
 use crate::host::{Irqs, KernelHost};
 use crate::log::info;
@@ -28,8 +30,10 @@ pub enum LoadError<'a> {
     Param(ParamError<'a>),
     /// There is no such profile.
     Profile(&'a str),
-    /// Timing that no device can have.
-    Timing(ParameterError),
+    /// `profile_set=` cannot be done.
+    ProfileSet(SetError<'a>),
+    /// Parameters that no device can have.
+    Parameter(ParameterError),
     /// No memory for the device's content.
     Memory(MemoryError),
     /// The core refused.
@@ -42,7 +46,8 @@ impl LoadError<'_> {
     /// What insmod is told.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Param(_) | Self::Profile(_) | Self::Timing(_) => shim::EINVAL,
+            Self::Param(_) | Self::Profile(_) | Self::ProfileSet(_) | Self::Parameter(_) => shim::EINVAL,
+            Self::Setup(nvme_device::SetupError::Model(error)) if !error.is_lack_of_memory() => shim::EINVAL,
             Self::Memory(_) | Self::Setup(_) => shim::ENOMEM,
             Self::Kernel { error, .. } => *error,
         }
@@ -56,13 +61,14 @@ impl fmt::Display for LoadError<'_> {
             Self::Profile(name) => {
                 write!(f, "profile={name}: there is no such profile; choose one of")?;
                 let mut separator = " ";
-                for profile in Profile::all() {
+                for profile in profiles::all() {
                     write!(f, "{separator}{}", profile.name)?;
                     separator = ", ";
                 }
                 Ok(())
             }
-            Self::Timing(error) => error.fmt(f),
+            Self::ProfileSet(error) => write!(f, "profile_set: {error}"),
+            Self::Parameter(error) => error.fmt(f),
             Self::Memory(error) => error.fmt(f),
             Self::Setup(error) => error.fmt(f),
             Self::Kernel { what, error } => write!(f, "{what} could not be made (error {error})"),
@@ -115,10 +121,18 @@ impl Instance {
     pub fn load<'a>(params: &RawParams<'a>) -> Result<Self, LoadError<'a>> {
         let settings = module_params::params::validate(params, &Machine).map_err(LoadError::Param)?;
         let name = settings.profile.unwrap_or(PROFILE_DEFAULT);
-        let profile = Profile::by_name(name).ok_or(LoadError::Profile(name))?;
-        let ProfileKind::Nvm(defaults) = profile.kind;
-        let nvm = with_times(defaults, settings.nvm.apply(times_of(&defaults)));
-        nvm.validate().map_err(LoadError::Timing)?;
+        let mut profile = *profiles::by_name(name).ok_or(LoadError::Profile(name))?;
+        if let Some(list) = settings.profile_set {
+            profile.set_list(list).map_err(LoadError::ProfileSet)?;
+        }
+        let nvm = apply_times(&mut profile, &settings.nvm);
+        profile.validate().map_err(LoadError::Parameter)?;
+        // Before memory is taken: what cannot become a drive is refused in one line.
+        namespace_bytes(
+            &profile.kind,
+            settings.memory.size_bytes().saturating_sub(BAR_AREA_BYTES),
+        )
+        .map_err(nvme_device::SetupError::from)?;
         let node = settings
             .cpus
             .as_slice()
@@ -148,7 +162,8 @@ impl Instance {
         })?;
         let host = KernelHost::new(bar, storage, irqs);
         let namespace = NamespaceConfig {
-            profile,
+            kind: profile.kind,
+            mdts: profile.mdts as u8,
             lba_bytes: settings.lba_bytes,
             media_offset: 0,
             media_len_bytes: bytes,
@@ -159,13 +174,12 @@ impl Instance {
             .map_err(|_| nvme_device::SetupError::OutOfMemory)?;
         namespaces.push(namespace);
         for (index, namespace) in namespaces.iter().enumerate() {
-            info!(
-                "ns {}/{}: size {} MiB",
-                index + 1,
-                namespaces.len(),
-                namespace.media_len_bytes >> 20
-            );
+            let size = namespace_bytes(&namespace.kind, namespace.media_len_bytes)
+                .map_err(nvme_device::SetupError::from)?;
+            info!("ns {}/{}: size {} MiB", index + 1, namespaces.len(), size >> 20);
+            describe_flash(namespace)?;
         }
+        let namespace_count = namespaces.len() as u32;
         let config = DeviceConfig {
             identity: Identity::derive(profile.name, bytes, settings.lba_bytes, settings.serial),
             worker_count: settings.cpus.worker_count(),
@@ -178,7 +192,13 @@ impl Instance {
         } = Device::new(config, host.bar())?;
         controller.set_nvm_parameters(nvm);
 
-        let running = Arc::new(Running::new(host, shared.clone(), nvm, settings.idle_timeout_ns));
+        let running = Arc::new(Running::new(
+            host,
+            shared.clone(),
+            nvm,
+            namespace_count,
+            settings.idle_timeout_ns,
+        ));
         let kernel = |what| move |error| LoadError::Kernel { what, error };
         let proc = ProcFolder::new(running.clone()).ok_or(LoadError::Kernel {
             what: "the folder /proc/nvmev",
@@ -198,4 +218,42 @@ impl Instance {
             _memory: memory,
         })
     }
+}
+
+/// Puts the timing parameters that NVMeVirt had into `profile`; the result is the timing that `/proc` shows, and can change, while
+/// the device runs. A drive with flash has no such parameters: zeros, which `/proc` cannot change.
+fn apply_times(profile: &mut Profile<'_>, given: &NvmOverrides) -> NvmParameters {
+    match &mut profile.kind {
+        ProfileKind::Nvm(parameters) => {
+            *parameters = with_times(*parameters, given.apply(times_of(parameters)));
+            *parameters
+        }
+        ProfileKind::Conventional(_) => {
+            if !given.is_empty() {
+                info!(
+                    "profile {} has no use for read_time, write_time, nr_io_units and the like",
+                    profile.name
+                );
+            }
+            NvmParameters::default()
+        }
+    }
+}
+
+/// Says how a drive's flash is laid out, for whoever compares it with another.
+fn describe_flash(namespace: &NamespaceConfig) -> Result<(), nvme_device::SetupError> {
+    if let ProfileKind::Conventional(parameters) = &namespace.kind {
+        let geometry = Geometry::new(parameters, namespace.media_len_bytes)?;
+        info!(
+            "FTL: capacity {} bytes, namespace {} bytes, {} partitions of {} pages, {} lines of {} KiB, blocks of {} KiB",
+            namespace.media_len_bytes,
+            geometry.namespace_bytes,
+            geometry.partitions,
+            geometry.physical_pages,
+            geometry.lines,
+            geometry.line_bytes() >> 10,
+            geometry.block_bytes() >> 10
+        );
+    }
+    Ok(())
 }

@@ -2,8 +2,9 @@
 //! The files in `/proc/nvmev`: what they say and what writing to them does. Their formats are in `module-params`.
 
 use alloc::sync::Arc;
-use core::fmt;
+use core::fmt::{self, Write};
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
 
 use module_params::proc_text::{self, QueueLine};
 use module_params::TextBuffer;
@@ -11,6 +12,10 @@ use nvme_device::QueueSnapshot;
 
 use crate::running::{with_times, Running};
 use crate::shim;
+
+/// How long a reader of `ftl` waits for the dispatcher: two seconds, far longer than it ever sleeps.
+const FLASH_ATTEMPT_US: u32 = 100;
+const FLASH_ATTEMPTS_MAX: u32 = 20_000;
 
 /// The folder, there until this is dropped.
 pub struct ProcFolder {
@@ -52,8 +57,29 @@ pub fn show(running: &Running, file: u32, out: &mut TextBuffer<'_>) -> fmt::Resu
             statistics.reset_in_flight_max();
             written
         }
+        shim::PROC_FTL => show_flash(running, out),
         _ => Ok(()),
     }
+}
+
+/// What the flash of each namespace did, as the dispatcher says when asked: at once, or when it wakes up next.
+fn show_flash(running: &Running, out: &mut TextBuffer<'_>) -> fmt::Result {
+    let request = running.shared.request_flash_reports();
+    let mut attempts = 0;
+    while !running.shared.has_flash_reports(request) {
+        attempts += 1;
+        if attempts > FLASH_ATTEMPTS_MAX || running.failed.load(Ordering::Acquire) {
+            return out.write_str("the dispatcher does not answer\n");
+        }
+        shim::nvmev_sleep_us(FLASH_ATTEMPT_US);
+    }
+    for nsid in 1..=running.namespaces {
+        match running.shared.flash_report(nsid) {
+            Some(report) => proc_text::write_flash(out, nsid, &report)?,
+            None => writeln!(out, "namespace {nsid}: a drive without flash")?,
+        }
+    }
+    Ok(())
 }
 
 fn line(queue: QueueSnapshot) -> QueueLine {
@@ -91,6 +117,10 @@ pub fn store(running: &Running, file: u32, text: &[u8]) -> Result<(), i32> {
         }
         shim::PROC_STAT => {
             running.shared.statistics().reset();
+            return Ok(());
+        }
+        shim::PROC_FTL => {
+            running.shared.request_flash_reset();
             return Ok(());
         }
         #[cfg(feature = "test-faults")]

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use module_params::cpus::CPU_COUNT_MAX;
 use module_params::LiveTimes;
 use nvme_device::{Host, Shared};
-use ssd_model::nvm::NvmParameters;
+use ssd_profile::{NvmParameters, Timing};
 
 use crate::host::KernelHost;
 use crate::shim;
@@ -23,6 +23,8 @@ pub struct Running {
     pub times: LiveTimes,
     /// What the timing began with: it has what `/proc` cannot set.
     pub nvm: NvmParameters,
+    /// How many namespaces there are.
+    pub namespaces: u32,
     /// When threads may sleep.
     pub idle_timeout_ns: Option<u64>,
     /// Handles of the threads, the dispatcher's first. Null before they are made.
@@ -40,6 +42,7 @@ impl Running {
         host: KernelHost,
         shared: Arc<Shared>,
         nvm: NvmParameters,
+        namespaces: u32,
         idle_timeout_ns: Option<u64>,
     ) -> Self {
         Self {
@@ -47,6 +50,7 @@ impl Running {
             shared,
             times: LiveTimes::new(times_of(&nvm)),
             nvm,
+            namespaces,
             idle_timeout_ns,
             threads: [const { AtomicPtr::new(ptr::null_mut()) }; CPU_COUNT_MAX],
             failed: AtomicBool::new(false),
@@ -77,7 +81,7 @@ impl Running {
 /// The part of a model's parameters that can be changed while it runs.
 pub fn times_of(nvm: &NvmParameters) -> module_params::NvmTimes {
     use module_params::proc_text::Times;
-    let times = |timing: ssd_model::nvm::Timing| Times {
+    let times = |timing: Timing| Times {
         delay_ns: timing.delay_ns,
         time_ns: timing.time_ns,
         trailing_ns: timing.trailing_ns,
@@ -92,7 +96,7 @@ pub fn times_of(nvm: &NvmParameters) -> module_params::NvmTimes {
 
 /// `nvm` with these times.
 pub fn with_times(nvm: NvmParameters, times: module_params::NvmTimes) -> NvmParameters {
-    let timing = |times: module_params::proc_text::Times| ssd_model::nvm::Timing {
+    let timing = |times: module_params::proc_text::Times| Timing {
         delay_ns: times.delay_ns,
         time_ns: times.time_ns,
         trailing_ns: times.trailing_ns,

@@ -11,6 +11,7 @@ pub struct Params {
     pub size: *const c_char,
     pub cpus: *const c_char,
     pub profile: *const c_char,
+    pub profile_set: *const c_char,
     pub lba_size: *const c_char,
     pub serial: *const c_char,
     pub read_time: *const c_char,
@@ -48,6 +49,7 @@ pub const PROC_IO_UNITS: u32 = 2;
 pub const PROC_STAT: u32 = 3;
 #[cfg(feature = "test-faults")]
 pub const PROC_DEBUG: u32 = 4;
+pub const PROC_FTL: u32 = 5;
 
 /// Error numbers that we give to the kernel, negative.
 pub const ENOMEM: i32 = -12;
@@ -57,6 +59,7 @@ unsafe extern "C" {
     // shim_main.c
     pub unsafe fn nvmev_log(is_error: u32, text: *const u8, len: usize);
     pub safe fn nvmev_now_ns() -> u64;
+    pub safe fn nvmev_sleep_us(us: u32);
     pub safe fn nvmev_cpu_is_online(cpu: u32) -> u32;
     pub safe fn nvmev_cpu_limit() -> u32;
     pub safe fn nvmev_cpu_node(cpu: u32) -> u32;

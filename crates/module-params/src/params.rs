@@ -29,6 +29,7 @@ pub struct RawParams<'a> {
     pub size: Option<&'a str>,
     pub cpus: Option<&'a str>,
     pub profile: Option<&'a str>,
+    pub profile_set: Option<&'a str>,
     pub lba_size: Option<&'a str>,
     pub serial: Option<&'a str>,
     pub read_time: Option<&'a str>,
@@ -143,6 +144,8 @@ pub struct Settings<'a> {
     pub cpus: CpuList,
     /// Name of the device profile, if one was given. Whether there is one of that name, the models know.
     pub profile: Option<&'a str>,
+    /// Parameters of the profile to change, `key=value,...`, if any were given. What they mean, the profiles know.
+    pub profile_set: Option<&'a str>,
     /// Bytes of a logical block: 512 or 4096.
     pub lba_bytes: u32,
     /// The serial number, if one was given.
@@ -221,6 +224,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         size,
         cpus,
         profile,
+        profile_set,
         lba_size,
         serial,
         read_time,
@@ -248,6 +252,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
             problem: Problem::Cpus(error),
         })?,
         profile: profile.map(str::trim),
+        profile_set,
         lba_bytes: match number("lba_size", lba_size)? {
             None | Some(512) => 512,
             Some(4096) => 4096,
@@ -397,6 +402,7 @@ mod tests {
             size: Some("1G"),
             cpus: None,
             profile: None,
+            profile_set: None,
             lba_size: None,
             serial: None,
             read_time: None,

@@ -5,10 +5,13 @@
 //! | `read_times`, `write_times` | `delay + time x + trailing` | `delay time trailing` |
 //! | `io_units` | `units x shift` | `units shift` |
 //! | `stat` | a line per queue, then `total:` | anything: counters to zero |
+//! | `ftl` (new) | what the flash did, `name value` a line | anything: counters to zero |
 //!
 //! The first two end without a newline. Unlike NVMeVirt, a write that does not fit the format is refused.
 
 use core::fmt::{self, Write};
+
+use ssd_model::{EraseCounts, FlashReport, FlashStatistics, LineCounts};
 
 /// Nanoseconds of one direction: before, per unit, after.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +53,79 @@ pub fn write_times(out: &mut impl Write, times: Times) -> fmt::Result {
         "{} + {} x + {}",
         times.delay_ns, times.time_ns, times.trailing_ns
     )
+}
+
+/// Writes the part of `ftl` that is about namespace `nsid`: a name and a value in each line. Pages have 4 KiB; times and sizes are in the names.
+///
+/// # Errors
+/// If `out` is full.
+pub fn write_flash(out: &mut impl Write, nsid: u32, report: &FlashReport) -> fmt::Result {
+    // Every field is named, so that a new one cannot be forgotten.
+    let FlashReport {
+        statistics,
+        lines,
+        erases,
+        mapped_pages,
+        logical_pages,
+        physical_pages,
+        buffered_bytes,
+        buffer_bytes,
+        metadata_bytes,
+    } = *report;
+    let FlashStatistics {
+        host_read_bytes,
+        host_written_bytes,
+        host_pages,
+        moved_pages,
+        deallocated_pages,
+        nand_read_bytes,
+        nand_programmed_bytes,
+        collections,
+        buffer_stalls,
+    } = statistics;
+    let LineCounts {
+        free,
+        open,
+        full,
+        victim,
+    } = lines;
+    let EraseCounts { min, mean_milli, max } = erases;
+    let write_amplification_milli = statistics.write_amplification_milli().unwrap_or(0);
+    writeln!(out, "namespace {nsid}")?;
+    writeln!(out, "host_read_bytes {host_read_bytes}")?;
+    writeln!(out, "host_written_bytes {host_written_bytes}")?;
+    writeln!(out, "host_pages {host_pages}")?;
+    writeln!(out, "moved_pages {moved_pages}")?;
+    writeln!(
+        out,
+        "write_amplification {}",
+        Thousandths(write_amplification_milli)
+    )?;
+    writeln!(out, "collections {collections}")?;
+    writeln!(out, "deallocated_pages {deallocated_pages}")?;
+    writeln!(out, "nand_read_bytes {nand_read_bytes}")?;
+    writeln!(out, "nand_programmed_bytes {nand_programmed_bytes}")?;
+    writeln!(out, "buffer_stalls {buffer_stalls}")?;
+    writeln!(out, "buffered_bytes {buffered_bytes} of {buffer_bytes}")?;
+    writeln!(out, "lines_free {free}")?;
+    writeln!(out, "lines_open {open}")?;
+    writeln!(out, "lines_full {full}")?;
+    writeln!(out, "lines_victim {victim}")?;
+    writeln!(out, "line_erases_min {min}")?;
+    writeln!(out, "line_erases_mean {}", Thousandths(mean_milli))?;
+    writeln!(out, "line_erases_max {max}")?;
+    writeln!(out, "mapped_pages {mapped_pages} of {logical_pages}")?;
+    writeln!(out, "physical_pages {physical_pages}")?;
+    writeln!(out, "metadata_bytes {metadata_bytes}")
+}
+
+/// A number of thousandths as a decimal fraction.
+struct Thousandths(u64);
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
 }
 
 /// Writes the text of `io_units`.
@@ -128,6 +204,28 @@ fn parse_numbers<const N: usize>(text: &[u8]) -> Option<[u32; N]> {
 mod tests {
     use super::*;
     use std::string::String;
+
+    #[test]
+    fn flash_is_a_name_and_a_value_in_each_line() {
+        let report = FlashReport {
+            statistics: FlashStatistics {
+                host_pages: 1000,
+                moved_pages: 1234,
+                ..FlashStatistics::default()
+            },
+            erases: EraseCounts {
+                mean_milli: 12_003,
+                ..EraseCounts::default()
+            },
+            ..FlashReport::default()
+        };
+        let mut text = std::string::String::new();
+        write_flash(&mut text, 1, &report).unwrap();
+        assert!(text.starts_with("namespace 1\nhost_read_bytes 0\n"));
+        assert!(text.contains("\nwrite_amplification 2.234\n"));
+        assert!(text.contains("\nline_erases_mean 12.003\n"));
+        assert!(text.ends_with("\n"));
+    }
 
     #[test]
     fn times_and_units_read_as_in_nvmevirt() {

@@ -7,6 +7,7 @@ use core::fmt;
 use core::sync::atomic::AtomicU32;
 
 use crate::controller::{Controller, WorkerLink};
+use crate::dataset::RANGES_MAX;
 use crate::identity::Identity;
 use crate::namespace::{Namespace, NamespaceConfig};
 use crate::ring::ring;
@@ -14,8 +15,8 @@ use crate::shared::Shared;
 use crate::worker::{Worker, IN_FLIGHT_MAX};
 use crate::BAR_SIZE_BYTES;
 
-/// Ring slots beyond the commands in flight, for queue creation, deletion, aborts and resets.
-const CONTROL_ITEMS: usize = 1024;
+/// Ring slots beyond the commands in flight, for queue creation, deletion, aborts and resets, and for the ranges of a Dataset Management command.
+const CONTROL_ITEMS: usize = 1024 + RANGES_MAX;
 /// Slots of the ring that leads back.
 const REPORTS: usize = 64;
 
@@ -60,10 +61,10 @@ impl Device {
         let mdts = config
             .namespaces
             .iter()
-            .map(|namespace| namespace.profile.mdts)
+            .map(|namespace| namespace.mdts)
             .min()
             .ok_or(SetupError::NoNamespace)?;
-        let shared = Arc::new(Shared::new()?);
+        let shared = Arc::new(Shared::new(namespaces.len())?);
         let mut links = Vec::new();
         links.try_reserve_exact(config.worker_count)?;
         let mut workers = Vec::new();

@@ -49,6 +49,12 @@ pub trait Host {
     /// [`MemoryFault`] if any byte on either side is not there.
     fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault>;
 
+    /// Fills `len_bytes` of the medium at `media_offset` with zeros. See [`Host::media_to_host`].
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if any byte is not there.
+    fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault>;
+
     /// Fires message-signalled interrupt `vector` (index into the MSI-X table).
     fn raise_msix(&self, vector: u16);
 

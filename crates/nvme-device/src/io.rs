@@ -4,6 +4,8 @@ use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry, NSID_BROADCAST};
 use ssd_model::{Command, Model, Refusal};
 
 use crate::data_pointer::DataPointer;
+use crate::dataset::RangeList;
+use crate::host::Host;
 use crate::namespace::{ByteRange, Namespace};
 use crate::work::{CommandRef, Direction, Job, Transfer};
 
@@ -11,8 +13,21 @@ use crate::work::{CommandRef, Direction, Job, Transfer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Flush,
-    Read { slba: u64, lbas: u32 },
-    Write { slba: u64, lbas: u32, fua: bool },
+    Read {
+        slba: u64,
+        lbas: u32,
+    },
+    Write {
+        slba: u64,
+        lbas: u32,
+        fua: bool,
+    },
+    WriteZeroes {
+        slba: u64,
+        lbas: u32,
+        fua: bool,
+        deallocate: bool,
+    },
     Unknown(NvmOpcode),
 }
 
@@ -26,6 +41,12 @@ impl Request {
             NvmOpcode::FLUSH => Self::Flush,
             NvmOpcode::READ => Self::Read { slba, lbas },
             NvmOpcode::WRITE => Self::Write { slba, lbas, fua },
+            NvmOpcode::WRITE_ZEROES => Self::WriteZeroes {
+                slba,
+                lbas,
+                fua,
+                deallocate: entry.cdw12.get() & 1 << 25 != 0,
+            },
             other => Self::Unknown(other),
         }
     }
@@ -48,7 +69,8 @@ impl IoCounters {
         let (commands, units) = match direction {
             Direction::ToHost => (&mut self.read_commands, &mut self.read_512b),
             Direction::FromHost => (&mut self.write_commands, &mut self.written_512b),
-            Direction::None => return,
+            // Neither counts as data that the host wrote (NVMe Base 2.0 figure 207).
+            Direction::Zeros | Direction::None => return,
         };
         *commands += 1;
         *units += u64::from(len_bytes / 512);
@@ -120,9 +142,37 @@ impl Plan {
                     range,
                 })
             }
+            // The limit is that of other writes (WZSL = MDTS), so that all of it fits into a write buffer.
+            Request::WriteZeroes {
+                slba,
+                lbas,
+                fua,
+                deallocate,
+            } => {
+                let range = range(slba, lbas)?;
+                let command = Command::WriteZeroes {
+                    offset_bytes: range.offset_bytes,
+                    len_bytes: range.len_bytes,
+                    fua,
+                    deallocate,
+                };
+                Ok(Self {
+                    command,
+                    direction: Direction::Zeros,
+                    range,
+                })
+            }
             Request::Unknown(_) => Err(Status::INVALID_COMMAND_OPCODE),
         }
     }
+}
+
+/// What became of a Dataset Management command.
+pub(crate) struct Deallocated {
+    /// To be filled with zeros, from `media_offset` on.
+    pub ranges: RangeList,
+    pub media_offset: u64,
+    pub done_at_ns: u64,
 }
 
 /// The namespaces and what I/O needs to know besides.
@@ -153,7 +203,9 @@ impl IoUnit {
             Err(Refusal::Busy { retry_at_ns }) => Err(retry_at_ns),
             Err(Refusal::Failed(status)) => {
                 let lba = match request {
-                    Request::Read { slba, .. } | Request::Write { slba, .. } => slba,
+                    Request::Read { slba, .. }
+                    | Request::Write { slba, .. }
+                    | Request::WriteZeroes { slba, .. } => slba,
                     Request::Flush | Request::Unknown(_) => 0,
                 };
                 Ok(Job {
@@ -206,6 +258,44 @@ impl IoUnit {
             transfer,
             nsid,
             lba,
+        })
+    }
+
+    /// Deallocates the ranges of a Dataset Management command.
+    ///
+    /// # Errors
+    /// The command's status; nothing has changed then.
+    pub fn deallocate<H: Host>(
+        &mut self,
+        now_ns: u64,
+        entry: &SubmissionQueueEntry,
+        host: &H,
+    ) -> Result<Deallocated, Status> {
+        check_flags(entry)?;
+        let namespace = entry
+            .nsid
+            .get()
+            .checked_sub(1)
+            .and_then(|index| self.namespaces.get_mut(index as usize))
+            .ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        let ranges = RangeList::fetch(entry, namespace, host)?;
+        let mut done_at_ns = now_ns;
+        for range in ranges.iter() {
+            let command = Command::Deallocate {
+                offset_bytes: range.offset_bytes,
+                len_bytes: range.len_bytes.into(),
+            };
+            match namespace.model.submit(now_ns, &command) {
+                Ok(accepted) => done_at_ns = done_at_ns.max(accepted.done_at_ns),
+                Err(Refusal::Failed(status)) => return Err(status),
+                // No model does that (see `ssd_model::Model`).
+                Err(Refusal::Busy { .. }) => return Err(Status::INTERNAL_ERROR),
+            }
+        }
+        Ok(Deallocated {
+            ranges,
+            media_offset: namespace.media_offset,
+            done_at_ns,
         })
     }
 

@@ -1,20 +1,23 @@
 //! Namespaces: where their bytes are, how they are cut into LBAs, which model times them.
 
 use nvme_spec::CommandSet;
-use ssd_model::{AnyModel, Profile};
+use ssd_model::{namespace_bytes, AnyModel};
+use ssd_profile::ProfileKind;
 
 use crate::device::SetupError;
 
 /// What a namespace is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct NamespaceConfig {
-    /// The kind of drive and its timing.
-    pub profile: &'static Profile,
+    /// The kind of drive and its parameters.
+    pub kind: ProfileKind,
+    /// Largest data transfer: 2^mdts pages of 4 KiB.
+    pub mdts: u8,
     /// Bytes per LBA: 512 or 4096.
     pub lba_bytes: u32,
     /// Where the namespace begins on the medium, bytes.
     pub media_offset: u64,
-    /// Bytes of the medium that it has; what does not fill a whole LBA is left over.
+    /// Bytes of the medium that it has, the drive's capacity. What over-provisioning takes, or does not fill a whole LBA, is left over.
     pub media_len_bytes: u64,
 }
 
@@ -31,7 +34,7 @@ pub(crate) struct Namespace {
 }
 
 /// A range of LBAs that lies inside its namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ByteRange {
     /// From the namespace's start.
     pub offset_bytes: u64,
@@ -44,14 +47,14 @@ impl Namespace {
             .into_iter()
             .find(|log2| 1 << log2 == config.lba_bytes)
             .ok_or(SetupError::LbaSize(config.lba_bytes))?;
-        let size_lbas = config.media_len_bytes >> lba_log2;
+        let size_lbas = namespace_bytes(&config.kind, config.media_len_bytes)? >> lba_log2;
         if size_lbas == 0 || config.media_offset.checked_add(config.media_len_bytes).is_none() {
             return Err(SetupError::NamespaceSize {
                 nsid,
                 bytes: config.media_len_bytes,
             });
         }
-        let model = AnyModel::new(config.profile, size_lbas << lba_log2)?;
+        let model = AnyModel::new(&config.kind, config.media_len_bytes)?;
         Ok(Self {
             nsid,
             lba_log2,
@@ -75,7 +78,15 @@ impl Namespace {
     /// The I/O command set that the namespace speaks.
     pub fn command_set(&self) -> CommandSet {
         match self.model {
-            AnyModel::Nvm(_) => CommandSet::NVM,
+            AnyModel::Nvm(_) | AnyModel::Conventional(_) => CommandSet::NVM,
+        }
+    }
+
+    /// What writes and deallocations are best multiples of: the unit of mapping, where there is one.
+    pub fn granularity_bytes(&self) -> Option<u64> {
+        match self.model {
+            AnyModel::Nvm(_) => None,
+            AnyModel::Conventional(_) => Some(ssd_model::conventional::PAGE_BYTES),
         }
     }
 

@@ -174,9 +174,9 @@ impl CompletionQueue {
         posted != self.consumed
     }
 
-    /// Whether the host has been given everything that was promised.
-    pub fn all_posted(&self, posted: u32) -> bool {
-        self.promised == posted
+    /// How many completions were promised that have not been posted.
+    pub fn unposted(&self, posted: u32) -> u32 {
+        self.promised.wrapping_sub(posted)
     }
 }
 
@@ -242,6 +242,6 @@ mod tests {
         assert_eq!(queue.outstanding(), 3);
         assert_eq!(queue.ring_doorbell(3, 1), Ok(()));
         assert_eq!(queue.outstanding(), 0);
-        assert!(queue.all_posted(1));
+        assert_eq!(queue.unposted(1), 0);
     }
 }

@@ -2,7 +2,10 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
+use ssd_model::FlashReport;
+
 use crate::device::SetupError;
+use crate::flash_log::FlashLog;
 use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX};
 
 const QUEUES: usize = IO_QUEUE_PAIRS_MAX as usize + 1;
@@ -23,6 +26,7 @@ pub(crate) enum Interrupts {
 pub struct Shared {
     config_space: ConfigSpace,
     statistics: Statistics,
+    flash_log: FlashLog,
     /// Head of each submission queue: the controller writes it, workers put it into completions.
     sq_heads: [AtomicU16; QUEUES],
     /// Entries posted to each completion queue since it was made (wrapping): written by its worker, read by the
@@ -35,10 +39,11 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Result<Self, SetupError> {
+    pub(crate) fn new(namespaces: usize) -> Result<Self, SetupError> {
         Ok(Self {
             config_space: ConfigSpace::new(),
             statistics: Statistics::new()?,
+            flash_log: FlashLog::new(namespaces)?,
             sq_heads: [const { AtomicU16::new(0) }; QUEUES],
             cq_posted: [const { AtomicU32::new(0) }; QUEUES],
             interrupt_mask: AtomicU32::new(0),
@@ -54,6 +59,31 @@ impl Shared {
     /// Counters of the submission queues.
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    /// Asks for the reports of what the namespaces' flash did; the result is the number of the request. The controller answers in its next
+    /// pass, in every state; it may sleep until then, or have ended.
+    pub fn request_flash_reports(&self) -> u32 {
+        self.flash_log.request()
+    }
+
+    /// Whether the request was answered.
+    pub fn has_flash_reports(&self, request: u32) -> bool {
+        self.flash_log.is_answered(request)
+    }
+
+    /// What the flash of namespace `nsid` did, as last answered; nothing if it has no flash.
+    pub fn flash_report(&self, nsid: u32) -> Option<FlashReport> {
+        self.flash_log.read(nsid.checked_sub(1)? as usize)
+    }
+
+    /// Asks for the counters of flash to begin anew.
+    pub fn request_flash_reset(&self) {
+        self.flash_log.request_reset();
+    }
+
+    pub(crate) fn flash_log(&self) -> &FlashLog {
+        &self.flash_log
     }
 
     pub(crate) fn set_sq_head(&self, sqid: u16, head: u16) {

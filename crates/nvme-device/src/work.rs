@@ -10,6 +10,8 @@ pub(crate) enum Direction {
     None,
     ToHost,
     FromHost,
+    /// No data of the host: the medium is filled with zeros.
+    Zeros,
 }
 
 /// The data movement of a command: `len_bytes` between the host's pages and the medium.
@@ -74,6 +76,8 @@ pub(crate) type Ticket = u32;
 pub(crate) enum WorkItem {
     /// Move the data, wait, post the completion.
     Job(Job),
+    /// Fill so much of the medium with zeros; the command that wants it follows.
+    Zero { media_offset: u64, len_bytes: u32 },
     /// From now on this completion queue is there.
     CreateCq {
         cqid: u16,

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use nvme_spec::{CompletionQueueEntry, Status};
@@ -23,6 +24,9 @@ pub(crate) const SCHEDULE_MAX: usize = IN_FLIGHT_MAX + 256;
 
 /// Items taken from the ring in one pass: completions that have come due should not wait behind many copies.
 const ITEMS_PER_PASS: usize = 8;
+
+/// So much of the medium is zeroed in one pass, for the same reason: a range of Dataset Management takes several passes.
+const ZEROED_PER_PASS_BYTES: u64 = 256 << 10;
 
 /// Report ring slots kept free of error reports, so that answers always have room.
 const REPORTS_RESERVED: usize = 8;
@@ -48,6 +52,8 @@ pub struct Worker {
     completed: Arc<AtomicU32>,
     schedule: Schedule,
     queues: Vec<Option<CompletionRing>>,
+    /// What is left of the range that is being zeroed; until it is done, no other item is taken.
+    zeroing: Range<u64>,
     /// A completion could not be written, and the controller does not know yet.
     is_unreachable: bool,
 }
@@ -66,6 +72,7 @@ impl Worker {
             completed,
             schedule: Schedule::new(SCHEDULE_MAX)?,
             queues: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || None)?,
+            zeroing: 0..0,
             is_unreachable: false,
         })
     }
@@ -75,6 +82,11 @@ impl Worker {
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let mut progressed = false;
         for _ in 0..ITEMS_PER_PASS {
+            if !self.zeroing.is_empty() {
+                self.zero_a_part(host);
+                progressed = true;
+                break;
+            }
             let Some(item) = self.items.pop() else { break };
             self.take(item, now_ns, host);
             progressed = true;
@@ -90,6 +102,13 @@ impl Worker {
     fn take<H: Host>(&mut self, item: WorkItem, now_ns: u64, host: &H) {
         match item {
             WorkItem::Job(job) => self.start(job, now_ns, host),
+            WorkItem::Zero {
+                media_offset,
+                len_bytes,
+            } => {
+                self.zeroing = media_offset..media_offset.saturating_add(len_bytes.into());
+                self.count_completed();
+            }
             WorkItem::CreateCq {
                 cqid,
                 base,
@@ -132,6 +151,14 @@ impl Worker {
         }
     }
 
+    fn zero_a_part<H: Host>(&mut self, host: &H) {
+        let Range { start, end } = self.zeroing;
+        let part_end = end.min(start.saturating_add(ZEROED_PER_PASS_BYTES));
+        let zeroed = host.zero_media(start, (part_end - start) as usize);
+        debug_assert!(zeroed.is_ok(), "the controller has checked the range");
+        self.zeroing.start = part_end;
+    }
+
     /// Moves the data and puts the completion on the schedule. A write's data is on the medium, and a read's in the
     /// host's memory, before the completion can be posted.
     fn start<H: Host>(&mut self, job: Job, now_ns: u64, host: &H) {
@@ -151,10 +178,7 @@ impl Worker {
         let mut progressed = false;
         while let Some(pending) = self.schedule.pop_due(now_ns) {
             progressed = true;
-            self.completed.store(
-                self.completed.load(Ordering::Relaxed).wrapping_add(1),
-                Ordering::Release,
-            );
+            self.count_completed();
             match self.post(&pending, host) {
                 Ok(vector) => touched.add(vector),
                 Err(MemoryFault { .. }) => self.is_unreachable = true,
@@ -162,6 +186,14 @@ impl Worker {
         }
         touched.raise(&self.shared, host);
         progressed
+    }
+
+    /// Done with an item that the controller counts as in flight.
+    fn count_completed(&self) {
+        self.completed.store(
+            self.completed.load(Ordering::Relaxed).wrapping_add(1),
+            Ordering::Release,
+        );
     }
 
     /// The one place where a completion queue entry is made. Room for it was reserved when the command was fetched.
@@ -241,6 +273,7 @@ fn transfer<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
     let media_at = |offset: usize| transfer.media_offset + offset as u64;
     match transfer.direction {
         Direction::None => Ok(()),
+        Direction::Zeros => Ok(host.zero_media(transfer.media_offset, len_bytes)?),
         Direction::ToHost => transfer
             .pointer
             .for_each_piece(host, len_bytes, |address, offset, len| {

@@ -182,8 +182,18 @@ pub struct IdentifyNamespace {
     pub reserved34: [u8; 14],
     /// NVM Capacity, bytes.
     pub nvmcap_bytes: [u8; 16],
+    /// Namespace Preferred Write Granularity, LBAs, 0's based.
+    pub npwg_z: U16,
+    /// Namespace Preferred Write Alignment, LBAs, 0's based.
+    pub npwa_z: U16,
+    /// Namespace Preferred Deallocate Granularity, LBAs, 0's based.
+    pub npdg_z: U16,
+    /// Namespace Preferred Deallocate Alignment, LBAs, 0's based.
+    pub npda_z: U16,
+    /// Namespace Optimal Write Size, LBAs, 0's based.
+    pub nows_z: U16,
     #[doc(hidden)]
-    pub reserved64: [u8; 40],
+    pub reserved74: [u8; 30],
     /// Namespace Globally Unique Identifier.
     pub nguid: [u8; 16],
     /// IEEE Extended Unique Identifier.
@@ -201,6 +211,28 @@ const _: () = {
     assert!(core::mem::offset_of!(IdentifyNamespace, nguid) == 104);
     assert!(core::mem::offset_of!(IdentifyNamespace, lbaf) == 128);
 };
+
+/// Identify Controller of the NVM command set (NVM CS 1.0 figure 100).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct IdentifyNvmController {
+    /// Verify Size Limit, log2 of memory pages.
+    pub vsl: u8,
+    /// Write Zeroes Size Limit, log2 of memory pages.
+    pub wzsl: u8,
+    /// Write Uncorrectable Size Limit, log2 of memory pages.
+    pub wusl: u8,
+    /// Dataset Management Ranges Limit.
+    pub dmrl: u8,
+    /// Dataset Management Range Size Limit, LBAs.
+    pub dmrsl_lbas: U32,
+    /// Dataset Management Size Limit, LBAs.
+    pub dmsl_lbas: U64,
+    #[doc(hidden)]
+    pub reserved16: [u8; 4080],
+}
+
+const _: () = assert!(size_of::<IdentifyNvmController>() == IDENTIFY_BYTES);
 
 /// I/O Command Set Independent Identify Namespace (NVMe Base 2.0 figure 280).
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]

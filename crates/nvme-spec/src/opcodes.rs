@@ -39,6 +39,10 @@ open_enum! {
         WRITE = 0x01,
         /// Read.
         READ = 0x02,
+        /// Write Zeroes.
+        WRITE_ZEROES = 0x08,
+        /// Dataset Management.
+        DATASET_MANAGEMENT = 0x09,
     }
 }
 

@@ -54,6 +54,20 @@ impl SubmissionQueueEntry {
     }
 }
 
+/// A range of Dataset Management, 16 bytes (NVM CS 1.0 figure 41).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct DatasetRange {
+    /// Context Attributes: hints.
+    pub context_attributes: U32,
+    /// Length, LBAs (not 0's based).
+    pub lbas: U32,
+    /// Starting LBA.
+    pub slba: U64,
+}
+
+const _: () = assert!(size_of::<DatasetRange>() == 16);
+
 /// A completion queue entry, 16 bytes (NVMe Base 2.0 figure 90).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

@@ -56,6 +56,9 @@ open_enum! {
         FEATURE_NOT_NAMESPACE_SPECIFIC = 0x10F,
         /// The I/O command set profile is not selectable.
         IO_COMMAND_SET_COMBINATION_REJECTED = 0x12B,
+
+        /// A Dataset Management command has more or longer ranges than the controller takes (NVM CS 1.0 figure 21).
+        COMMAND_SIZE_LIMIT_EXCEEDED = 0x183,
     }
 }
 

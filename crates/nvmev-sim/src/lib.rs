@@ -1,5 +1,5 @@
-//! What surrounds the device under test: a host of plain memory with a driver ([`host`]), and golden traces replayed in
-//! virtual time ([`golden`]).
+//! What surrounds the device under test: a host of plain memory with a driver ([`host`]), golden traces replayed in
+//! virtual time ([`golden`]), and the simulator of workloads and traces ([`simulator`]).
 //!
 //! What is not here: nothing in this crate reads a clock or runs in the kernel, and no timing is computed here; it asks
 //! `ssd-model`.
@@ -7,3 +7,4 @@
 
 pub mod golden;
 pub mod host;
+pub mod simulator;

@@ -62,27 +62,45 @@ fn every_public_trace_of_a_kind_that_is_built_agrees_in_every_row() {
         );
         match report.verdict {
             Verdict::Equal => {
-                assert_eq!(
-                    report.rows,
-                    Tally {
-                        equal: report.requests,
-                        total: report.requests
-                    }
-                );
+                // Of long phases only some requests are rows; the checksums are over all of them.
+                assert_eq!(report.rows.equal, report.rows.total, "{}", report.name);
+                assert!(report.rows.total > 0 && report.rows.total <= report.requests);
                 assert_eq!(report.output_sums.equal, report.output_sums.total);
                 equal.push((report.name, report.requests));
             }
             Verdict::NotToBeMatched => not_to_be_matched.push(report.name),
-            Verdict::NotBuilt => assert_ne!(report.kind, Kind::Nvm, "{}", report.name),
+            Verdict::NotBuilt => assert!(
+                matches!(report.kind, Kind::Zoned | Kind::KeyValue),
+                "{}",
+                report.name
+            ),
             Verdict::Different(difference) => panic!("{}: {difference}", report.name),
         }
     }
-    let optane = [
+    // Names and numbers of requests as the set's own table has them.
+    let built = [
+        ("conv_10g_mixed_aligned", 46_280),
+        ("conv_10g_randrd", 148_280),
+        ("conv_1g_mixed_aligned", 13_828),
+        ("conv_1g_mixed_unaligned", 13_828),
+        ("conv_1g_randrd", 119_828),
+        ("conv_1g_randwr_paced", 2_004_828),
+        ("conv_1g_randwr_unpaced", 1_804_828),
+        ("conv_1g_seq", 23_312),
+        ("conv_1g_unwritten", 6_003),
+        ("conv_4095m_mdts", 19_308),
+        ("conv_4095m_mixed_aligned", 25_308),
+        ("conv_4095m_randrd", 231_308),
+        ("conv_4095m_randwr_paced", 2_816_308),
+        ("conv_4095m_randwr_unpaced", 2_416_308),
+        ("conv_4095m_seq", 77_232),
+        ("conv_4095m_x_mixed_unaligned", 25_308),
+        ("conv_8191m_randwr_paced", 4_531_620),
         ("optane_4k", 5_000),
         ("optane_custom", 10_054),
         ("optane_default", 10_043),
     ];
-    assert_eq!(equal, optane.map(|(name, requests)| (name.to_owned(), requests)));
+    assert_eq!(equal, built.map(|(name, requests)| (name.to_owned(), requests)));
     let defects = [
         "zn540_x_leak_stall",
         "zn540_x_mgmt_leak",
@@ -245,10 +263,7 @@ fn damaged_text_is_an_error_with_its_line() {
             changed(&text, "#param,read_time_ns=700\n", ""),
             "the model needs #param,read_time_ns, which is missing",
         ),
-        (
-            changed(&text, "io_units=8", "io_units=0"),
-            "the number of I/O units (io_units) is 0",
-        ),
+        (changed(&text, "io_units=8", "io_units=0"), "nvm.io_units is 0"),
         (
             changed(&text, "read_time_ns=700", "read_time_ns=5000000000"),
             "at most 4294967295 is possible",

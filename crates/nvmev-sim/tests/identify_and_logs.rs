@@ -2,7 +2,7 @@
 
 use nvme_spec::{AdminOpcode, FeatureId, IdentifyCns, LogPageId, NvmOpcode, Status, SubmissionQueueEntry};
 use nvmev_sim::host::{commands, TestHost};
-use ssd_model::Profile;
+use ssd_model::profiles;
 
 const BROADCAST: u32 = 0xFFFF_FFFF;
 
@@ -75,7 +75,11 @@ fn identify_controller_byte_by_byte() {
     assert_eq!(u16_at(&data, 320), 0, "KAS: no Keep Alive");
     assert_eq!((data[512], data[513]), (0x66, 0x44), "SQES, CQES");
     assert_eq!(u32_at(&data, 516), 1, "NN");
-    assert_eq!(u16_at(&data, 520), 0x50, "ONCS: Save/Select, Timestamp");
+    assert_eq!(
+        u16_at(&data, 520),
+        0x5C,
+        "ONCS: Dataset Management, Write Zeroes, Save/Select, Timestamp"
+    );
     assert_eq!(
         (u16_at(&data, 522), data[524], data[525]),
         (0, 0, 7),
@@ -96,7 +100,7 @@ fn identify_controller_byte_by_byte() {
 #[test]
 fn identify_namespace_byte_by_byte_for_both_lba_sizes() {
     for (lba_bytes, lbas, format) in [(512, 8192, 0), (4096, 1024, 1)] {
-        let mut host = TestHost::new(Profile::by_name("optane").unwrap(), 4 << 20, lba_bytes, 1);
+        let mut host = TestHost::new(profiles::by_name("optane").unwrap(), 4 << 20, lba_bytes, 1);
         host.enable();
         let data = identify(&mut host, IdentifyCns::NAMESPACE, 1, 0).unwrap();
         assert_eq!(
@@ -111,7 +115,7 @@ fn identify_namespace_byte_by_byte_for_both_lba_sizes() {
         );
         assert_eq!(
             (data[27], data[28], data[29], data[30], data[33]),
-            (0, 0, 0, 0, 0),
+            (0, 0, 0, 0, 9),
             "MC, DPC, DPS, NMIC, DLFEAT"
         );
         assert_eq!(u64_at(&data, 48), 4 << 20, "NVMCAP");
@@ -190,10 +194,11 @@ fn command_set_structures() {
         identify(&mut host, IdentifyCns::COMMAND_SET_NAMESPACE, 1, 0).unwrap(),
         zeros
     );
-    assert_eq!(
-        identify(&mut host, IdentifyCns::COMMAND_SET_CONTROLLER, 0, 0).unwrap(),
-        zeros
-    );
+    let controller = identify(&mut host, IdentifyCns::COMMAND_SET_CONTROLLER, 0, 0).unwrap();
+    assert_eq!(controller[..4], [0, 5, 0, 32], "VSL, WZSL, WUSL, DMRL");
+    assert_eq!(u32_at(&controller, 4), 16_384, "DMRSL");
+    assert_eq!(u64_at(&controller, 8), 32 * 16_384, "DMSL");
+    assert_eq!(controller[16..], zeros[16..]);
     for (cns, nsid) in [
         (IdentifyCns::COMMAND_SET_NAMESPACE, 1),
         (IdentifyCns::COMMAND_SET_CONTROLLER, 0),
@@ -389,7 +394,7 @@ fn the_firmware_log_shows_the_active_slot() {
 #[test]
 fn identity_is_the_same_after_a_reload_with_the_same_parameters() {
     let descriptors = |capacity| {
-        let mut host = TestHost::new(Profile::by_name("optane").unwrap(), capacity, 512, 1);
+        let mut host = TestHost::new(profiles::by_name("optane").unwrap(), capacity, 512, 1);
         host.enable();
         identify(&mut host, IdentifyCns::NAMESPACE_DESCRIPTORS, 1, 0).unwrap()
     };

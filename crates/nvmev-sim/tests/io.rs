@@ -4,12 +4,13 @@ use nvme_device::NamespaceConfig;
 use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry};
 use nvmev_sim::host::{commands, TestHost};
 use proptest::prelude::*;
-use ssd_model::Profile;
+use ssd_model::profiles;
+use ssd_profile::{Profile, ProfileKind, Timing};
 
 const PAGE: u64 = 4096;
 
-fn optane() -> &'static Profile {
-    Profile::by_name("optane").unwrap()
+fn optane() -> &'static Profile<'static> {
+    profiles::by_name("optane").unwrap()
 }
 
 fn pattern(len: usize, seed: u64) -> Vec<u8> {
@@ -107,7 +108,8 @@ fn commands_that_are_wrong_end_with_the_status_that_says_so_and_move_no_data() {
 fn namespaces_are_apart_and_flush_reaches_one_or_all() {
     let half = 512 << 10;
     let namespace = |media_offset| NamespaceConfig {
-        profile: optane(),
+        kind: optane().kind,
+        mdts: optane().mdts as u8,
         lba_bytes: 512,
         media_offset,
         media_len_bytes: half,
@@ -145,8 +147,10 @@ fn namespaces_are_apart_and_flush_reaches_one_or_all() {
 #[test]
 fn completions_come_at_the_models_time_and_not_before() {
     let mut host = TestHost::ready();
-    let ssd_model::ProfileKind::Nvm(mut parameters) = optane().kind;
-    parameters.read = ssd_model::nvm::Timing {
+    let ProfileKind::Nvm(mut parameters) = optane().kind else {
+        panic!("optane has no flash")
+    };
+    parameters.read = Timing {
         delay_ns: 3000,
         time_ns: 700,
         trailing_ns: 100,

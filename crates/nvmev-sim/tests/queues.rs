@@ -4,7 +4,7 @@ use nvme_device::IO_QUEUE_PAIRS_MAX;
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
 use nvme_spec::{AdminOpcode, FeatureId, LogPageId, NvmOpcode, Status, SubmissionQueueEntry};
 use nvmev_sim::host::{commands, QueuePair, TestHost};
-use ssd_model::Profile;
+use ssd_model::profiles;
 
 fn status(host: &mut TestHost, entry: SubmissionQueueEntry) -> Status {
     host.admin(entry).status()
@@ -210,7 +210,7 @@ fn deleting_a_submission_queue_ends_its_commands_first_and_leaves_the_neighbours
 #[test]
 fn all_128_queue_pairs_work_at_once_with_any_number_of_workers() {
     for workers in [1, 2, 3, 5] {
-        let mut host = TestHost::new(Profile::by_name("optane").unwrap(), 1 << 20, 512, workers);
+        let mut host = TestHost::new(profiles::by_name("optane").unwrap(), 1 << 20, 512, workers);
         host.enable();
         let buffer = host.pages(1);
         for qid in 1..=IO_QUEUE_PAIRS_MAX {
@@ -333,7 +333,7 @@ fn a_wrong_doorbell_is_an_event_and_not_a_crash() {
 
 #[test]
 fn the_number_of_queues_limits_identifiers_until_the_next_reset() {
-    let mut host = TestHost::new(Profile::by_name("optane").unwrap(), 1 << 20, 512, 1);
+    let mut host = TestHost::new(profiles::by_name("optane").unwrap(), 1 << 20, 512, 1);
     host.enable();
     let set = |cdw11| commands::set_features(FeatureId::NUMBER_OF_QUEUES, false, cdw11, 0);
     assert_eq!(host.admin(set(0x0003_0001)).dw0.get(), 0x0003_0003);

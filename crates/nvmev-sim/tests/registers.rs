@@ -4,10 +4,10 @@ use nvme_device::{Controller, Host};
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
 use nvme_spec::{AdminOpcode, NvmOpcode, Status, NSSR_RESET};
 use nvmev_sim::host::{commands, TestHost};
-use ssd_model::Profile;
+use ssd_model::profiles;
 
 fn unready() -> TestHost {
-    TestHost::new(Profile::by_name("optane").unwrap(), 1 << 20, 512, 1)
+    TestHost::new(profiles::by_name("optane").unwrap(), 1 << 20, 512, 1)
 }
 
 #[test]

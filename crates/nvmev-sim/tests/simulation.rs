@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use nvme_spec::registers::{self, csts};
 use nvme_spec::{AdminOpcode, FeatureId, IdentifyCns, LogPageId, NvmOpcode, Status, SubmissionQueueEntry};
 use nvmev_sim::host::{commands, TestHost, RAM_BASE};
-use ssd_model::Profile;
+use ssd_model::profiles;
 use zerocopy::{FromBytes, IntoBytes};
 
 struct Random(u64);
@@ -35,6 +35,8 @@ impl Random {
 }
 
 const CAPACITY_BYTES: usize = 1 << 20;
+/// A drive without flash and one with, whose namespaces have the whole capacity.
+const PROFILES: [&str; 2] = ["optane", "tlc-ssd"];
 const LBAS: u64 = (CAPACITY_BYTES / 512) as u64;
 
 /// What a command that was submitted must come to.
@@ -47,12 +49,8 @@ struct Expected {
 fn run(seed: u64, commands_count: usize) -> u64 {
     let mut random = Random::new(seed);
     let workers = 1 + random.below(3) as usize;
-    let mut host = TestHost::new(
-        Profile::by_name("optane").unwrap(),
-        CAPACITY_BYTES as u64,
-        512,
-        workers,
-    );
+    let profile = profiles::by_name(PROFILES[(seed % 2) as usize]).unwrap();
+    let mut host = TestHost::new(profile, CAPACITY_BYTES as u64, 512, workers);
     let first_free = host.next_page();
     let mut oracle = vec![0u8; CAPACITY_BYTES];
     let mut digest = Digest::default();
@@ -115,32 +113,52 @@ fn batch(
         } else {
             random.below(LBAS - 8)
         };
-        let is_write = random.one_in(2);
+        let opcode = match random.below(8) {
+            0 => NvmOpcode::WRITE_ZEROES,
+            1 => NvmOpcode::DATASET_MANAGEMENT,
+            2..=4 => NvmOpcode::WRITE,
+            _ => NvmOpcode::READ,
+        };
         let range = slba..slba + u64::from(lbas);
         if range.clone().any(|lba| !touched.insert(lba)) {
             continue;
         }
         let is_beyond = range.end > LBAS;
         let (at, len) = (slba as usize * 512, lbas as usize * 512);
-        let opcode = if is_write {
-            NvmOpcode::WRITE
-        } else {
-            NvmOpcode::READ
-        };
-        let entry = commands::read_write(opcode, 1, slba, lbas, buffer, buffer + 4096);
-        if is_write {
-            let data: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
-            host.machine.set_ram(buffer, &data);
-            if !is_beyond {
-                oracle[at..at + len].copy_from_slice(&data);
+        let mut written = None;
+        let entry = match opcode {
+            NvmOpcode::WRITE_ZEROES => {
+                written = Some(vec![0; len]);
+                commands::write_zeroes(1, slba, lbas, random.one_in(2))
             }
+            NvmOpcode::DATASET_MANAGEMENT => {
+                written = Some(vec![0; len]);
+                // The same LBAs in two ranges, an empty one between them, near a page's end so that the list crosses it.
+                let first = random.below(lbas.into()) as u32;
+                let ranges = [(slba, first), (slba, 0), (slba + u64::from(first), lbas - first)];
+                let list = buffer + 4096 - 16 * random.below(4);
+                host.machine.set_ram(list, &commands::range_list(&ranges));
+                let mut entry = commands::deallocate(1, 3, list);
+                entry.prp2 = (buffer + 4096).into();
+                entry
+            }
+            NvmOpcode::WRITE => {
+                let data: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
+                host.machine.set_ram(buffer, &data);
+                written = Some(data);
+                commands::read_write(opcode, 1, slba, lbas, buffer, buffer + 4096)
+            }
+            _ => commands::read_write(opcode, 1, slba, lbas, buffer, buffer + 4096),
+        };
+        if let Some(data) = written.as_ref().filter(|_| !is_beyond) {
+            oracle[at..at + len].copy_from_slice(data);
         }
         let status = if is_beyond {
             Status::LBA_OUT_OF_RANGE
         } else {
             Status::SUCCESSFUL_COMPLETION
         };
-        let read_from = (!is_write && !is_beyond).then_some((at, len, buffer));
+        let read_from = (written.is_none() && !is_beyond).then_some((at, len, buffer));
         // The driver never overruns its own submission queue.
         if expected.len() % 2 == 1 {
             host.run();
@@ -225,7 +243,7 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
     entry.opcode = match random.below(10) {
         0 => random.next() as u8,
         _ if is_admin => admin[random.below(10) as usize],
-        _ => random.below(3) as u8,
+        _ => [0, 1, 2, 8, 9][random.below(5) as usize],
     };
     if !random.one_in(10) {
         entry.flags = 0;
@@ -328,12 +346,8 @@ fn a_host_that_writes_anything_anywhere_is_survived_and_the_next_one_is_served()
     for seed in 0..25 {
         let mut random = Random::new(seed);
         let workers = 1 + random.below(3) as usize;
-        let mut host = TestHost::new(
-            Profile::by_name("optane").unwrap(),
-            CAPACITY_BYTES as u64,
-            512,
-            workers,
-        );
+        let profile = profiles::by_name(PROFILES[(seed % 2) as usize]).unwrap();
+        let mut host = TestHost::new(profile, CAPACITY_BYTES as u64, 512, workers);
         host.enable();
         for _ in 0..20_000 {
             act(&mut host, &mut random);

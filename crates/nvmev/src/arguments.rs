@@ -2,6 +2,8 @@
 
 use clap::Parser;
 
+use crate::sim::SimArguments;
+
 /// NVMeVirt: software-defined NVMe drives.
 #[derive(Debug, Parser)]
 #[command(name = "nvmev", version, about, disable_help_subcommand = true)]
@@ -15,6 +17,7 @@ pub enum Subcommand {
     /// Show the drives that can be emulated
     #[command(subcommand)]
     Profile(ProfileCommand),
+    Sim(Box<SimArguments>),
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -25,6 +28,22 @@ pub enum ProfileCommand {
     Show {
         /// Name of the profile, as `nvmev profile list` shows it
         name: String,
+    },
+    /// List the parameters of a profile with their values, as --set and the module's profile_set= take them
+    Keys {
+        /// Name of the profile
+        #[arg(default_value = "970pro")]
+        name: String,
+    },
+    /// Check a profile of your own
+    Check {
+        /// The file
+        file: String,
+    },
+    /// Print the module's parameters that make a built-in profile into one of your own
+    Params {
+        /// The file
+        file: String,
     },
 }
 

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub enum CommandError {
     /// The user asked for something that does not exist or cannot be; the text says what to change.
     Usage(String),
+    /// Something went wrong on the way; the text says what.
+    Failed(String),
     /// The output could not be written.
     Output(io::Error),
 }
@@ -16,7 +18,7 @@ impl CommandError {
     /// What to tell the user; nothing if the reader of our output has left, as `head` does when it has seen enough.
     pub fn message(&self) -> Option<String> {
         match self {
-            Self::Usage(message) => Some(message.clone()),
+            Self::Usage(message) | Self::Failed(message) => Some(message.clone()),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Self::Output(error) => Some(format!("the output could not be written: {error}")),
         }
@@ -27,7 +29,7 @@ impl CommandError {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Self::Output(_) => ExitCode::FAILURE,
+            Self::Failed(_) | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 }

@@ -10,6 +10,7 @@
 mod arguments;
 mod error;
 mod profile;
+mod sim;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -38,5 +39,6 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments, output: &mut dyn Write) -> Result<(), CommandError> {
     match &arguments.subcommand {
         Subcommand::Profile(command) => profile::run(command, output),
+        Subcommand::Sim(arguments) => sim::run(arguments, output),
     }
 }

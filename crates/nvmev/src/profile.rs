@@ -1,8 +1,11 @@
 //! `nvmev profile`: the drives that can be emulated.
 
+use std::fs;
 use std::io::{self, Write};
 
-use ssd_model::Profile;
+use ssd_model::profiles;
+use ssd_profile::file::ProfileFile;
+use ssd_profile::Profile;
 
 use crate::arguments::ProfileCommand;
 use crate::error::CommandError;
@@ -10,16 +13,69 @@ use crate::error::CommandError;
 /// Does what `command` asks.
 pub fn run(command: &ProfileCommand, output: &mut dyn Write) -> Result<(), CommandError> {
     match command {
-        ProfileCommand::List => Ok(list(Profile::all(), output)?),
+        ProfileCommand::List => Ok(list(profiles::all(), output)?),
         ProfileCommand::Show { name } => {
-            let profile = Profile::by_name(name).ok_or_else(|| unknown(name))?;
-            Ok(output.write_all(profile.source_toml().as_bytes())?)
+            let source = profiles::source_toml(name).ok_or_else(|| unknown(name))?;
+            Ok(output.write_all(source.as_bytes())?)
         }
+        ProfileCommand::Keys { name } => {
+            let profile = profiles::by_name(name).ok_or_else(|| unknown(name))?;
+            for (key, value) in fields(profile) {
+                writeln!(output, "{key}={value}")?;
+            }
+            Ok(())
+        }
+        ProfileCommand::Check { file } => {
+            let profile = read_file(file)?;
+            Ok(writeln!(output, "{}: valid", profile.profile().name)?)
+        }
+        ProfileCommand::Params { file } => Ok(writeln!(
+            output,
+            "{}",
+            module_parameters(&read_file(file)?.profile())
+        )?),
+    }
+}
+
+/// Reads a profile of the user's own.
+pub fn read_file(path: &str) -> Result<ProfileFile, CommandError> {
+    let source = fs::read_to_string(path)
+        .map_err(|error| CommandError::Failed(format!("{path} cannot be read: {error}")))?;
+    ProfileFile::parse(&source)
+        .map_err(|reason| CommandError::Failed(format!("{path}: {}", reason.trim_end())))
+}
+
+/// All parameters, as text.
+fn fields(profile: &Profile<'_>) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    profile.for_each_field(|key, value| fields.push((key, value.to_string())));
+    fields
+}
+
+/// `profile=NAME profile_set=...`: the built-in profile of the same kind that has the fewest parameters to change.
+fn module_parameters(wanted: &Profile<'_>) -> String {
+    let differences = |base: &Profile<'_>| {
+        let pairs = fields(base).into_iter().zip(fields(wanted));
+        let changed = pairs
+            .filter(|(old, new)| old != new)
+            .map(|(_, (key, value))| format!("{key}={value}"));
+        changed.collect::<Vec<_>>()
+    };
+    let (base, changed) = profiles::all()
+        .iter()
+        .filter(|base| base.kind.name() == wanted.kind.name())
+        .map(|base| (base.name, differences(base)))
+        .min_by_key(|(_, changed)| changed.len())
+        .unwrap_or_default();
+    if changed.is_empty() {
+        format!("profile={base}")
+    } else {
+        format!("profile={base} profile_set={}", changed.join(","))
     }
 }
 
 /// A table with a heading, columns as wide as their widest entry.
-fn list(profiles: &[Profile], output: &mut dyn Write) -> io::Result<()> {
+fn list(profiles: &[Profile<'_>], output: &mut dyn Write) -> io::Result<()> {
     let heading = ["NAME", "KIND", "MDTS"].map(str::to_owned);
     let rows = profiles.iter().map(|profile| {
         [
@@ -51,16 +107,17 @@ fn list(profiles: &[Profile], output: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The largest transfer for people: 2^mdts pages of 4 KiB.
-fn transfer_size(mdts: u8) -> String {
-    match 4_u64.checked_shl(mdts.into()) {
+fn transfer_size(mdts: u32) -> String {
+    match 4_u64.checked_shl(mdts) {
         Some(kib) if kib < 1024 => format!("{kib} KiB"),
         Some(kib) => format!("{} MiB", kib / 1024),
         None => "unlimited".to_owned(),
     }
 }
 
-fn unknown(name: &str) -> CommandError {
-    let known: Vec<&str> = Profile::all().iter().map(|profile| profile.name).collect();
+/// There is no such profile.
+pub fn unknown(name: &str) -> CommandError {
+    let known: Vec<&str> = profiles::all().iter().map(|profile| profile.name).collect();
     CommandError::Usage(format!(
         "no profile is called {name:?}; known profiles: {}",
         known.join(", ")
@@ -73,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_columns_of_the_list_are_aligned() {
-        let optane = Profile::all()[0];
+        let optane = *profiles::by_name("optane").expect("a built-in profile");
         let profiles = [
             optane,
             Profile {

@@ -1,27 +1,81 @@
 //! A model of any kind, chosen at run time.
 
+use ssd_profile::ProfileKind;
+
+use crate::conventional::{ConventionalModel, Geometry};
 use crate::nvm::NvmModel;
-use crate::{Accepted, Command, Model, Profile, ProfileKind, Refusal, SetupError};
+use crate::{Accepted, Command, FlashReport, Model, Refusal, SetupError};
 
 /// A model of any kind. A namespace holds one; the choice is a match on a local enum, not a virtual call. More kinds
 /// follow; within the project every match lists them all, so that a new one cannot be forgotten.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per namespace; a box would cost a look-up on every command"
+)]
 pub enum AnyModel {
     /// A drive without flash, see [`crate::nvm`].
     Nvm(NvmModel),
+    /// Flash behind a translation layer, see [`crate::conventional`].
+    Conventional(ConventionalModel),
+}
+
+/// Bytes of the namespace that a drive of `kind` makes of `capacity_bytes`: what over-provisioning leaves of it.
+///
+/// # Errors
+/// [`SetupError`] when a parameter is out of range, or the capacity is nothing that the drive can have.
+pub fn namespace_bytes(kind: &ProfileKind, capacity_bytes: u64) -> Result<u64, SetupError> {
+    if capacity_bytes == 0 {
+        return Err(SetupError::NoCapacity);
+    }
+    match kind {
+        ProfileKind::Nvm(_) => Ok(capacity_bytes),
+        ProfileKind::Conventional(parameters) => {
+            Ok(Geometry::new(parameters, capacity_bytes)?.namespace_bytes)
+        }
+    }
 }
 
 impl AnyModel {
-    /// Sets up the model that `profile` describes, for a namespace of `capacity_bytes`.
+    /// Sets up a model of `kind` for a drive of `capacity_bytes`, of which [`namespace_bytes`] are the namespace's.
     ///
     /// # Errors
-    /// [`SetupError`] when a parameter is out of range, the namespace is empty, or memory for the tables is lacking.
-    pub fn new(profile: &Profile, capacity_bytes: u64) -> Result<Self, SetupError> {
+    /// [`SetupError`] when a parameter is out of range, the capacity is nothing that the drive can have, or memory for the tables is lacking.
+    pub fn new(kind: &ProfileKind, capacity_bytes: u64) -> Result<Self, SetupError> {
         if capacity_bytes == 0 {
             return Err(SetupError::NoCapacity);
         }
-        match profile.kind {
-            ProfileKind::Nvm(parameters) => Ok(Self::Nvm(NvmModel::new(parameters)?)),
+        match kind {
+            ProfileKind::Nvm(parameters) => Ok(Self::Nvm(NvmModel::new(*parameters)?)),
+            ProfileKind::Conventional(parameters) => Ok(Self::Conventional(ConventionalModel::new(
+                parameters,
+                capacity_bytes,
+            )?)),
+        }
+    }
+
+    /// What the flash did so far; nothing for a drive without flash. Takes time in proportion to the number of lines: not for
+    /// the path of an I/O.
+    pub fn flash_report(&self) -> Option<FlashReport> {
+        match self {
+            Self::Nvm(_) => None,
+            Self::Conventional(model) => Some(model.report()),
+        }
+    }
+
+    /// The model of a drive with flash, for a look inside.
+    pub fn conventional(&self) -> Option<&ConventionalModel> {
+        match self {
+            Self::Nvm(_) => None,
+            Self::Conventional(model) => Some(model),
+        }
+    }
+
+    /// Starts counting anew; erase counts stay, as wear does.
+    pub fn reset_statistics(&mut self) {
+        match self {
+            Self::Nvm(_) => {}
+            Self::Conventional(model) => model.reset_statistics(),
         }
     }
 }
@@ -30,6 +84,7 @@ impl Model for AnyModel {
     fn submit(&mut self, now_ns: u64, command: &Command) -> Result<Accepted, Refusal> {
         match self {
             Self::Nvm(model) => model.submit(now_ns, command),
+            Self::Conventional(model) => model.submit(now_ns, command),
         }
     }
 }
@@ -37,11 +92,12 @@ impl Model for AnyModel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profiles;
 
     #[test]
     fn every_profile_makes_a_model_that_answers() {
-        for profile in Profile::all() {
-            let mut model = AnyModel::new(profile, 1 << 30).expect("a shipped profile is valid");
+        for profile in profiles::all() {
+            let mut model = AnyModel::new(&profile.kind, 1 << 30).expect("a shipped profile is valid");
             let read = Command::Read {
                 offset_bytes: 0,
                 len_bytes: 4096,
@@ -53,7 +109,9 @@ mod tests {
 
     #[test]
     fn an_empty_namespace_is_refused() {
-        let error = AnyModel::new(&Profile::all()[0], 0).expect_err("there is no room for data");
+        let kind = &profiles::all()[0].kind;
+        assert_eq!(namespace_bytes(kind, 0), Err(SetupError::NoCapacity));
+        let error = AnyModel::new(kind, 0).expect_err("there is no room for data");
         assert_eq!(error, SetupError::NoCapacity);
     }
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::nvm::ParameterError;
+use ssd_profile::ParameterError;
 
 /// Why a model could not be set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,11 @@ pub enum SetupError {
     Parameter(ParameterError),
     /// The namespace has no room for data.
     NoCapacity,
+    /// The drive has more pages than the mapping can name.
+    TooLarge {
+        /// The capacity asked for, bytes.
+        capacity_bytes: u64,
+    },
     /// The system has no memory for the model's tables.
     OutOfMemory {
         /// What the table that could not be allocated needs, bytes.
@@ -23,6 +28,11 @@ impl fmt::Display for SetupError {
         match self {
             Self::Parameter(error) => error.fmt(formatter),
             Self::NoCapacity => formatter.write_str("the namespace's capacity is 0 bytes: give it room for data"),
+            Self::TooLarge { capacity_bytes } => write!(
+                formatter,
+                "{capacity_bytes} bytes are more than the mapping can address: make the drive smaller, or set \
+                 ftl.partitions higher"
+            ),
             Self::OutOfMemory { needed_bytes } => write!(
                 formatter,
                 "no memory for a table of {needed_bytes} bytes of the timing model: free some, or use fewer namespaces"
@@ -32,6 +42,13 @@ impl fmt::Display for SetupError {
 }
 
 impl core::error::Error for SetupError {}
+
+impl SetupError {
+    /// Whether trying again with more memory could help; otherwise the parameters have to change.
+    pub fn is_lack_of_memory(&self) -> bool {
+        matches!(self, Self::OutOfMemory { .. })
+    }
+}
 
 impl From<ParameterError> for SetupError {
     fn from(error: ParameterError) -> Self {

@@ -3,14 +3,14 @@
 //! A model answers one question: when is this command, arriving now, done? Time comes in as an argument and goes
 //! out as a result; the same commands at the same times give the same answers, on any machine.
 //!
-//! How it is built: one module per kind of drive (now [`nvm`]), each behind the trait [`Model`]; [`AnyModel`] chooses
-//! among them at run time without a virtual call; [`Profile`] is the table of known drives, made by the build script
-//! from `profiles/*.toml`.
+//! How it is built: one module per kind of drive ([`nvm`], [`conventional`]), each behind the trait [`Model`]; [`AnyModel`]
+//! chooses among them at run time without a virtual call. Drives with flash are put together from [`link`], [`nand`] and
+//! [`write_buffer`]. What a drive is like is a profile of the crate `ssd-profile`; [`profiles`] has the built-in ones.
 //!
 //! What is not here: a model never waits and reads no clock; it stores no user data; it knows nothing of NVMe queues,
 //! namespaces or LBA formats, and does not check that a command lies inside the namespace (the device has done so);
 //! it uses no floating point and no unsafe code. After set-up it allocates nothing, and set-up reports a lack of
-//! memory as an error. Flash-based, zoned and key-value drives are not modelled yet.
+//! memory as an error. Zoned and key-value drives are not modelled yet.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -19,13 +19,19 @@ extern crate alloc;
 extern crate std;
 
 mod any_model;
+pub mod conventional;
 mod error;
+mod flash_report;
+pub mod link;
+pub mod nand;
 pub mod nvm;
-mod profile;
+pub mod profiles;
+mod table;
+pub mod write_buffer;
 
-pub use any_model::AnyModel;
+pub use any_model::{namespace_bytes, AnyModel};
 pub use error::SetupError;
-pub use profile::{Profile, ProfileKind};
+pub use flash_report::{EraseCounts, FlashReport, FlashStatistics, LineCounts, Utilisation};
 
 use nvme_spec::Status;
 
@@ -50,6 +56,24 @@ pub enum Command {
     },
     /// Make everything acknowledged so far durable.
     Flush,
+    /// Forget `len_bytes` at `offset_bytes` of the namespace: they read as zeros from now on.
+    Deallocate {
+        /// First byte.
+        offset_bytes: u64,
+        /// Number of bytes; the device limits them, so that one command's work is bounded.
+        len_bytes: u64,
+    },
+    /// Write zeros to `len_bytes` at `offset_bytes` of the namespace, without a transfer of data.
+    WriteZeroes {
+        /// First byte.
+        offset_bytes: u64,
+        /// Number of bytes; at most the largest transfer.
+        len_bytes: u32,
+        /// Force unit access, see [`Command::Write`].
+        fua: bool,
+        /// The zeros need not be on flash: the bytes may be deallocated instead.
+        deallocate: bool,
+    },
 }
 
 /// A command that a model took on.
@@ -73,7 +97,7 @@ pub enum Refusal {
     Failed(Status),
 }
 
-/// A timing model. `submit` MUST be deterministic in (state, now_ns, command); a `Busy` answer MUST leave the timing
+/// A timing model. `Flush` and `Deallocate` MUST NOT be refused as `Busy`. `submit` MUST be deterministic in (state, now_ns, command); a `Busy` answer MUST leave the timing
 /// state as it was. `submit` MUST NOT panic, allocate, or loop without a bound fixed at set-up, whatever its arguments.
 /// A caller SHOULD pass times that never go back; an earlier time is taken as it is.
 pub trait Model {

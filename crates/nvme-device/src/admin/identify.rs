@@ -3,12 +3,13 @@
 use nvme_spec::registers::{ControllerConfiguration, VERSION_2_0};
 use nvme_spec::{
     namespace_id_type, CommandSet, IdentifyCns, IdentifyController, IdentifyIndependentNamespace,
-    IdentifyNamespace, LbaFormat, Status, SubmissionQueueEntry, IDENTIFY_BYTES,
+    IdentifyNamespace, IdentifyNvmController, LbaFormat, Status, SubmissionQueueEntry, IDENTIFY_BYTES,
 };
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 use super::{data_pointer, error_log, events, features, put, put_dword, Outcome};
 use crate::controller::Controller;
+use crate::dataset::{RANGES_MAX, RANGE_BYTES_MAX};
 use crate::host::Host;
 use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
 use crate::pci;
@@ -19,13 +20,19 @@ const NSID_LIST_START_MAX: u32 = 0xFFFF_FFFD;
 /// NSTAT: the namespace is ready.
 const NAMESPACE_READY: u8 = 1;
 
+/// DLFEAT: deallocated blocks read as zeros (bits 2:0 = 001b), Write Zeroes can deallocate (bit 3).
+const DLFEAT: u8 = 1 << 3 | 0b001;
+
+/// NSFEAT.OPTPERF: the fields NPWG to NOWS are there.
+const NSFEAT_OPTIMAL_PERFORMANCE: u8 = 1 << 4;
+
 /// Sources: figure 275 of NVMe Base 2.0.
 mod controller_fields {
     /// SQES / CQES: required and maximum size are the same.
     pub const SQES: u8 = 0x66;
     pub const CQES: u8 = 0x44;
-    /// ONCS: Save and Select fields (bit 4), Timestamp (bit 6).
-    pub const ONCS: u16 = 1 << 4 | 1 << 6;
+    /// ONCS: Dataset Management (bit 2), Write Zeroes (bit 3), Save and Select fields (bit 4), Timestamp (bit 6).
+    pub const ONCS: u16 = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6;
     /// VWC: present (bit 0); Flush may address all namespaces (bits 2:1 = 11b).
     pub const VWC: u8 = 0b111;
     /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), Supported Log Pages with its attributes (bit 5).
@@ -72,12 +79,15 @@ impl Controller {
             IdentifyCns::NAMESPACE_DESCRIPTORS => {
                 self.namespace_descriptors(self.namespace_for_identify(nsid)?, page);
             }
-            // The NVM command set's own structures have nothing but zeros here: no protection information, no limits.
+            // The NVM command set's own namespace structure has nothing but zeros here: no protection information.
             IdentifyCns::COMMAND_SET_NAMESPACE => {
                 require_command_set(command_set, CommandSet::NVM)?;
                 self.namespace_for_identify(nsid)?;
             }
-            IdentifyCns::COMMAND_SET_CONTROLLER => require_command_set(command_set, CommandSet::NVM)?,
+            IdentifyCns::COMMAND_SET_CONTROLLER => {
+                require_command_set(command_set, CommandSet::NVM)?;
+                self.identify_nvm_controller(layout(page)?);
+            }
             IdentifyCns::COMMAND_SET_ACTIVE_NAMESPACE_LIST => {
                 require_command_set(command_set, CommandSet::NVM)?;
                 self.active_namespaces(nsid, Some(command_set), page)?;
@@ -138,6 +148,22 @@ impl Controller {
         data.psd[0].maximum_power_centiwatts = 2500.into();
     }
 
+    /// Limits of commands whose work would otherwise be as long as the namespace.
+    fn identify_nvm_controller(&self, data: &mut IdentifyNvmController) {
+        // In LBAs of any namespace.
+        let lba_log2 = self
+            .io
+            .namespaces
+            .iter()
+            .map(|namespace| namespace.lba_log2)
+            .max();
+        let range_lbas = (RANGE_BYTES_MAX >> lba_log2.unwrap_or(0)) as u32;
+        data.wzsl = self.mdts;
+        data.dmrl = RANGES_MAX as u8;
+        data.dmrsl_lbas = range_lbas.into();
+        data.dmsl_lbas = (u64::from(range_lbas) * RANGES_MAX as u64).into();
+    }
+
     fn identify_namespace(&self, namespace: &Namespace, data: &mut IdentifyNamespace) {
         data.nsze_lbas = namespace.size_lbas.into();
         data.ncap_lbas = namespace.size_lbas.into();
@@ -145,6 +171,20 @@ impl Controller {
         data.nlbaf_z = LBA_FORMATS_LOG2.len() as u8 - 1;
         data.flbas = namespace.format_index();
         data.nvmcap_bytes = u128::from(namespace.capacity_bytes()).to_le_bytes();
+        data.dlfeat = DLFEAT;
+        if let Some(granularity_bytes) = namespace.granularity_bytes() {
+            let granularity_z = ((granularity_bytes >> namespace.lba_log2).max(1) - 1) as u16;
+            data.nsfeat |= NSFEAT_OPTIMAL_PERFORMANCE;
+            for field in [
+                &mut data.npwg_z,
+                &mut data.npwa_z,
+                &mut data.npdg_z,
+                &mut data.npda_z,
+                &mut data.nows_z,
+            ] {
+                *field = granularity_z.into();
+            }
+        }
         data.nguid = self.identity.nguid(namespace.nsid);
         data.eui64 = self.identity.eui64(namespace.nsid);
         for (slot, lba_data_size_log2) in data.lbaf.iter_mut().zip(LBA_FORMATS_LOG2) {

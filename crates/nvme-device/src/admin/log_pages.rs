@@ -19,13 +19,21 @@ const SUPPORTED_PAGES: [LogPageId; 5] = [
 ];
 
 /// I/O commands of the NVM command set that this controller has, with their effects.
-const NVM_EFFECTS: [(NvmOpcode, u32); 3] = [
+const NVM_EFFECTS: [(NvmOpcode, u32); 5] = [
     (NvmOpcode::FLUSH, effects::SUPPORTED),
     (
         NvmOpcode::WRITE,
         effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
     ),
     (NvmOpcode::READ, effects::SUPPORTED),
+    (
+        NvmOpcode::WRITE_ZEROES,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+    (
+        NvmOpcode::DATASET_MANAGEMENT,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
 ];
 
 const RETAIN_ASYNC_EVENT: u32 = 1 << 15;

@@ -2,7 +2,8 @@
 
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
 use nvme_spec::{
-    SubmissionQueueEntry, ERROR_EVENT_INVALID_DOORBELL_REGISTER, ERROR_EVENT_INVALID_DOORBELL_VALUE,
+    NvmOpcode, SubmissionQueueEntry, ERROR_EVENT_INVALID_DOORBELL_REGISTER,
+    ERROR_EVENT_INVALID_DOORBELL_VALUE,
 };
 use zerocopy::transmute;
 
@@ -107,7 +108,7 @@ impl Controller {
                 return Turn::Waiting(stalled.retry_at_ns);
             }
             queue.stalled = None;
-            return self.start_io(stalled.entry, stalled.command, now_ns, bar);
+            return self.start_io(stalled.entry, stalled.command, now_ns, host);
         }
         let pending = queue.pending();
         if pending == 0 {
@@ -134,7 +135,7 @@ impl Controller {
             self.start_admin(&entry, command, now_ns, host);
             return Turn::Fetched;
         }
-        self.start_io(entry, command, now_ns, bar)
+        self.start_io(entry, command, now_ns, host)
     }
 
     /// Whether a command of the queue can be taken through to its completion: room in the completion queue and at the
@@ -163,13 +164,18 @@ impl Controller {
         }
     }
 
-    fn start_io(
+    fn start_io<H: Host>(
         &mut self,
         entry: SubmissionQueueEntry,
         command: CommandRef,
         now_ns: u64,
-        bar: Bar<'_>,
+        host: &H,
     ) -> Turn {
+        let bar = Bar(host.bar());
+        if NvmOpcode(entry.opcode) == NvmOpcode::DATASET_MANAGEMENT {
+            self.start_dataset_management(&entry, command, now_ns, host);
+            return Turn::Fetched;
+        }
         match self.io.dispatch(now_ns, &entry, command) {
             Ok(job) => {
                 self.finish_dispatch(job, bar);
@@ -186,6 +192,38 @@ impl Controller {
                 Turn::Waiting(retry_at_ns)
             }
         }
+    }
+
+    /// Never waits for buffer space, so the ranges are fetched once.
+    fn start_dataset_management<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        command: CommandRef,
+        now_ns: u64,
+        host: &H,
+    ) {
+        let bar = Bar(host.bar());
+        let job = match self.io.deallocate(now_ns, entry, host) {
+            Ok(deallocated) => {
+                for range in deallocated.ranges.iter() {
+                    let item = WorkItem::Zero {
+                        media_offset: deallocated.media_offset + range.offset_bytes,
+                        len_bytes: range.len_bytes,
+                    };
+                    // The ring has room for them beside all commands in flight.
+                    if self.send(command.cqid, item).is_err() {
+                        return self.fail(bar);
+                    }
+                }
+                let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
+                Job::immediate(command, deallocated.done_at_ns, success, 0)
+            }
+            Err(status) => Job {
+                nsid: entry.nsid.get(),
+                ..Job::immediate(command, now_ns, status, 0)
+            },
+        };
+        self.finish_dispatch(job, bar);
     }
 
     fn finish_dispatch(&mut self, job: Job, bar: Bar<'_>) {

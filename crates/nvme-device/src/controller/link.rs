@@ -14,9 +14,9 @@ const CONTROL_ROOM: usize = 4;
 pub(crate) struct WorkerLink {
     items: Producer<WorkItem>,
     reports: Consumer<Report>,
-    /// Jobs sent (wrapping).
+    /// Jobs and ranges to zero that were sent (wrapping).
     sent: u32,
-    /// Jobs the worker is done with (wrapping), as last seen.
+    /// Those that the worker is done with (wrapping), as last seen.
     completed_seen: u32,
     completed: Arc<AtomicU32>,
     unsent_reset: Option<Ticket>,
@@ -69,7 +69,7 @@ impl WorkerLink {
     }
 
     pub fn send(&mut self, item: WorkItem) -> Result<(), WorkItem> {
-        if matches!(item, WorkItem::Job(_)) {
+        if matches!(item, WorkItem::Job(_) | WorkItem::Zero { .. }) {
             self.sent = self.sent.wrapping_add(1);
         }
         self.items.push(item)

@@ -8,8 +8,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nvme_spec::registers::{self, csts, Capabilities};
-use ssd_model::nvm::NvmParameters;
 use ssd_model::AnyModel;
+use ssd_profile::NvmParameters;
 
 use crate::admin::{AdminState, PendingAdmin};
 use crate::bar::Bar;
@@ -98,6 +98,7 @@ impl Controller {
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let bar = Bar(host.bar());
         self.admin.start(now_ns);
+        self.serve_flash_log();
         let mut activity = Activity {
             progressed: self.collect_reports(now_ns, bar),
             next_event_ns: None,
@@ -112,11 +113,30 @@ impl Controller {
         activity
     }
 
+    /// Answers those who want to know what the flash did.
+    fn serve_flash_log(&mut self) {
+        let log = self.shared.flash_log();
+        if log.take_reset_request() {
+            for namespace in &mut self.io.namespaces {
+                namespace.model.reset_statistics();
+            }
+        }
+        if log.has_request() {
+            log.answer(
+                self.io
+                    .namespaces
+                    .iter()
+                    .map(|namespace| namespace.model.flash_report()),
+            );
+        }
+    }
+
     /// Gives every NVM namespace other timing parameters; commands already under way keep their times.
     pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
         for namespace in &mut self.io.namespaces {
             match &mut namespace.model {
                 AnyModel::Nvm(model) => model.set_parameters(parameters),
+                AnyModel::Conventional(_) => {}
             }
         }
     }

@@ -215,17 +215,18 @@ impl Controller {
         let queues = (0u16..).zip(&self.completion_queues).skip(1);
         let io_done = queues
             .filter_map(|(cqid, queue)| Some((cqid, queue.as_ref()?)))
-            .all(|(cqid, queue)| queue.all_posted(self.shared.cq_posted(cqid)) || self.has_stalled(cqid));
+            .all(|(cqid, queue)| queue.unposted(self.shared.cq_posted(cqid)) == self.stalled_count(cqid));
         if io_done {
             self.complete_shutdown(bar);
         }
     }
 
-    fn has_stalled(&self, cqid: u16) -> bool {
-        self.submission_queues
-            .iter()
-            .flatten()
-            .any(|queue| queue.cqid == cqid && queue.stalled.is_some())
+    /// Commands that wait for buffer space and will be completed on this queue, or never: a shutdown does not wait for them.
+    fn stalled_count(&self, cqid: u16) -> u32 {
+        let queues = self.submission_queues.iter().flatten();
+        queues
+            .filter(|queue| queue.cqid == cqid && queue.stalled.is_some())
+            .count() as u32
     }
 
     fn complete_shutdown(&mut self, bar: Bar<'_>) {

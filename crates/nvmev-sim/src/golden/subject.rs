@@ -4,8 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use nvme_spec::Status;
-use ssd_model::nvm::{NvmModel, NvmParameters, Timing};
+use ssd_model::conventional::ConventionalModel;
+use ssd_model::nvm::NvmModel;
 use ssd_model::{Command, Model, Refusal};
+use ssd_profile::{
+    AllocationOrder, ConventionalParameters, FirmwareTimes, FtlParameters, GeometryRule, LinkParameters,
+    Mapping, NandParameters, NvmParameters, PageTimes, Timing, VictimPolicy, WriteBufferParameters,
+    WriteBufferPolicy,
+};
 
 use super::Request;
 
@@ -230,7 +236,17 @@ impl Target {
                     NvmModel::new(nvm_parameters(&header.parameters)?).map_err(|error| error.to_string())?;
                 Ok(Self::Replay(Box::new(ModelSubject(model))))
             }
-            Kind::Conventional | Kind::Zoned | Kind::KeyValue => Ok(Self::NotBuilt),
+            Kind::Conventional => {
+                let parameters = conventional_parameters(&header.parameters)?;
+                let capacity_bytes = header
+                    .parameters
+                    .get("physical_bytes")
+                    .ok_or("the model needs #param,physical_bytes, which is missing")?;
+                let model =
+                    ConventionalModel::new(&parameters, capacity_bytes).map_err(|error| error.to_string())?;
+                Ok(Self::Replay(Box::new(ModelSubject(model))))
+            }
+            Kind::Zoned | Kind::KeyValue => Ok(Self::NotBuilt),
         }
     }
 }
@@ -248,6 +264,71 @@ fn nvm_parameters(parameters: &Parameters) -> Result<NvmParameters, String> {
         io_unit_shift: parameters.get_u32("io_unit_shift")?,
         read: timing("read")?,
         write: timing("write")?,
+        // The traces were made by the reference.
+        reference_quirks: true,
+    })
+}
+
+/// What a trace does not say is what the reference has for every drive of this kind.
+fn conventional_parameters(parameters: &Parameters) -> Result<ConventionalParameters, String> {
+    let get = |key| parameters.get_u32(key);
+    // Multiplied so that a wrong trace is refused by the model and does not overflow here.
+    let pages = |key| Ok::<_, String>(get(key)?.saturating_mul(4096));
+    let cell_bits = get("cell_mode")?;
+    let page_times = |prefix: &str| {
+        let mut times = PageTimes::default();
+        for (slot, page) in times
+            .ns
+            .iter_mut()
+            .zip(["lsb", "msb", "csb"])
+            .take(cell_bits as usize)
+        {
+            *slot = parameters.get_u32(&format!("{prefix}_{page}"))?;
+            times.count += 1;
+        }
+        Ok::<_, String>(times)
+    };
+    let ftl_instances = get("ftl_instances")?;
+    Ok(ConventionalParameters {
+        nand: NandParameters {
+            channels: get("channels_per_instance")?.saturating_mul(ftl_instances),
+            luns_per_channel: get("luns_per_channel")?,
+            flash_page_bytes: pages("pages_per_flash_page")?,
+            oneshot_page_bytes: pages("pages_per_oneshot_page")?,
+            cell_bits,
+            read_4k_ns: page_times("read_4k_ns")?,
+            read_ns: page_times("read_ns")?,
+            program_ns: get("program_ns")?,
+            erase_ns: get("erase_ns")?,
+            channel_mib_per_s: get("channel_mb_per_s")?,
+            channel_transfer_bytes_max: get("max_channel_xfer_bytes")?,
+            channel_firmware_ns_per_4k: get("fw_channel_xfer_ns_per_4k")?,
+        },
+        link: LinkParameters {
+            mib_per_s: get("pcie_mb_per_s")?,
+        },
+        firmware: FirmwareTimes {
+            small_read_bytes_max: 4 * 4096,
+            small_read_ns: get("fw_4k_read_ns")?,
+            read_ns: get("fw_read_ns")?,
+            write_ns: get("fw_wbuf_ns0")?,
+            write_ns_per_4k: get("fw_wbuf_ns1_per_4k")?,
+        },
+        write_buffer: WriteBufferParameters {
+            size_bytes: get("global_write_buffer_bytes")?,
+            policy: WriteBufferPolicy::Bytes,
+            early_completion: get("write_early_completion")? != 0,
+        },
+        ftl: FtlParameters {
+            partitions: ftl_instances,
+            over_provisioning_percent: get("op_percent")?,
+            geometry: GeometryRule::Reference,
+            blocks_per_lun: get("blocks_per_plane")?,
+            gc_free_lines_min: get("gc_threshold_lines_high")?,
+            mapping: Mapping::Page,
+            allocation: AllocationOrder::ChannelFirst,
+            victim: VictimPolicy::Greedy,
+        },
         // The traces were made by the reference.
         reference_quirks: true,
     })

@@ -1,6 +1,9 @@
 //! Submission queue entries as a driver builds them. Everything that a test may want to get wrong is a public field of the result.
 
-use nvme_spec::{AdminOpcode, FeatureId, IdentifyCns, LogPageId, NvmOpcode, SubmissionQueueEntry};
+use nvme_spec::{
+    AdminOpcode, DatasetRange, FeatureId, IdentifyCns, LogPageId, NvmOpcode, SubmissionQueueEntry,
+};
+use zerocopy::IntoBytes;
 
 /// An admin command without arguments.
 pub fn admin(opcode: AdminOpcode) -> SubmissionQueueEntry {
@@ -117,6 +120,37 @@ pub fn read_write(
         cdw12: (lbas.wrapping_sub(1) & 0xFFFF).into(),
         ..Default::default()
     }
+}
+
+/// Write Zeroes of `lbas` (at least 1) from `slba`.
+pub fn write_zeroes(nsid: u32, slba: u64, lbas: u32, deallocate: bool) -> SubmissionQueueEntry {
+    let entry = read_write(NvmOpcode::WRITE_ZEROES, nsid, slba, lbas, 0, 0);
+    SubmissionQueueEntry {
+        cdw12: (entry.cdw12.get() | u32::from(deallocate) << 25).into(),
+        ..entry
+    }
+}
+
+/// Dataset Management: deallocates the `ranges` (at least 1) in the list at `prp1`.
+pub fn deallocate(nsid: u32, ranges: u32, prp1: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        opcode: NvmOpcode::DATASET_MANAGEMENT.0,
+        nsid: nsid.into(),
+        prp1: prp1.into(),
+        cdw10: (ranges.wrapping_sub(1) & 0xFF).into(),
+        cdw11: (1 << 2).into(),
+        ..Default::default()
+    }
+}
+
+/// The list of ranges, each a starting LBA and a number of LBAs, as Dataset Management reads it.
+pub fn range_list(ranges: &[(u64, u32)]) -> Vec<u8> {
+    let ranges = ranges.iter().map(|&(slba, lbas)| DatasetRange {
+        slba: slba.into(),
+        lbas: lbas.into(),
+        ..Default::default()
+    });
+    ranges.flat_map(|range| range.as_bytes().to_vec()).collect()
 }
 
 /// Flush.

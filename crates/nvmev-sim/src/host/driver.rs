@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig};
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
 use nvme_spec::{CompletionQueueEntry, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
-use ssd_model::Profile;
+use ssd_model::profiles;
+use ssd_profile::Profile;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{commands, Machine, RAM_BASE};
@@ -63,9 +64,10 @@ pub struct TestHost {
 
 impl TestHost {
     /// A host with a device of one namespace of `capacity_bytes`, timed by `profile`, and `workers` workers.
-    pub fn new(profile: &'static Profile, capacity_bytes: u64, lba_bytes: u32, workers: usize) -> Self {
+    pub fn new(profile: &Profile<'_>, capacity_bytes: u64, lba_bytes: u32, workers: usize) -> Self {
         let namespace = NamespaceConfig {
-            profile,
+            kind: profile.kind,
+            mdts: profile.mdts as u8,
             lba_bytes,
             media_offset: 0,
             media_len_bytes: capacity_bytes,
@@ -109,7 +111,7 @@ impl TestHost {
     /// If the device does not come up.
     pub fn ready() -> Self {
         let mut host = Self::new(
-            Profile::by_name("optane").expect("a built-in profile"),
+            profiles::by_name("optane").expect("a built-in profile"),
             4 << 20,
             512,
             1,

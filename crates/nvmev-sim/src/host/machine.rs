@@ -142,6 +142,13 @@ impl Host for Machine {
         Ok(())
     }
 
+    fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
+        let mut media = self.media.borrow_mut();
+        let range = media_range(&media, media_offset, len_bytes);
+        media[range].fill(0);
+        Ok(())
+    }
+
     fn raise_msix(&self, vector: u16) {
         self.interrupts.borrow_mut().msix[usize::from(vector)] += 1;
     }

@@ -5,14 +5,14 @@
 //!
 //! Not modelled: media wear, caches, the link to the host, and units working on one command in parallel.
 
-mod parameters;
 #[cfg(test)]
 mod tests;
 
-pub use parameters::{NvmParameters, ParameterError, Timing, IO_UNITS, IO_UNIT_SHIFT};
-
 use alloc::vec::Vec;
 
+use ssd_profile::{NvmParameters, Timing, IO_UNITS};
+
+use crate::table::table;
 use crate::{Accepted, Command, Model, Refusal, SetupError};
 
 /// The model of MODELS.md §4.
@@ -32,14 +32,7 @@ impl NvmModel {
     pub fn new(parameters: NvmParameters) -> Result<Self, SetupError> {
         parameters.validate()?;
         let io_units_max = *IO_UNITS.end() as usize;
-        let mut busy_until_ns = Vec::new();
-        busy_until_ns
-            .try_reserve_exact(io_units_max)
-            .map_err(|_| SetupError::OutOfMemory {
-                needed_bytes: io_units_max * size_of::<u64>(),
-            })?;
-        // The room is there: this only fills it.
-        busy_until_ns.resize(io_units_max, 0);
+        let busy_until_ns = table(io_units_max, 0)?;
         Ok(Self {
             parameters,
             busy_until_ns,
@@ -151,7 +144,15 @@ impl Model for NvmModel {
                 len_bytes,
                 fua: _,
             } => self.transfer(now_ns, offset_bytes, len_bytes, self.parameters.write),
+            // Zeros take the medium as long as other data: there is nothing that could be told to forget them faster.
+            Command::WriteZeroes {
+                offset_bytes,
+                len_bytes,
+                ..
+            } => self.transfer(now_ns, offset_bytes, len_bytes, self.parameters.write),
             Command::Flush => self.flush(now_ns),
+            // Without a mapping there is nothing to forget.
+            Command::Deallocate { .. } => now_ns,
         };
         Ok(Accepted {
             done_at_ns,

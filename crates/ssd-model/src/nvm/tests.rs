@@ -4,6 +4,8 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use ssd_profile::IO_UNIT_SHIFT;
+
 use super::*;
 
 /// MODELS.md §4 as it is written there: one step per piece, the oddities included.
@@ -30,7 +32,13 @@ impl Transcript {
                 offset_bytes,
                 len_bytes,
                 ..
+            }
+            | Command::WriteZeroes {
+                offset_bytes,
+                len_bytes,
+                ..
             } => (offset_bytes, len_bytes, self.parameters.write),
+            Command::Deallocate { .. } => return now,
             Command::Flush => return *self.busy.iter().max().expect("at least one unit"),
         };
         let unit_bytes = 1_u64 << self.parameters.io_unit_shift;
@@ -86,6 +94,10 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(offset_bytes, len_bytes)| Command::Read { offset_bytes, len_bytes }),
         4 => (offset_bytes(), len_bytes(), any::<bool>())
             .prop_map(|(offset_bytes, len_bytes, fua)| Command::Write { offset_bytes, len_bytes, fua }),
+        1 => (offset_bytes(), len_bytes(), any::<bool>(), any::<bool>())
+            .prop_map(|(offset_bytes, len_bytes, fua, deallocate)| Command::WriteZeroes { offset_bytes, len_bytes, fua, deallocate }),
+        1 => (offset_bytes(), any::<u64>())
+            .prop_map(|(offset_bytes, len_bytes)| Command::Deallocate { offset_bytes, len_bytes }),
         1 => Just(Command::Flush),
     ]
 }
@@ -110,8 +122,8 @@ fn done_at_ns(model: &mut NvmModel, now_ns: u64, command: &Command) -> u64 {
 fn timing_of(parameters: &NvmParameters, command: &Command) -> Option<Timing> {
     match command {
         Command::Read { .. } => Some(parameters.read),
-        Command::Write { .. } => Some(parameters.write),
-        Command::Flush => None,
+        Command::Write { .. } | Command::WriteZeroes { .. } => Some(parameters.write),
+        Command::Flush | Command::Deallocate { .. } => None,
     }
 }
 
@@ -304,7 +316,7 @@ fn errors_name_the_parameter_the_value_and_the_range() {
     .expect_err("no units");
     assert_eq!(
         std::format!("{none}"),
-        "the number of I/O units (io_units) is 0: choose a value from 1 to 4096"
+        "nvm.io_units is 0: choose a value from 1 to 4096"
     );
     let small = NvmParameters {
         io_unit_shift: 8,
@@ -314,6 +326,6 @@ fn errors_name_the_parameter_the_value_and_the_range() {
     .expect_err("too small");
     assert_eq!(
         std::format!("{small}"),
-        "log2 of the I/O unit's bytes (io_unit_shift) is 8: choose a value from 9 to 31"
+        "nvm.io_unit_shift is 8: choose a value from 9 to 31"
     );
 }

@@ -1,4 +1,4 @@
-//! Reads `profiles/*.toml` at the root of the workspace, checks them, and writes the table that `src/profile.rs`
+//! Reads `profiles/*.toml` at the root of the workspace, checks them, and writes the table that `src/profiles.rs`
 //! includes. Runs on the building machine, also when the crate itself is built for the kernel.
 
 use std::error::Error;
@@ -7,12 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use schema::ProfileFile;
-
-/// The parameters and their check, as the crate itself has them.
-#[path = "../src/nvm/parameters.rs"]
-mod parameters;
-mod schema;
+use ssd_profile::file::{check_file_name, ProfileFile};
 
 fn main() -> ExitCode {
     match generate() {
@@ -29,24 +24,24 @@ fn main() -> ExitCode {
 
 fn generate() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../profiles");
-    println!("cargo::rerun-if-changed=build");
-    println!("cargo::rerun-if-changed=src/nvm/parameters.rs");
+    println!("cargo::rerun-if-changed=build.rs");
     // A change of the folder is a file added or removed; each file is watched too.
     println!("cargo::rerun-if-changed={}", folder.display());
 
-    let mut profiles = String::from("static PROFILES: &[Profile] = &[\n");
+    let mut profiles = String::from("static PROFILES: &[Profile<'static>] = &[\n");
     let mut sources = String::from("static SOURCES: &[&str] = &[\n");
     for path in profile_paths(&folder)? {
         println!("cargo::rerun-if-changed={}", path.display());
         let in_file = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let source = fs::read_to_string(&path).map_err(|error| in_file(&error))?;
-        let profile: ProfileFile = toml::from_str(&source).map_err(|error| in_file(&error))?;
+        let file = ProfileFile::parse(&source).map_err(|error| in_file(&error))?;
         let stem = path
             .file_stem()
             .and_then(|stem| stem.to_str())
             .unwrap_or_default();
-        profile.validate(stem).map_err(|error| in_file(&error))?;
-        writeln!(profiles, "{},", profile.to_rust())?;
+        check_file_name(&file.profile(), stem).map_err(|error| in_file(&error))?;
+        // `Debug` of plain structures is their Rust expression but for the paths, which the including file supplies.
+        writeln!(profiles, "{:?},", file.profile())?;
         writeln!(sources, "{source:?},")?;
     }
     let table = format!("{profiles}];\n{sources}];\n");

@@ -1,0 +1,231 @@
+//! What a phase came to: numbers for tables, for machines and for plots.
+
+use serde::Serialize;
+use ssd_model::AnyModel;
+
+use super::measure::{Direction, DirectionMeasure, Measure};
+use super::Series;
+
+/// A phase.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PhaseReport {
+    /// What was run.
+    pub name: String,
+    /// When it began, ns of virtual time since the simulation began.
+    pub start_ns: u64,
+    /// How long it took, to the end of its last command.
+    pub duration_ns: u64,
+    /// Reads, writes and trims, those that there were.
+    pub directions: Vec<DirectionReport>,
+    /// Flushes.
+    pub flushes: u64,
+    /// The flash, if the drive has any.
+    pub flash: Option<FlashPhaseReport>,
+    /// How busy the drive's parts were.
+    pub utilisation: Option<UtilisationReport>,
+    /// How it went over time.
+    pub series: Series,
+}
+
+/// Commands of one direction.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DirectionReport {
+    /// `read`, `write` or `trim`.
+    pub name: &'static str,
+    /// Commands done.
+    pub commands: u64,
+    /// Commands that failed.
+    pub errors: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Commands per second of virtual time.
+    pub iops: f64,
+    /// Bandwidth.
+    pub mib_per_s: f64,
+    /// Latencies, from arrival to completion, ns.
+    pub latency_ns: Latencies,
+    /// The distribution of latencies.
+    pub distribution: Vec<LatencyPoint>,
+}
+
+/// Latencies, ns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the fields are percentiles; p99_99 is the 99.99th")]
+pub struct Latencies {
+    pub mean: f64,
+    pub p50: u64,
+    pub p90: u64,
+    pub p95: u64,
+    pub p99: u64,
+    pub p99_9: u64,
+    pub p99_99: u64,
+    pub max: u64,
+}
+
+/// A point of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LatencyPoint {
+    /// Latency.
+    pub ns: u64,
+    /// Commands that took no longer, as a share of all.
+    pub share: f64,
+}
+
+/// What the flash did during a phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct FlashPhaseReport {
+    /// Pages written to flash for each page that the host wrote; 0 if it wrote none.
+    pub write_amplification: f64,
+    /// 4 KiB pages that the host's writes put on flash.
+    pub host_pages: u64,
+    /// 4 KiB pages that garbage collection moved.
+    pub moved_pages: u64,
+    /// 4 KiB pages deallocated.
+    pub deallocated_pages: u64,
+    /// Bytes read from the array.
+    pub nand_read_bytes: u64,
+    /// Bytes programmed.
+    pub nand_programmed_bytes: u64,
+    /// Lines collected.
+    pub collections: u64,
+    /// Attempts of writes that found no room in the buffer.
+    pub buffer_stalls: u64,
+    /// Erases of the least used line since the drive was new.
+    pub line_erases_min: u32,
+    /// Mean erases of a line since the drive was new.
+    pub line_erases_mean: f64,
+    /// Erases of the most used line since the drive was new.
+    pub line_erases_max: u32,
+    /// Free lines at the end.
+    pub lines_free: u64,
+    /// Logical pages with data at the end.
+    pub mapped_pages: u64,
+    /// Bytes of the model's tables.
+    pub metadata_bytes: u64,
+}
+
+/// Shares of the phase during which parts of the drive were at work, percent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct UtilisationReport {
+    /// The link to the host.
+    pub link: f64,
+    /// Each channel.
+    pub channels: Vec<f64>,
+    /// Each LUN, channel by channel.
+    pub luns: Vec<f64>,
+}
+
+impl PhaseReport {
+    pub(super) fn new(
+        name: &str,
+        start_ns: u64,
+        duration_ns: u64,
+        measure: Measure,
+        model: &AnyModel,
+    ) -> Self {
+        let directions = Direction::ALL
+            .into_iter()
+            .map(|direction| (direction, measure.direction(direction)))
+            .filter(|(_, measure)| !measure.latencies.is_empty() || measure.errors > 0)
+            .map(|(direction, measure)| DirectionReport::new(direction.name(), measure, duration_ns))
+            .collect();
+        Self {
+            name: name.to_owned(),
+            start_ns,
+            duration_ns,
+            directions,
+            flushes: measure.flushes,
+            flash: flash(model),
+            utilisation: utilisation(model, duration_ns),
+            series: measure.series,
+        }
+    }
+
+    /// Commands done.
+    pub fn commands(&self) -> u64 {
+        let directions: u64 = self.directions.iter().map(|direction| direction.commands).sum();
+        directions + self.flushes
+    }
+}
+
+impl DirectionReport {
+    fn new(name: &'static str, measure: &DirectionMeasure, duration_ns: u64) -> Self {
+        let latencies = &measure.latencies;
+        let commands = latencies.len();
+        let seconds = duration_ns.max(1) as f64 / 1e9;
+        let at = |percent| latencies.value_at_percentile(percent);
+        Self {
+            name,
+            commands,
+            errors: measure.errors,
+            bytes: measure.bytes,
+            iops: commands as f64 / seconds,
+            mib_per_s: measure.bytes as f64 / f64::from(1 << 20) / seconds,
+            latency_ns: Latencies {
+                mean: if commands == 0 { 0.0 } else { latencies.mean() },
+                p50: at(50.0),
+                p90: at(90.0),
+                p95: at(95.0),
+                p99: at(99.0),
+                p99_9: at(99.9),
+                p99_99: at(99.99),
+                max: latencies.max(),
+            },
+            distribution: latencies
+                .iter_recorded()
+                .scan(0, |so_far, value| {
+                    *so_far += value.count_since_last_iteration();
+                    Some(LatencyPoint {
+                        ns: value.value_iterated_to(),
+                        share: *so_far as f64 / commands.max(1) as f64,
+                    })
+                })
+                .collect(),
+        }
+    }
+}
+
+fn flash(model: &AnyModel) -> Option<FlashPhaseReport> {
+    let report = model.flash_report()?;
+    let statistics = report.statistics;
+    let written = statistics.host_pages + statistics.moved_pages;
+    Some(FlashPhaseReport {
+        write_amplification: if statistics.host_pages == 0 {
+            0.0
+        } else {
+            written as f64 / statistics.host_pages as f64
+        },
+        host_pages: statistics.host_pages,
+        moved_pages: statistics.moved_pages,
+        deallocated_pages: statistics.deallocated_pages,
+        nand_read_bytes: statistics.nand_read_bytes,
+        nand_programmed_bytes: statistics.nand_programmed_bytes,
+        collections: statistics.collections,
+        buffer_stalls: statistics.buffer_stalls,
+        line_erases_min: report.erases.min,
+        line_erases_mean: report.erases.mean_milli as f64 / 1000.0,
+        line_erases_max: report.erases.max,
+        lines_free: report.lines.free,
+        mapped_pages: report.mapped_pages,
+        metadata_bytes: report.metadata_bytes,
+    })
+}
+
+fn utilisation(model: &AnyModel, duration_ns: u64) -> Option<UtilisationReport> {
+    let model = model.conventional()?;
+    // Work may go on after the last command is done: no part is busy for more than all of the phase.
+    let percent = |busy_ns: u64| (busy_ns as f64 / duration_ns.max(1) as f64 * 100.0).min(100.0);
+    Some(UtilisationReport {
+        link: percent(model.link_busy_ns()),
+        channels: model
+            .nand()
+            .channel_utilisation()
+            .map(|part| percent(part.busy_ns))
+            .collect(),
+        luns: model
+            .nand()
+            .lun_utilisation()
+            .map(|part| percent(part.busy_ns))
+            .collect(),
+    })
+}

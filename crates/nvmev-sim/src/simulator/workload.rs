@@ -1,0 +1,553 @@
+//! Generated workloads: `randwrite:bs=4k,qd=32,span=100%,time=60s`.
+
+use std::fmt;
+
+use super::{Action, Io, Pacing, SimulatorError, Source};
+
+/// Longest command: what a write buffer can take is checked by the model.
+const BLOCK_BYTES_MAX: u64 = 32 << 20;
+
+/// A workload, as its text says it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// The text.
+    pub text: String,
+    is_random: bool,
+    /// Share of reads, and of trims, in percent; the rest are writes.
+    read_percent: u64,
+    trim_percent: u64,
+    block_bytes: u64,
+    span: Span,
+    offset_bytes: u64,
+    fua: bool,
+    /// This share of the commands goes to that share of the span at its beginning, percent.
+    hot: Option<(u64, u64)>,
+    queue_depth: u32,
+    queues: u32,
+    rate_per_s: Option<u64>,
+    limit: Limit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Span {
+    Percent(u64),
+    Bytes(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Limit {
+    Time {
+        ns: u64,
+    },
+    Commands(u64),
+    Bytes(u64),
+    /// So many times the span, in thousandths.
+    SpansMilli(u64),
+}
+
+/// A workload that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadError {
+    /// What was given.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl fmt::Display for WorkloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "workload {:?}: {}", self.text, self.reason)
+    }
+}
+
+impl std::error::Error for WorkloadError {}
+
+/// Bytes as people write them: a number with k, m, g or t (powers of 1024).
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.trim_end_matches("ib").trim_end_matches('b');
+    let (number, shift) = match digits.char_indices().last() {
+        Some((at, 'k')) => (&digits[..at], 10),
+        Some((at, 'm')) => (&digits[..at], 20),
+        Some((at, 'g')) => (&digits[..at], 30),
+        Some((at, 't')) => (&digits[..at], 40),
+        _ => (digits, 0),
+    };
+    let value: u64 = number
+        .parse()
+        .map_err(|_| format!("{text:?} is no size: write a number with k, m, g or t, such as 4k"))?;
+    value
+        .checked_mul(1 << shift)
+        .ok_or_else(|| format!("{text:?} is more than 2^64 bytes"))
+}
+
+fn parse_time_ns(text: &str) -> Result<u64, String> {
+    let units = [
+        ("ns", 1),
+        ("us", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("min", 60_000_000_000),
+        ("m", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ];
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let factor = if unit.is_empty() {
+        Some(1_000_000_000)
+    } else {
+        units
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .map(|(_, factor)| *factor)
+    };
+    let ns = factor.and_then(|factor: u64| number.parse::<u64>().ok()?.checked_mul(factor));
+    ns.filter(|&ns| ns > 0)
+        .ok_or_else(|| format!("{text:?} is no time: write a number with ns, us, ms, s, m or h, such as 60s"))
+}
+
+fn parse_number(key: &str, text: &str, min: u64, max: u64) -> Result<u64, String> {
+    text.parse()
+        .ok()
+        .filter(|value| (min..=max).contains(value))
+        .ok_or_else(|| format!("{key}={text}: give a number from {min} to {max}"))
+}
+
+/// `2x`, `1.5x` in thousandths.
+fn parse_times_milli(text: &str) -> Option<u64> {
+    let number = text.strip_suffix('x')?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let fraction: u64 = format!("{fraction:0<3}").parse().ok()?;
+    let milli = whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1000)?
+        .checked_add(fraction)?;
+    (milli > 0).then_some(milli)
+}
+
+impl Workload {
+    /// Reads `KIND:key=value,...`; see the simulator's documentation for kinds and keys.
+    ///
+    /// # Errors
+    /// What cannot be understood and what could stand there.
+    pub fn parse(text: &str) -> Result<Self, WorkloadError> {
+        Self::parse_inner(text).map_err(|reason| WorkloadError {
+            text: text.to_owned(),
+            reason,
+        })
+    }
+
+    fn parse_inner(text: &str) -> Result<Self, String> {
+        let (kind, keys) = text.split_once(':').unwrap_or((text, ""));
+        let (is_random, read_percent, trim_percent) = match kind {
+            "read" => (false, 100, 0),
+            "write" => (false, 0, 0),
+            "rw" => (false, 50, 0),
+            "trim" => (false, 0, 100),
+            "randread" => (true, 100, 0),
+            "randwrite" => (true, 0, 0),
+            "randrw" => (true, 50, 0),
+            "randtrim" => (true, 0, 100),
+            _ => {
+                return Err(format!(
+                "{kind:?} is no kind: choose read, write, rw, trim, randread, randwrite, randrw or randtrim"
+            ))
+            }
+        };
+        let mut workload = Self {
+            text: text.to_owned(),
+            is_random,
+            read_percent,
+            trim_percent,
+            block_bytes: 4096,
+            span: Span::Percent(100),
+            offset_bytes: 0,
+            fua: false,
+            hot: None,
+            queue_depth: 1,
+            queues: 1,
+            rate_per_s: None,
+            limit: Limit::SpansMilli(1000),
+        };
+        for entry in keys.split(',').filter(|entry| !entry.is_empty()) {
+            let (key, value) = entry
+                .split_once('=')
+                .ok_or_else(|| format!("{entry:?} is not of the form key=value"))?;
+            workload.set(key.trim(), value.trim())?;
+        }
+        Ok(workload)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "bs" => {
+                self.block_bytes = parse_bytes(value)?;
+                if self.block_bytes == 0 || self.block_bytes % 512 != 0 || self.block_bytes > BLOCK_BYTES_MAX {
+                    return Err(format!("bs={value}: give a multiple of 512 bytes, at most 32m"));
+                }
+            }
+            "qd" | "iodepth" => self.queue_depth = parse_number(key, value, 1, 65_536)? as u32,
+            "queues" => self.queues = parse_number(key, value, 1, 1024)? as u32,
+            "rate" => self.rate_per_s = Some(parse_number(key, value, 1, 1_000_000_000)?),
+            "span" => {
+                self.span = match value.strip_suffix('%') {
+                    Some(percent) => Span::Percent(parse_number(key, percent, 1, 100)?),
+                    None => Span::Bytes(parse_bytes(value)?),
+                }
+            }
+            "offset" => self.offset_bytes = parse_bytes(value)?,
+            "time" => {
+                self.limit = Limit::Time {
+                    ns: parse_time_ns(value)?,
+                }
+            }
+            "count" => self.limit = Limit::Commands(parse_number(key, value, 1, u64::MAX)?),
+            "size" => {
+                self.limit = match parse_times_milli(value) {
+                    Some(milli) => Limit::SpansMilli(milli),
+                    None => Limit::Bytes(parse_bytes(value)?),
+                }
+            }
+            "rwmixread" => {
+                if self.read_percent == 0 || self.read_percent == 100 {
+                    return Err(String::from("rwmixread is for rw and randrw"));
+                }
+                self.read_percent = parse_number(key, value, 1, 99)?;
+            }
+            "fua" => self.fua = parse_number(key, value, 0, 1)? == 1,
+            "hot" => {
+                let (commands, span) = value
+                    .split_once('/')
+                    .ok_or_else(|| format!("hot={value}: give two percentages, such as 80/20"))?;
+                self.hot = Some((parse_number(key, commands, 1, 99)?, parse_number(key, span, 1, 99)?));
+            }
+            _ => {
+                return Err(format!(
+                    "{key:?} is no key: choose bs, qd, queues, rate, span, offset, time, count, size, rwmixread, fua or hot"
+                ))
+            }
+        }
+        Ok(())
+    }
+
+    /// When its commands arrive.
+    pub fn pacing(&self) -> Pacing {
+        match self.rate_per_s {
+            Some(_) => Pacing::OpenLoop,
+            None => Pacing::QueueDepth {
+                depth: self.queue_depth,
+                queues: self.queues,
+            },
+        }
+    }
+
+    /// For how long commands arrive, ns, if it is time that ends it.
+    pub fn time_limit_ns(&self) -> Option<u64> {
+        match self.limit {
+            Limit::Time { ns } => Some(ns),
+            _ => None,
+        }
+    }
+
+    /// The commands, for a namespace of `namespace_bytes`.
+    ///
+    /// # Errors
+    /// If the workload does not fit into the namespace.
+    pub fn generator(&self, namespace_bytes: u64, seed: u64) -> Result<Generator, WorkloadError> {
+        let error = |reason: String| WorkloadError {
+            text: self.text.clone(),
+            reason,
+        };
+        let room = namespace_bytes.saturating_sub(self.offset_bytes);
+        let span_bytes = match self.span {
+            Span::Percent(percent) => room / 100 * percent + room % 100 * percent / 100,
+            Span::Bytes(bytes) => bytes,
+        };
+        if span_bytes > room {
+            return Err(error(format!(
+                "offset and span end at {} bytes, the namespace at {namespace_bytes}",
+                self.offset_bytes.saturating_add(span_bytes)
+            )));
+        }
+        let blocks = span_bytes / self.block_bytes;
+        if blocks == 0 {
+            return Err(error(format!(
+                "the span of {span_bytes} bytes has no room for one block of {} bytes",
+                self.block_bytes
+            )));
+        }
+        let count = match self.limit {
+            Limit::Time { .. } => u64::MAX,
+            Limit::Commands(count) => count,
+            Limit::Bytes(bytes) => bytes.div_ceil(self.block_bytes),
+            Limit::SpansMilli(milli) => {
+                u64::try_from(u128::from(blocks) * u128::from(milli) / 1000).unwrap_or(u64::MAX)
+            }
+        };
+        let hot_blocks = self.hot.map(|(_, span)| (blocks * span / 100).clamp(1, blocks));
+        Ok(Generator {
+            random: Random::new(seed),
+            is_random: self.is_random,
+            read_percent: self.read_percent,
+            trim_percent: self.trim_percent,
+            block_bytes: self.block_bytes,
+            blocks,
+            offset_bytes: self.offset_bytes,
+            fua: self.fua,
+            hot: self.hot.map(|(commands, _)| commands).zip(hot_blocks),
+            rate_per_s: self.rate_per_s,
+            index: 0,
+            count,
+        })
+    }
+}
+
+/// Preconditioning: `seq` fills the namespace once, `rand:2x` overwrites it at random with twice its size.
+///
+/// # Errors
+/// What cannot be understood.
+pub fn parse_precondition(text: &str) -> Result<Vec<Workload>, WorkloadError> {
+    let step = |step: &str| {
+        let (kind, times) = step.split_once(':').unwrap_or((step, "1x"));
+        let workload = match kind {
+            "seq" => format!("write:bs=128k,qd=8,size={times}"),
+            "rand" => format!("randwrite:bs=4k,qd=64,size={times}"),
+            _ => {
+                return Err(WorkloadError {
+                    text: text.to_owned(),
+                    reason: format!(
+                        "{kind:?} is no way of preconditioning: choose seq or rand, with :2x for twice"
+                    ),
+                })
+            }
+        };
+        if parse_times_milli(times).is_none() {
+            return Err(WorkloadError {
+                text: text.to_owned(),
+                reason: format!("{times:?} is no multiple of the namespace: write 2x or 0.5x"),
+            });
+        }
+        Workload::parse(&workload)
+    };
+    text.split(',').map(|part| step(part.trim())).collect()
+}
+
+/// xorshift64* (Vigna 2016): fast, and the same on every machine.
+#[derive(Clone, Debug)]
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        // Neighbouring seeds begin far apart; never 0.
+        Self((seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9) | 1)
+    }
+
+    #[inline]
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let value = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D);
+        ((u128::from(value) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+/// The commands of a workload.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    random: Random,
+    is_random: bool,
+    read_percent: u64,
+    trim_percent: u64,
+    block_bytes: u64,
+    blocks: u64,
+    offset_bytes: u64,
+    fua: bool,
+    /// Percentage of commands, and blocks that they go to.
+    hot: Option<(u64, u64)>,
+    rate_per_s: Option<u64>,
+    index: u64,
+    count: u64,
+}
+
+impl Generator {
+    #[inline]
+    fn block(&mut self) -> u64 {
+        if !self.is_random {
+            return self.index % self.blocks;
+        }
+        match self.hot {
+            None => self.random.below(self.blocks),
+            Some((percent, hot_blocks)) if self.random.below(100) < percent => self.random.below(hot_blocks),
+            Some((_, hot_blocks)) if hot_blocks < self.blocks => {
+                hot_blocks + self.random.below(self.blocks - hot_blocks)
+            }
+            Some(_) => self.random.below(self.blocks),
+        }
+    }
+
+    #[inline]
+    fn action(&mut self) -> Action {
+        if self.trim_percent == 100 {
+            return Action::Trim;
+        }
+        let is_read = match self.read_percent {
+            100 => true,
+            0 => false,
+            percent => self.random.below(100) < percent,
+        };
+        if is_read {
+            Action::Read
+        } else {
+            Action::Write(self.fua)
+        }
+    }
+}
+
+impl Source for Generator {
+    #[inline]
+    fn next(&mut self) -> Result<Option<Io>, SimulatorError> {
+        if self.index == self.count {
+            return Ok(None);
+        }
+        let io = Io {
+            at_ns: self
+                .rate_per_s
+                .map(|rate| (u128::from(self.index) * 1_000_000_000 / u128::from(rate)) as u64),
+            action: self.action(),
+            offset_bytes: self.offset_bytes + self.block() * self.block_bytes,
+            len_bytes: self.block_bytes,
+        };
+        self.index += 1;
+        Ok(Some(io))
+    }
+
+    fn progress_milli(&self) -> Option<u64> {
+        (self.count != u64::MAX)
+            .then(|| (u128::from(self.index) * 1000 / u128::from(self.count.max(1))) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commands(text: &str, namespace_bytes: u64) -> Vec<Io> {
+        let mut generator = Workload::parse(text)
+            .unwrap()
+            .generator(namespace_bytes, 1)
+            .unwrap();
+        std::iter::from_fn(|| generator.next().unwrap()).collect()
+    }
+
+    #[test]
+    fn sizes_and_times_are_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("512", 512),
+            ("4k", 4096),
+            ("4K", 4096),
+            ("1MiB", 1 << 20),
+            ("2g", 2 << 30),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(bytes));
+        }
+        for text in ["", "k", "-1", "4x", "99999999999t"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_time_ns("5ms"), Ok(5_000_000));
+        assert_eq!(parse_time_ns("60"), Ok(60_000_000_000));
+        assert!(parse_time_ns("0s").is_err() && parse_time_ns("s").is_err());
+        assert_eq!(parse_times_milli("1.5x"), Some(1500));
+        assert_eq!(
+            (
+                parse_times_milli("x"),
+                parse_times_milli("0x"),
+                parse_times_milli("2")
+            ),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, reason) in [
+            ("", "\"\" is no kind: choose read, write, rw"),
+            ("randwrte", "\"randwrte\" is no kind"),
+            ("read:bs", "\"bs\" is not of the form key=value"),
+            (
+                "read:bs=1000",
+                "bs=1000: give a multiple of 512 bytes, at most 32m",
+            ),
+            ("read:qd=0", "qd=0: give a number from 1 to 65536"),
+            ("read:depth=1", "\"depth\" is no key: choose bs, qd"),
+            ("read:rwmixread=5", "rwmixread is for rw and randrw"),
+            ("read:span=101%", "span=101: give a number from 1 to 100"),
+            ("read:time=soon", "\"soon\" is no time"),
+            ("read:hot=5", "hot=5: give two percentages, such as 80/20"),
+        ] {
+            let error = Workload::parse(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        let too_large = Workload::parse("read:span=2m")
+            .unwrap()
+            .generator(1 << 20, 1)
+            .unwrap_err();
+        assert!(too_large
+            .to_string()
+            .ends_with("offset and span end at 2097152 bytes, the namespace at 1048576"));
+        let too_small = Workload::parse("read:bs=8k,span=4k")
+            .unwrap()
+            .generator(1 << 20, 1)
+            .unwrap_err();
+        assert!(too_small
+            .to_string()
+            .contains("has no room for one block of 8192 bytes"));
+        assert!(parse_precondition("seq,zeros")
+            .unwrap_err()
+            .to_string()
+            .contains("choose seq or rand"));
+        assert!(parse_precondition("rand:2")
+            .unwrap_err()
+            .to_string()
+            .contains("write 2x or 0.5x"));
+    }
+
+    #[test]
+    fn a_sequential_workload_goes_through_its_span_once() {
+        let ios = commands("write:bs=64k,offset=1m,span=1m", 4 << 20);
+        assert_eq!(ios.len(), 16);
+        assert!((0..)
+            .zip(&ios)
+            .all(|(index, io)| io.offset_bytes == (1 << 20) + index * 65_536));
+        assert!(ios.iter().all(|io| io.action == Action::Write(false)));
+    }
+
+    #[test]
+    fn a_random_workload_stays_in_its_span_and_keeps_its_shares() {
+        let ios = commands(
+            "randrw:bs=4k,span=50%,rwmixread=70,count=100000,hot=80/20",
+            1 << 30,
+        );
+        assert!(ios
+            .iter()
+            .all(|io| io.offset_bytes + io.len_bytes <= 1 << 29 && io.offset_bytes % 4096 == 0));
+        let reads = ios.iter().filter(|io| io.action == Action::Read).count();
+        assert!((69_000..71_000).contains(&reads), "{reads}");
+        let hot = ios.iter().filter(|io| io.offset_bytes < (1 << 29) / 5).count();
+        assert!((79_000..81_000).contains(&hot), "{hot}");
+    }
+
+    #[test]
+    fn a_rate_spaces_arrivals() {
+        let ios = commands("randread:rate=1000,count=3", 1 << 20);
+        let times: Vec<_> = ios.iter().map(|io| io.at_ns).collect();
+        assert_eq!(times, [Some(0), Some(1_000_000), Some(2_000_000)]);
+    }
+}

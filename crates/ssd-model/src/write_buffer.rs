@@ -1,0 +1,194 @@
+//! The write buffer: what a write takes, and when it is given back (MODELS.md §3).
+
+use alloc::collections::BinaryHeap;
+use core::cmp::Reverse;
+
+use ssd_profile::{WriteBufferParameters, WriteBufferPolicy};
+
+use crate::table::room;
+use crate::SetupError;
+
+/// Unit of mapping: what is programmed is whole pages of it.
+const PAGE_BYTES: u32 = 4096;
+
+/// Releases that may be outstanding. A buffer that is released as it was taken has far fewer; Q1 could pile them up without end.
+const RELEASES_MAX: usize = 8192;
+
+/// How a write takes space, to be chosen by a profile. Each policy counts in bytes.
+pub trait BufferPolicy {
+    /// What a write of `len_bytes`, more than 0, at `offset_bytes` takes in all.
+    fn taken_bytes(&self, offset_bytes: u64, len_bytes: u32) -> u64;
+
+    /// What the page whose first byte is at `page_offset_bytes` gives back, of what that write took, when it is on flash.
+    fn given_back_bytes(&self, page_offset_bytes: u64, offset_bytes: u64, len_bytes: u32) -> u32;
+}
+
+/// A write takes its length.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes {
+    /// Q1: a page gives back 4096 bytes even if the write took less for it, so the free space grows beyond the buffer.
+    pub gives_back_whole_pages: bool,
+}
+
+impl BufferPolicy for Bytes {
+    fn taken_bytes(&self, _: u64, len_bytes: u32) -> u64 {
+        len_bytes.into()
+    }
+
+    fn given_back_bytes(&self, page_offset_bytes: u64, offset_bytes: u64, len_bytes: u32) -> u32 {
+        if self.gives_back_whole_pages {
+            return PAGE_BYTES;
+        }
+        let end = offset_bytes + u64::from(len_bytes);
+        let page_end = page_offset_bytes + u64::from(PAGE_BYTES);
+        (end.min(page_end) - offset_bytes.max(page_offset_bytes)) as u32
+    }
+}
+
+/// A write takes a slot for each page that it touches.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages;
+
+impl BufferPolicy for Pages {
+    fn taken_bytes(&self, offset_bytes: u64, len_bytes: u32) -> u64 {
+        let page = u64::from(PAGE_BYTES);
+        let pages = (offset_bytes % page + u64::from(len_bytes)).div_ceil(page);
+        pages * page
+    }
+
+    fn given_back_bytes(&self, _: u64, _: u64, _: u32) -> u32 {
+        PAGE_BYTES
+    }
+}
+
+/// A policy of any kind.
+#[derive(Clone, Copy, Debug)]
+enum AnyPolicy {
+    Bytes(Bytes),
+    Pages(Pages),
+}
+
+/// The buffer: all-or-nothing space for writes, given back at scheduled times.
+#[derive(Clone, Debug)]
+pub struct WriteBuffer {
+    policy: AnyPolicy,
+    size_bytes: u64,
+    free_bytes: u64,
+    /// What will be given back: when, and how much.
+    releases: BinaryHeap<Reverse<(u64, u32)>>,
+    /// How many there is room for.
+    releases_max: usize,
+    stalls: u64,
+}
+
+impl WriteBuffer {
+    /// An empty buffer.
+    ///
+    /// # Errors
+    /// [`SetupError::OutOfMemory`].
+    pub fn new(parameters: &WriteBufferParameters, reference_quirks: bool) -> Result<Self, SetupError> {
+        let size_bytes = u64::from(parameters.size_bytes);
+        // One write cannot schedule more releases than it has pages, and has at most the buffer's size.
+        let pages_max = (size_bytes / u64::from(PAGE_BYTES)) as usize + 2;
+        Ok(Self {
+            policy: match parameters.policy {
+                WriteBufferPolicy::Bytes => AnyPolicy::Bytes(Bytes {
+                    gives_back_whole_pages: reference_quirks,
+                }),
+                WriteBufferPolicy::Pages => AnyPolicy::Pages(Pages),
+            },
+            size_bytes,
+            free_bytes: size_bytes,
+            releases: room(RELEASES_MAX + pages_max)?.into(),
+            releases_max: RELEASES_MAX + pages_max,
+            stalls: 0,
+        })
+    }
+
+    fn policy(&self) -> &dyn BufferPolicy {
+        match &self.policy {
+            AnyPolicy::Bytes(policy) => policy,
+            AnyPolicy::Pages(policy) => policy,
+        }
+    }
+
+    /// Takes the space for a write.
+    ///
+    /// # Errors
+    /// If there is not enough at `now_ns`: the time of the next release, later than `now_ns`; or `None` if no wait will help.
+    #[inline]
+    pub fn take(&mut self, now_ns: u64, offset_bytes: u64, len_bytes: u32) -> Result<(), Option<u64>> {
+        self.settle(now_ns);
+        let taken_bytes = self.policy().taken_bytes(offset_bytes, len_bytes);
+        if taken_bytes > self.free_bytes || self.releases.len() > RELEASES_MAX {
+            self.stalls += 1;
+            return Err(self.releases.peek().map(|Reverse((time_ns, _))| *time_ns));
+        }
+        self.free_bytes -= taken_bytes;
+        Ok(())
+    }
+
+    /// What a page of a write gives back, see [`BufferPolicy::given_back_bytes`].
+    #[inline]
+    pub fn given_back_bytes(&self, page_offset_bytes: u64, offset_bytes: u64, len_bytes: u32) -> u32 {
+        self.policy()
+            .given_back_bytes(page_offset_bytes, offset_bytes, len_bytes)
+    }
+
+    /// Gives `bytes` back at `time_ns`.
+    #[inline]
+    pub fn release_at(&mut self, time_ns: u64, bytes: u32) {
+        // There is room: `take` leaves enough for every page of the write that it let in.
+        if self.releases.len() < self.releases_max {
+            self.releases.push(Reverse((time_ns, bytes)));
+        } else {
+            self.free_bytes += u64::from(bytes);
+        }
+    }
+
+    /// Bytes taken at `now_ns`.
+    pub fn used_bytes(&self) -> u64 {
+        self.size_bytes.saturating_sub(self.free_bytes)
+    }
+
+    /// Bytes that are scheduled to be given back.
+    #[cfg(test)]
+    pub(crate) fn pending_bytes(&self) -> u64 {
+        self.releases
+            .iter()
+            .map(|Reverse((_, bytes))| u64::from(*bytes))
+            .sum()
+    }
+
+    /// The buffer's size.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Writes refused since the last reset.
+    pub fn stalls(&self) -> u64 {
+        self.stalls
+    }
+
+    /// Counts anew.
+    pub fn reset_statistics(&mut self) {
+        self.stalls = 0;
+    }
+
+    /// Bytes of the tables.
+    pub(crate) fn metadata_bytes(&self) -> u64 {
+        (self.releases_max * size_of::<Reverse<(u64, u32)>>()) as u64
+    }
+
+    /// Gives back what is due.
+    #[inline]
+    fn settle(&mut self, now_ns: u64) {
+        while let Some(Reverse((time_ns, bytes))) = self.releases.peek().copied() {
+            if time_ns > now_ns {
+                break;
+            }
+            self.releases.pop();
+            self.free_bytes += u64::from(bytes);
+        }
+    }
+}

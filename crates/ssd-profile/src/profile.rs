@@ -1,0 +1,142 @@
+//! A drive's name and parameters.
+
+use core::fmt;
+use core::ops::RangeInclusive;
+
+use crate::{ConventionalParameters, Field, NvmParameters, ParameterError, SetError};
+
+/// MDTS: from two pages to 2^13 pages of 4 KiB, 32 MiB. 0 would mean "no limit", which no drive here has.
+pub const MDTS: RangeInclusive<u32> = 1..=13;
+
+/// Longest name: it is typed as a module parameter and becomes part of the device's model number.
+pub const NAME_LEN_MAX: usize = 24;
+
+/// Longest description: it stands in one line of a table and of the kernel's log.
+pub const DESCRIPTION_LEN_MAX: usize = 80;
+
+/// A drive that can be emulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile<'a> {
+    /// What the user calls it: lower-case letters, digits and hyphens.
+    pub name: &'a str,
+    /// One line about it for people.
+    pub description: &'a str,
+    /// Largest data transfer as Identify Controller states it: 2^mdts pages of 4 KiB.
+    pub mdts: u32,
+    /// Which model times its commands, with that model's parameters.
+    pub kind: ProfileKind,
+}
+
+/// A kind of drive with its parameters. More kinds follow; within the project every match lists them all, so that a
+/// new one cannot be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileKind {
+    /// A drive without flash.
+    Nvm(NvmParameters),
+    /// Flash behind a translation layer.
+    Conventional(ConventionalParameters),
+}
+
+impl ProfileKind {
+    /// The kinds' names as `kind =` in a profile has them.
+    pub const NAMES: [&'static str; 2] = ["nvm", "conventional"];
+
+    /// The kind's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Nvm(_) => Self::NAMES[0],
+            Self::Conventional(_) => Self::NAMES[1],
+        }
+    }
+
+    /// The kind called `name`, with parameters that are all to be set.
+    pub fn blank(name: &str) -> Option<Self> {
+        match name {
+            "nvm" => Some(Self::Nvm(NvmParameters::default())),
+            "conventional" => Some(Self::Conventional(ConventionalParameters::default())),
+            _ => None,
+        }
+    }
+}
+
+impl Profile<'_> {
+    /// Shows each parameter to `each`, with its key.
+    fn fields(&mut self, each: &mut dyn FnMut(&'static str, Field<'_>)) {
+        each("mdts", Field::Number(&mut self.mdts, MDTS));
+        match &mut self.kind {
+            ProfileKind::Nvm(parameters) => parameters.fields(each),
+            ProfileKind::Conventional(parameters) => parameters.fields(each),
+        }
+    }
+
+    /// Shows each parameter to `each`: its key and its value as [`Profile::set`] takes it.
+    pub fn for_each_field(&self, mut each: impl FnMut(&'static str, &dyn fmt::Display)) {
+        let mut copy = *self;
+        copy.fields(&mut |key, field| each(key, &field));
+    }
+
+    /// Sets the parameter `key`. The profile as a whole is to be checked afterwards, see [`Profile::validate`].
+    ///
+    /// # Errors
+    /// If there is no such parameter, or its value cannot be read; then nothing has changed.
+    pub fn set<'b>(&mut self, key: &'b str, value: &'b str) -> Result<(), SetError<'b>> {
+        let kind = self.kind.name();
+        let mut result = Err(SetError::UnknownKey { key, kind });
+        self.fields(&mut |its_key, mut field| {
+            if its_key == key {
+                result = field
+                    .parse(value)
+                    .map_err(|rule| SetError::Value { key, value, rule });
+            }
+        });
+        result
+    }
+
+    /// Sets what a list such as `nand.program_ns=200000,ftl.partitions=1` says, from left to right.
+    ///
+    /// # Errors
+    /// The first entry that cannot be set; those before it have been.
+    pub fn set_list<'b>(&mut self, list: &'b str) -> Result<(), SetError<'b>> {
+        for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let (key, value) = entry.split_once('=').ok_or(SetError::NoValue(entry))?;
+            self.set(key.trim(), value.trim())?;
+        }
+        Ok(())
+    }
+
+    /// Checks that a model can work with these values.
+    ///
+    /// # Errors
+    /// [`ParameterError`] names the first value that breaks a rule, and the rule.
+    pub fn validate(&self) -> Result<(), ParameterError> {
+        let mut copy = *self;
+        check_each(|each| copy.fields(each))?;
+        match &self.kind {
+            ProfileKind::Nvm(_) => Ok(()),
+            ProfileKind::Conventional(parameters) => parameters.validate(self.transfer_bytes_max()),
+        }
+    }
+
+    /// Largest data transfer of a command, bytes. `mdts` is to be within [`MDTS`].
+    pub const fn transfer_bytes_max(&self) -> u32 {
+        match 4096_u32.checked_shl(self.mdts) {
+            Some(bytes) => bytes,
+            None => u32::MAX,
+        }
+    }
+}
+
+/// Checks each parameter that `fields` shows by itself.
+pub(crate) fn check_each(
+    fields: impl FnOnce(&mut dyn FnMut(&'static str, Field<'_>)),
+) -> Result<(), ParameterError> {
+    let mut result = Ok(());
+    fields(&mut |key, field| {
+        if result.is_ok() {
+            result = field
+                .check()
+                .map_err(|(value, rule)| ParameterError { key, value, rule });
+        }
+    });
+    result
+}
