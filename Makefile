@@ -52,6 +52,10 @@ test-long: setup ## the checks in VMs that take long: whole devices, many cycles
 test-vm: setup ## only the checks in VMs  [SUITE=6.12-size]
 	@$(XTASK) test --vm
 
+.PHONY: bench
+bench: setup ## how fast the models and the simulator are, on this machine
+	@$(XTASK) bench
+
 .PHONY: golden
 golden: setup ## replay traces in the golden format  [PATHS='FILE FOLDER']
 	@$(XTASK) golden

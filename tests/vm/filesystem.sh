@@ -19,7 +19,7 @@ check "copy a tree" bash -c "tar -chf - -T - <<<\"\$1\" 2>/dev/null | tar -xf - 
 check "write a large file" dd if=/dev/urandom of="$mountpoint/large" bs=1M count=32 conv=fsync status=none
 (cd "$mountpoint" && find . -type f -exec md5sum {} + | sort -k 2) >"$scratch/before"
 check "there are files to compare" test "$(wc -l <"$scratch/before")" -gt 100
-check "fstrim works, or says that it is not supported" bash -c "fstrim '$mountpoint' 2>&1 | grep -q 'not supported' || fstrim '$mountpoint'"
+check "fstrim" fstrim "$mountpoint"
 check "umount" umount "$mountpoint"
 check "fsck finds nothing" fsck.ext4 -f -n "$device"
 echo 3 >/proc/sys/vm/drop_caches

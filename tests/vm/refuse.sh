@@ -39,6 +39,12 @@ refused "a range in use as memory" memmap_start=16M memmap_size=256M cpus=1,2
 refused "a range beyond everything" memmap_start=16000T memmap_size=256M cpus=1,2
 refused "an unknown profile" size=256M cpus=1,2 profile=nosuch
 refused "an empty profile" size=256M cpus=1,2 profile=
+refused "a parameter that no profile has" size=256M cpus=1,2 profile=970pro profile_set=nand.dies=4
+refused "a parameter without a value" size=256M cpus=1,2 profile=970pro profile_set=nand.channels
+refused "a parameter with a wrong value" size=256M cpus=1,2 profile=970pro profile_set=nand.channels=0
+refused "parameters that do not go together" size=256M cpus=1,2 profile=970pro profile_set=ftl.partitions=3
+refused "too few lines for the namespace" size=256M cpus=1,2 profile=970pro profile_set=ftl.blocks_per_lun=16
+refused "a parameter of another kind" size=256M cpus=1,2 profile=optane profile_set=ftl.victim=random
 if echo 0 >/sys/devices/system/cpu/cpu2/online; then
     refused "a CPU that is offline" size=256M cpus=1,2
     echo 1 >/sys/devices/system/cpu/cpu2/online

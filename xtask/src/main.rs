@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod accel;
 mod apt;
+mod bench;
 mod demo;
 mod doctor;
 mod golden;
@@ -76,6 +77,8 @@ enum Subject {
         #[arg(env = "NVMEV_PATHS", value_delimiter = ' ', required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Measures how fast the models and the simulator are
+    Bench,
     /// Checks whether the module can run on this machine
     Doctor,
     /// Builds the module and loads it on this machine
@@ -183,6 +186,10 @@ fn run(command: Subject) -> Result<ExitCode> {
             test::run(scope, &suite)?
         }
         Subject::Golden { paths } => return Ok(golden::run(&paths)),
+        Subject::Bench => {
+            bench::run()?;
+            0
+        }
         Subject::Doctor => doctor::run(),
         Subject::Load { modparams } => {
             host::load(&modparams)?;

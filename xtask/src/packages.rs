@@ -18,6 +18,8 @@ pub enum Purpose {
     Vm,
     /// Checking the sources.
     Checks,
+    /// Measuring.
+    Bench,
 }
 
 /// How to see whether something is there.
@@ -140,6 +142,12 @@ const NEEDS: &[Need] = &[
         "looks for the module's threads",
     ),
     need(Purpose::Vm, Sign::Program("ip"), "iproute2", "sets up the guest"),
+    need(
+        Purpose::Bench,
+        Sign::Program("valgrind"),
+        "valgrind",
+        "counts instructions",
+    ),
     need(
         Purpose::Checks,
         Sign::Program("shellcheck"),

@@ -39,6 +39,8 @@ pub struct Suite {
 // So the module's threads sleep soon here; 6.12-onecpu-4k has the usual time instead.
 const SIZE: &str = "size=256M cpus=1,2 idle_timeout_us=20";
 const MEMMAP: &str = "memmap_start=4G memmap_size=256M cpus=1,2 idle_timeout_us=20";
+const FLASH: &str = "profile=tlc-ssd size=256M cpus=1,2 idle_timeout_us=20";
+const REFERENCE: &str = "profile=970pro size=4G cpus=1,2 idle_timeout_us=20";
 const SIZE_LONG: &str = "size=1G cpus=1,2 idle_timeout_us=20";
 const MEMMAP_LONG: &str = "memmap_start=4G memmap_size=1G cpus=1,2 idle_timeout_us=20";
 const ALL: &[&str] = &[
@@ -46,9 +48,20 @@ const ALL: &[&str] = &[
     "proc",
     "interrupts",
     "fio",
+    "discard",
     "filesystem",
     "reset",
     "idle",
+];
+const ALL_FLASH: &[&str] = &[
+    "identify",
+    "interrupts",
+    "fio",
+    "discard",
+    "filesystem",
+    "reset",
+    "idle",
+    "flash",
 ];
 const USUAL: Suite = Suite {
     name: "",
@@ -101,7 +114,7 @@ pub const SUITES: &[Suite] = &[
         name: "6.12-memmap",
         modparams: MEMMAP,
         append: "memmap=256M$4G",
-        scripts: &["identify", "interrupts", "fio", "filesystem"],
+        scripts: &["identify", "interrupts", "fio"],
         brief: true,
         ..USUAL
     },
@@ -112,6 +125,21 @@ pub const SUITES: &[Suite] = &[
         modparams: MEMMAP,
         append: "memmap=256M$4G",
         scripts: &["lifecycle"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-flash",
+        modparams: FLASH,
+        scripts: &["identify", "fio", "discard", "filesystem", "reset", "flash"],
+        brief: true,
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-flash",
+        kver: "6.1",
+        modparams: FLASH,
+        scripts: &["fio", "discard", "filesystem", "reset", "flash"],
+        brief: true,
         ..USUAL
     },
     Suite {
@@ -189,6 +217,21 @@ pub const SUITES: &[Suite] = &[
         name: "6.12-memmap-long",
         modparams: MEMMAP_LONG,
         append: "memmap=1G$4G",
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-reference-long",
+        modparams: REFERENCE,
+        brief: true,
+        scripts: &["identify", "fio", "discard", "filesystem", "reset", "flash"],
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-flash-long",
+        modparams: FLASH,
+        scripts: ALL_FLASH,
         length: Length::Long,
         ..USUAL
     },

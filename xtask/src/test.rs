@@ -98,6 +98,10 @@ pub fn run(scope: Scope, suite: &str) -> Result<i32> {
         packages::provide(&[Purpose::Checks])?;
         source_checks(&mut tally);
     }
+    if scope == Scope::Long && suite.is_empty() {
+        let ignored = ["test", "--workspace", "--no-fail-fast", "--", "--ignored"];
+        tally.step("drives that need much memory", || cargo_tests(cargo(&ignored)));
+    }
     if scope != Scope::Quick {
         packages::provide(&[Purpose::Module, Purpose::Vm])?;
         in_vms(
@@ -239,6 +243,11 @@ fn in_vms(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
         .filter(|suite| suite.length == length && suite.name.starts_with(selected))
         .collect();
     anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{selected}'");
+    if suites.iter().any(|suite| suite.scripts.contains(&"flash")) {
+        tally.step("the nvmev command", || {
+            passes(cargo(&["build", "--release", "--quiet", "--package", "nvmev"]))
+        });
+    }
     for series in kernels::SERIES {
         if !suites.iter().any(|suite| suite.kver == series) {
             continue;
@@ -271,6 +280,11 @@ fn in_vms(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
     Ok(())
 }
 
+/// The nvmev command, which some scripts run in the guest: it sees this machine's files.
+fn nvmev_command() -> PathBuf {
+    root().join("target/release/nvmev")
+}
+
 fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
     let folder = root().join("tests/vm");
     let mut command = String::new();
@@ -289,13 +303,14 @@ fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
         },
         command: Some(command),
         cpus: suite.cpus,
-        memory: "6G".to_owned(),
+        memory: "7G".to_owned(),
         append: suite.append.to_owned(),
         qemuopts: suite.qemuopts.to_owned(),
         environment: vec![
             flag("NVMEV_LONG", long),
             flag("NVMEV_BRIEF", suite.brief),
             ("NVMEV_PARAMETERS".to_owned(), suite.modparams.to_owned()),
+            ("NVMEV_COMMAND".to_owned(), nvmev_command().display().to_string()),
         ],
         timeout: Some(Duration::from_secs(if long { 3 * 3600 } else { 600 })),
         live: false,

@@ -1,0 +1,78 @@
+//! `cargo xtask bench`: how fast the models and the simulator are, natively on this machine.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::packages::{self, Purpose};
+use crate::paths::root;
+use crate::process::{loud, quiet, step};
+
+/// What the simulator is timed with: commands end to end, generator, queue and histogram included.
+const SIMULATIONS: [(&str, &[&str]); 2] = [
+    (
+        "970pro, 1 GiB, random 4 KiB reads, depth 32",
+        &[
+            "--size",
+            "1G",
+            "--workload",
+            "randread:bs=4k,qd=32,count=20000000",
+        ],
+    ),
+    (
+        "970pro, 4 GiB, random 4 KiB writes, depth 32",
+        &[
+            "--size",
+            "4G",
+            "--workload",
+            "randwrite:bs=4k,qd=32,count=5000000",
+        ],
+    ),
+];
+
+/// Runs all benchmarks; figures go to `target/bench/` as JSON, too.
+///
+/// # Errors
+/// If something cannot be built or run.
+pub fn run() -> Result<()> {
+    packages::provide(&[Purpose::Bench])?;
+    let folder = root().join("target/bench");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let json = folder.join("model.json");
+    loud(
+        cargo()
+            .args([
+                "bench",
+                "--quiet",
+                "--package",
+                "ssd-model",
+                "--bench",
+                "model",
+                "--",
+                "--json",
+            ])
+            .arg(&json),
+    )?;
+    step("building the simulator", || {
+        quiet(cargo().args(["build", "--release", "--quiet", "--package", "nvmev"]))
+    })?;
+    println!("\nnvmev sim, end to end, 1 core");
+    for (what, arguments) in SIMULATIONS {
+        println!("{what}:");
+        loud(
+            Command::new(root().join("target/release/nvmev"))
+                .args(["sim", "--precondition", "seq,rand:1x", "--json", "/dev/null"])
+                .args(arguments)
+                .stdout(std::process::Stdio::null()),
+        )?;
+    }
+    println!("\nFigures of the models: {}", json.display());
+    Ok(())
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
