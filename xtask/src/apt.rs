@@ -83,14 +83,11 @@ pub fn depends(package: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Installs `packages`, fetching the lists first if apt does not know one of them.
+/// Installs `packages`, or newer versions of them, as the lists have them: see [`update`].
 ///
 /// # Errors
 /// If a package is unknown, or apt-get fails.
 pub fn install(packages: &[String]) -> Result<()> {
-    if !packages.iter().all(|package| has_candidate(package)) {
-        update()?;
-    }
     let run = || {
         let mut command = as_root("env")?;
         command
@@ -105,11 +102,7 @@ pub fn install(packages: &[String]) -> Result<()> {
             .args(packages);
         quiet(&mut command).map(drop)
     };
-    step(&format!("installing {}", packages.join(" ")), run).or_else(|_| {
-        // A list that is older than the archive names files that are gone: once more with new lists.
-        update()?;
-        step(&format!("installing {}, second try", packages.join(" ")), run)
-    })
+    step(&format!("installing {}", packages.join(" ")), run)
 }
 
 /// Fetches `packages` without installing them and unpacks all of them into `folder`.

@@ -300,8 +300,8 @@ fn interrupts(report: &mut Report) {
 }
 
 fn toolchain(report: &mut Report) {
-    match packages::rust_source() {
-        Some(path) => report.line(Verdict::Ok, &format!("Rust with its library's source: {}", path.display()), ""),
+    match packages::rust_with_source() {
+        Some((_, path)) => report.line(Verdict::Ok, &format!("Rust with its library's source: {}", path.display()), ""),
         None => report.line(
             Verdict::Bad,
             "no Rust toolchain with its library's source",

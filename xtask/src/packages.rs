@@ -167,12 +167,31 @@ const NEEDS: &[Need] = &[
 /// # Errors
 /// If something is missing that cannot be installed here.
 pub fn provide(purposes: &[Purpose]) -> Result<()> {
-    let mut missing: Vec<String> = Vec::new();
-    let mut reasons = String::new();
-    let mut add = |package: &str, why: &str| {
-        if !missing.iter().any(|name| name == package) {
-            missing.push(package.to_owned());
-            reasons += &format!("    {package}: {why}\n");
+    if missing(purposes).is_empty() {
+        return Ok(());
+    }
+    if apt::available() {
+        // The lists that came with a machine's image may be empty, or name versions that are gone or too old for us.
+        apt::update()?;
+    }
+    let missing = missing(purposes);
+    eprintln!("Missing on this machine:");
+    for (package, why) in &missing {
+        eprintln!("    {package}: {why}");
+    }
+    if !apt::available() {
+        bail!("install these (named here as Debian names them) with your distribution's tools and try again");
+    }
+    let packages: Vec<String> = missing.into_iter().map(|(package, _)| package).collect();
+    apt::install(&packages)
+}
+
+/// The packages that are missing for `purposes`, and why each is needed.
+fn missing(purposes: &[Purpose]) -> Vec<(String, &'static str)> {
+    let mut missing: Vec<(String, &'static str)> = Vec::new();
+    let mut add = |package: &str, why| {
+        if !missing.iter().any(|(name, _)| name == package) {
+            missing.push((package.to_owned(), why));
         }
     };
     for need in NEEDS
@@ -190,7 +209,7 @@ pub fn provide(purposes: &[Purpose]) -> Result<()> {
         };
         add(package, need.why);
     }
-    if purposes.contains(&Purpose::Module) && rust_source().is_none() {
+    if purposes.contains(&Purpose::Module) && !has_rust_for_kernels() {
         for package in rust_packages() {
             add(
                 package,
@@ -198,19 +217,33 @@ pub fn provide(purposes: &[Purpose]) -> Result<()> {
             );
         }
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    eprint!("Missing on this machine:\n{reasons}");
-    if !apt::available() {
-        bail!("install these (named here as Debian names them) with your distribution's tools and try again");
-    }
-    apt::install(&missing)
+    missing
+}
+
+/// Whether there is a Rust with its library's source, and where Debian's newer one can be had, one that knows all flags that
+/// distributions' kernels ask for. (Elsewhere the module's build says which flag is missing, if any is.)
+fn has_rust_for_kernels() -> bool {
+    /// The first one with -Zretpoline-external-thunk.
+    const RUST_MINOR_MIN: u32 = 95;
+    rust_with_source().is_some_and(|(rustc, _)| {
+        rust_minor(rustc).is_none_or(|minor| minor >= RUST_MINOR_MIN) || !has_rust_for_web()
+    })
+}
+
+/// 95 of `rustc 1.95.0 (...)`.
+fn rust_minor(rustc: &str) -> Option<u32> {
+    let output = Command::new(rustc).arg("--version").output().ok()?;
+    let version = String::from_utf8_lossy(&output.stdout).into_owned();
+    version.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
 }
 
 /// Debian 12 has a Rust that is new enough under names of its own.
+fn has_rust_for_web() -> bool {
+    apt::available() && apt::has_candidate("rust-web-src")
+}
+
 fn rust_packages() -> [&'static str; 3] {
-    if apt::available() && apt::has_candidate("rust-web-src") {
+    if has_rust_for_web() {
         ["rustc-web", "cargo-web", "rust-web-src"]
     } else {
         ["rustc", "cargo", "rust-src"]
@@ -241,12 +274,14 @@ pub fn cargo_has(name: &str) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// The source of a Rust toolchain's library: of the one in PATH, or of the distribution's.
-pub fn rust_source() -> Option<PathBuf> {
-    ["rustc", "/usr/bin/rustc"].iter().find_map(|rustc| {
+/// A Rust toolchain with its library's source, and the source: the one in PATH, or the distribution's.
+pub fn rust_with_source() -> Option<(&'static str, PathBuf)> {
+    ["rustc", "/usr/bin/rustc"].into_iter().find_map(|rustc| {
         let output = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
         let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
         let source = sysroot.join("lib/rustlib/src/rust/library");
-        fs::metadata(source.join("core")).is_ok().then_some(source)
+        fs::metadata(source.join("core"))
+            .is_ok()
+            .then_some((rustc, source))
     })
 }
