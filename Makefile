@@ -1,7 +1,7 @@
 # What people type; `make help` lists it. The work is done by xtask/ (cargo xtask), in Rust.
 
 VMCPUS  ?= 3
-VMMEM   ?= 6G
+VMMEM   ?=
 TIMEOUT ?= 1800
 PATHS   ?= crates/nvmev-sim/golden
 

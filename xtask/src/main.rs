@@ -121,8 +121,8 @@ struct VmArguments {
     /// Number of CPUs
     #[arg(long, env = "NVMEV_VMCPUS", default_value_t = 3)]
     cpus: u32,
-    /// Memory
-    #[arg(long, env = "NVMEV_VMMEM", default_value = "6G")]
+    /// Memory, such as 8G; else what the module's size= needs
+    #[arg(long, env = "NVMEV_VMMEM", default_value = "")]
     mem: String,
     /// More parameters for the guest's kernel
     #[arg(long, allow_hyphen_values = true, env = "NVMEV_APPEND", default_value = "")]
@@ -252,13 +252,17 @@ fn run_vm(arguments: VmArguments) -> Result<i32> {
     vm::run_for_person(&vm::VmOptions {
         kernel,
         module,
+        memory: if arguments.mem.is_empty() {
+            vm::memory_for(&arguments.modparams)
+        } else {
+            arguments.mem
+        },
         modparams: arguments.modparams,
         timeout: command
             .is_some()
             .then_some(Duration::from_secs(arguments.timeout)),
         command,
         cpus: arguments.cpus,
-        memory: arguments.mem,
         append: arguments.append,
         qemuopts: arguments.qemuopts,
         environment: Vec::new(),

@@ -303,7 +303,7 @@ fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
         },
         command: Some(command),
         cpus: suite.cpus,
-        memory: "7G".to_owned(),
+        memory: vm::memory_for(suite.modparams),
         append: suite.append.to_owned(),
         qemuopts: suite.qemuopts.to_owned(),
         environment: vec![

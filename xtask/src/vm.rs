@@ -50,6 +50,18 @@ pub struct VmOptions {
     pub live: bool,
 }
 
+/// Memory for a guest in which the module is loaded with `modparams`, as QEMU writes it: what `size=` takes has to be there in one piece
+/// above the 3 GiB that lie below the PCI hole, beside what the guest itself needs.
+pub fn memory_for(modparams: &str) -> String {
+    const GIB: u64 = 1 << 30;
+    let taken = modparams
+        .split_whitespace()
+        .find_map(|parameter| parameter.strip_prefix("size="))
+        .and_then(|size| module_params::size::parse_size(size).ok())
+        .unwrap_or(0);
+    format!("{}G", taken.div_ceil(GIB).saturating_add(5).max(7))
+}
+
 /// How a guest ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
