@@ -20,6 +20,7 @@ extern crate std;
 
 mod any_model;
 pub mod conventional;
+mod divisor;
 mod error;
 mod flash_report;
 pub mod link;

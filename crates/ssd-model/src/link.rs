@@ -2,20 +2,30 @@
 
 use alloc::vec::Vec;
 
+use crate::divisor::Divisor;
 use crate::table::table;
 use crate::SetupError;
 
 /// Length of a slot.
 const SLOT_NS: u64 = 4_000;
 /// How many slots lie ahead of now.
-const SLOTS: usize = 98_304;
-/// Slots that may have passed without being filled again: filling many at once is cheaper than a few each time.
-const STALE_MAX: usize = 64;
-/// The slots of the window and those behind it.
-const RING: usize = SLOTS + STALE_MAX;
-const _: () = assert!(RING % 64 == 0);
+const SLOTS: u64 = 98_304;
+/// Slots of a block: a bit for each fits into a word.
+const BLOCK_SLOTS: u64 = 64;
+/// Blocks of the ring. It has more slots than the window, so that what has passed can be filled a block at a time.
+const BLOCKS: usize = 2048;
+const _: () = assert!(BLOCKS as u64 * BLOCK_SLOTS >= SLOTS + 2 * BLOCK_SLOTS && BLOCKS.is_power_of_two());
 /// Unit of transfer; one credit each.
 const UNIT_BYTES: u64 = 128;
+
+/// Slots that follow one another.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    /// Credits left.
+    credits: [u16; BLOCK_SLOTS as usize],
+    /// A bit for each slot that may have credits left, so that a long stretch without any is passed at once.
+    open: u64,
+}
 
 /// A link. Transfers take credits of the slots in which they happen, wherever there are some; one that has to wait for credits
 /// ends later.
@@ -24,19 +34,15 @@ pub struct Link {
     /// Time of a unit at full bandwidth, ns.
     unit_ns: u64,
     /// Credits of a slot that nobody used.
-    slot_credits: u16,
-    /// Credits left, a ring of [`RING`] slots.
-    credits: Vec<u16>,
-    /// A bit for each slot that has credits left, so that a long stretch without any is passed at once.
-    open: Vec<u64>,
+    slot_credits: Divisor,
+    /// A ring of [`BLOCKS`]. Slots are numbered from the beginning of time.
+    blocks: Vec<Block>,
     /// The slot of now.
-    head: usize,
-    /// Number of the slot of the last call.
-    last_slot: u64,
-    /// Slots from `head` on that may have been used.
-    used: usize,
-    /// Slots before `head` that have not been filled again. All slots that are neither these nor used are full.
-    stale: usize,
+    head: u64,
+    /// The blocks before this one have been filled again since their slots passed.
+    filled_blocks: u64,
+    /// No slot from here on was used.
+    used_end: u64,
     /// Q6: what lies beyond the window, or does not find room within it, is free.
     beyond_window_is_free: bool,
     /// Time for which data was on the link, ns.
@@ -51,34 +57,37 @@ impl Link {
     pub fn new(mib_per_s: u32, firmware_ns_per_4k: u32, reference_quirks: bool) -> Result<Self, SetupError> {
         let bytes_per_s = u64::from(mib_per_s) << 20;
         // The order of the divisions is the reference's.
-        let slot_credits = (bytes_per_s * SLOT_NS / 1_000_000_000 / UNIT_BYTES) as u16;
+        let slot_credits = ((bytes_per_s * SLOT_NS / 1_000_000_000 / UNIT_BYTES) as u16).max(1);
+        let full = Block {
+            credits: [slot_credits; BLOCK_SLOTS as usize],
+            open: u64::MAX,
+        };
         Ok(Self {
             unit_ns: UNIT_BYTES * 1_000_000_000 / bytes_per_s.max(1)
                 + u64::from(firmware_ns_per_4k) * UNIT_BYTES / 4096,
-            slot_credits: slot_credits.max(1),
-            credits: table(RING, slot_credits.max(1))?,
-            open: table(RING / 64, u64::MAX)?,
+            slot_credits: Divisor::new(slot_credits.into()),
+            blocks: table(BLOCKS, full)?,
             head: 0,
-            last_slot: 0,
-            used: 0,
-            stale: 0,
+            filled_blocks: 0,
+            used_end: 0,
             beyond_window_is_free: reference_quirks,
             busy_ns: 0,
         })
     }
 
     /// Sends `bytes` at `start_ns`; the result is when they have arrived.
-    #[inline]
+    // Always: two of these are most of a read, and the compiler leaves them outside.
+    #[inline(always)]
     pub fn request(&mut self, now_ns: u64, start_ns: u64, bytes: u32) -> u64 {
-        let units = u64::from(bytes).div_ceil(UNIT_BYTES);
+        let units = bytes.div_ceil(UNIT_BYTES as u32);
         let now_slot = now_ns / SLOT_NS;
         self.advance(now_slot);
         if start_ns < now_ns {
             return start_ns;
         }
-        let transfer_ns = units * self.unit_ns;
+        let transfer_ns = u64::from(units) * self.unit_ns;
         let ahead = start_ns / SLOT_NS - now_slot;
-        if ahead >= SLOTS as u64 {
+        if ahead >= SLOTS {
             // Q6: such a transfer takes no time in the reference. Otherwise it takes its time, but no credits: nobody else's transfer
             // can be that far ahead in a drive at work.
             if self.beyond_window_is_free {
@@ -87,13 +96,13 @@ impl Link {
             self.busy_ns += transfer_ns;
             return start_ns.saturating_add(transfer_ns);
         }
-        let delay = self.take_credits(ahead as usize, units as u32);
+        let delay = self.take_credits(self.head + ahead, units);
         self.busy_ns += transfer_ns;
         let arrived_ns = start_ns.saturating_add(transfer_ns);
         if delay == 0 {
             return arrived_ns;
         }
-        let extra = delay.saturating_sub(units / u64::from(self.slot_credits));
+        let extra = delay.saturating_sub(self.slot_credits.divide(units).into());
         arrived_ns.saturating_add(extra * SLOT_NS)
     }
 
@@ -107,103 +116,88 @@ impl Link {
         self.busy_ns = 0;
     }
 
-    /// Bytes of the tables.
+    /// Bytes of the table.
     pub(crate) fn metadata_bytes(&self) -> u64 {
-        (size_of_val(self.credits.as_slice()) + size_of_val(self.open.as_slice())) as u64
+        size_of_val(self.blocks.as_slice()) as u64
     }
 
-    /// Moves on to the slot of now. The slots that have passed are full again, for the next time round.
+    /// Moves on to the slot of now. The slots that have passed will be full again, for the next time round.
     #[inline]
     fn advance(&mut self, now_slot: u64) {
-        let passed = now_slot.saturating_sub(self.last_slot).min(self.used as u64) as usize;
-        self.last_slot = self.last_slot.max(now_slot);
-        self.used -= passed;
-        self.head = wrapped(self.head + passed);
-        self.stale += passed;
-        if self.stale > STALE_MAX {
-            self.refill();
-        }
-    }
-
-    /// Fills the slots that have passed.
-    #[cold]
-    fn refill(&mut self) {
-        let (before, after) = self.credits.split_at_mut(self.head);
-        let near = self.stale.min(before.len());
-        let far = self.stale - near;
-        before[self.head - near..].fill(self.slot_credits);
-        after[RING - self.head - far..].fill(self.slot_credits);
-        for slot in (self.head - near..self.head).chain(RING - far..RING) {
-            self.open[slot / 64] |= 1 << (slot % 64);
-        }
-        self.stale = 0;
-    }
-
-    /// How many slots from `slot` on have no credits; more than the window has, if all are without.
-    fn closed_from(&self, slot: usize) -> usize {
-        let first = self.open[slot / 64] >> (slot % 64);
-        if first != 0 {
-            return first.trailing_zeros() as usize;
-        }
-        let mut closed = 64 - slot % 64;
-        let words = self.open.len();
-        let mut word = slot / 64;
-        while closed < RING {
-            word = if word + 1 == words { 0 } else { word + 1 };
-            let bits = self.open[word];
-            if bits != 0 {
-                return closed + bits.trailing_zeros() as usize;
+        if now_slot > self.head {
+            self.head = now_slot;
+            if now_slot / BLOCK_SLOTS > self.filled_blocks {
+                self.fill_passed_blocks();
             }
-            closed += 64;
         }
-        closed
     }
 
-    /// Takes `units` credits from the slot `ahead` of now on; the result is how many slots later the last one was found.
+    /// Fills the blocks whose slots have all passed: of those that were used, which are not more than the window has.
+    #[cold]
+    fn fill_passed_blocks(&mut self) {
+        let passed = self.head / BLOCK_SLOTS;
+        let slot_credits = self.slot_credits.value() as u16;
+        for number in self.filled_blocks..passed.min(self.used_end.div_ceil(BLOCK_SLOTS)) {
+            let block = self.block(number);
+            block.credits.fill(slot_credits);
+            block.open = u64::MAX;
+        }
+        self.filled_blocks = passed;
+    }
+
     #[inline]
-    fn take_credits(&mut self, ahead: usize, units: u32) -> u64 {
+    fn block(&mut self, number: u64) -> &mut Block {
+        &mut self.blocks[number as usize % BLOCKS]
+    }
+
+    /// Takes `units` credits from slot `first` on; the result is how many slots later the last one was found.
+    #[inline]
+    fn take_credits(&mut self, first: u64, units: u32) -> u64 {
+        let last = self.head + (SLOTS - 1);
         let mut remaining = units;
-        let mut distance = ahead;
-        let mut slot = wrapped(self.head + ahead);
+        let mut slot = first;
         loop {
-            let credits = &mut self.credits[slot];
-            let taken = remaining.min(u32::from(*credits));
-            *credits -= taken as u16;
-            remaining -= taken;
-            if remaining == 0 {
+            let block = self.block(slot / BLOCK_SLOTS);
+            let index = slot % BLOCK_SLOTS;
+            let credits = &mut block.credits[index as usize];
+            let there = u32::from(*credits);
+            if remaining <= there {
+                *credits = (there - remaining) as u16;
                 break;
             }
-            self.open[slot / 64] &= !(1 << (slot % 64));
+            remaining -= there;
+            *credits = 0;
+            block.open &= !(1 << index);
+            // The next one with credits, most often in the same block.
+            let later = block.open >> index;
+            slot += if later == 0 {
+                self.closed_from(slot)
+            } else {
+                u64::from(later.trailing_zeros())
+            };
             // Q6: what is left at the end of the window is dropped. It costs the time of its transfer either way, but credits that are not there
             // cannot be waited for.
-            if distance + 1 == SLOTS {
+            if slot > last {
+                slot = last;
                 break;
             }
-            let next = wrapped(slot + 1);
-            let skipped = if self.credits[next] > 0 {
-                0
-            } else {
-                self.closed_from(next)
-            };
-            distance += 1 + skipped;
-            if distance >= SLOTS {
-                distance = SLOTS - 1;
-                break;
-            }
-            slot = wrapped(next + skipped);
         }
-        self.used = self.used.max(distance + 1);
-        (distance - ahead) as u64
+        self.used_end = self.used_end.max(slot + 1);
+        slot - first
     }
-}
 
-/// An index of the ring that may be too large by less than its length.
-#[inline]
-fn wrapped(index: usize) -> usize {
-    if index < RING {
-        index
-    } else {
-        index - RING
+    /// How many slots from `slot` on have no credits, where all the rest of its block have none; more than the window has, if all are without.
+    #[cold]
+    fn closed_from(&mut self, slot: u64) -> u64 {
+        let mut number = slot / BLOCK_SLOTS;
+        loop {
+            number += 1;
+            let first = number * BLOCK_SLOTS;
+            let open = self.block(number).open;
+            if open != 0 || first - slot > SLOTS {
+                return first - slot + u64::from(open.trailing_zeros());
+            }
+        }
     }
 }
 
@@ -214,6 +208,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const N: usize = SLOTS as usize;
 
     /// MODELS.md §1 as it is written there, one slot at a time.
     struct Transcript {
@@ -232,7 +228,7 @@ mod tests {
             Self {
                 unit_ns: 128 * 1_000_000_000 / bandwidth,
                 slot_credits,
-                credits: vec![slot_credits; SLOTS],
+                credits: vec![slot_credits; N],
                 head: 0,
                 last: 0,
                 valid: 0,
@@ -244,7 +240,7 @@ mod tests {
             let k = u64::from((now / 4000 - self.last / 4000) as u32).min(self.valid);
             for _ in 0..k {
                 self.credits[self.head] = self.slot_credits;
-                self.head = (self.head + 1) % SLOTS;
+                self.head = (self.head + 1) % N;
             }
             self.last = now;
             self.valid -= k;
@@ -252,22 +248,22 @@ mod tests {
                 return t;
             }
             let off = t / 4000 - now / 4000;
-            if off >= SLOTS as u64 {
+            if off >= N as u64 {
                 return t;
             }
-            let mut at = (self.head + off as usize) % SLOTS;
+            let mut at = (self.head + off as usize) % N;
             let (mut remaining, mut delay) = (units, 0_u64);
             loop {
                 let taken = remaining.min(self.credits[at]);
                 self.credits[at] -= taken;
                 remaining -= taken;
-                if remaining == 0 || (at + 1) % SLOTS == self.head {
+                if remaining == 0 || (at + 1) % N == self.head {
                     break;
                 }
-                at = (at + 1) % SLOTS;
+                at = (at + 1) % N;
                 delay += 1;
             }
-            let distance = (at + SLOTS - self.head) % SLOTS;
+            let distance = (at + N - self.head) % N;
             self.valid = self.valid.max(distance as u64 + 1);
             t + self.unit_ns * units + delay.saturating_sub(units / self.slot_credits) * 4000
         }
@@ -313,7 +309,7 @@ mod tests {
             [(800, 152, 26), (3360, 36, 110), (450, 271, 14), (3050, 40, 99)]
         {
             let link = Link::new(mib_per_s, 0, true).unwrap();
-            assert_eq!((link.unit_ns, link.slot_credits), (unit_ns, slot_credits));
+            assert_eq!((link.unit_ns, link.slot_credits.value()), (unit_ns, slot_credits));
         }
         assert_eq!(Link::new(800, 413, true).unwrap().unit_ns, 164);
     }
@@ -334,7 +330,7 @@ mod tests {
 
     #[test]
     fn beyond_the_window_only_the_reference_is_free() {
-        let far_ns = SLOTS as u64 * SLOT_NS;
+        let far_ns = SLOTS * SLOT_NS;
         assert_eq!(Link::new(800, 0, true).unwrap().request(0, far_ns, 4096), far_ns);
         assert_eq!(
             Link::new(800, 0, false).unwrap().request(0, far_ns, 4096),

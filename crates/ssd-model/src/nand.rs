@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use ssd_profile::{NandParameters, CELL_BITS_MAX};
 
+use crate::divisor::Divisor;
 use crate::link::Link;
 use crate::table::{room, table};
 use crate::{SetupError, Utilisation};
@@ -38,7 +39,7 @@ pub struct Nand {
     channels: Vec<Link>,
     luns: Vec<LunState>,
     luns_per_channel: u32,
-    cell_bits: u32,
+    cell_bits: Divisor,
     read_4k_ns: [u64; CELL_BITS_MAX],
     read_ns: [u64; CELL_BITS_MAX],
     program_ns: u64,
@@ -67,7 +68,7 @@ impl Nand {
             channels,
             luns: table(luns, LunState::default())?,
             luns_per_channel: parameters.luns_per_channel,
-            cell_bits: parameters.cell_bits.max(1),
+            cell_bits: Divisor::new(parameters.cell_bits),
             read_4k_ns: parameters.read_4k_ns.ns.map(u64::from),
             read_ns: parameters.read_ns.ns.map(u64::from),
             program_ns: parameters.program_ns.into(),
@@ -88,7 +89,8 @@ impl Nand {
 
     /// Reads `bytes` of one flash page, the `flash_page`th of its block, from `start_ns` on; the result is when the last of them have arrived: over `link`,
     /// which each piece enters as soon as it has left the channel, or else at the controller.
-    #[inline]
+    // Always: see `Link::request`.
+    #[inline(always)]
     pub fn read(
         &mut self,
         now_ns: u64,
@@ -98,7 +100,7 @@ impl Nand {
         bytes: u32,
         mut link: Option<&mut Link>,
     ) -> u64 {
-        let cell = (flash_page % self.cell_bits) as usize;
+        let (_, cell) = self.cell_bits.divide_with_rest(flash_page);
         let times = if bytes == 4096 {
             &self.read_4k_ns
         } else {
@@ -107,7 +109,7 @@ impl Nand {
         let state = &mut self.luns[lun.index as usize];
         let channel = &mut self.channels[lun.channel as usize];
         let begin_ns = state.available_at_ns.max(start_ns);
-        let mut at_channel_ns = begin_ns.saturating_add(times[cell]);
+        let mut at_channel_ns = begin_ns.saturating_add(times[cell as usize]);
         let mut done_ns = at_channel_ns;
         let mut left = bytes;
         while left > 0 {

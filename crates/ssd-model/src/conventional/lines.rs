@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::divisor::Divisor;
+use crate::divisor::Divisor;
 use crate::table::table;
 use crate::{EraseCounts, LineCounts, SetupError};
 

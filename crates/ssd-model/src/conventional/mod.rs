@@ -9,7 +9,6 @@
 
 mod allocation;
 mod check;
-mod divisor;
 mod geometry;
 mod lines;
 mod mapping;
@@ -25,6 +24,7 @@ use alloc::vec::Vec;
 use nvme_spec::Status;
 use ssd_profile::{ConventionalParameters, FirmwareTimes};
 
+use crate::divisor::Divisor;
 use crate::link::Link;
 use crate::nand::Nand;
 use crate::table::{room, table};
@@ -32,7 +32,6 @@ use crate::write_buffer::WriteBuffer;
 use crate::{
     Accepted, Command, EraseCounts, FlashReport, FlashStatistics, LineCounts, Model, Refusal, SetupError,
 };
-use divisor::Divisor;
 use partition::Partition;
 
 /// The model of MODELS.md §5.
@@ -210,10 +209,13 @@ impl ConventionalModel {
         self.host_read_bytes += u64::from(len_bytes);
         // Q7: a read of pages that were never written takes no time in the reference. Otherwise the firmware has to find that out.
         let mut done_ns = if self.reference_quirks { now_ns } else { start_ns };
-        let partitions = u64::from(self.partition_count.value());
-        for index in 0..pages.count.min(partitions) {
-            let (partition, first) = self.place(pages.first + index);
-            let count = (pages.count - index).div_ceil(partitions) as u32;
+        // A command's length is 32 bits.
+        let (pages_count, partitions) = (pages.count as u32, self.partition_count.value());
+        for index in 0..pages_count.min(partitions) {
+            let (partition, first) = self.place(pages.first + u64::from(index));
+            let count = self
+                .partition_count
+                .divide(pages_count - index + (partitions - 1));
             let partition_done_ns = self.partitions[partition].read(
                 now_ns,
                 start_ns,

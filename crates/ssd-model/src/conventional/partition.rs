@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use ssd_profile::{FtlParameters, Mapping};
 
 use super::allocation;
-use super::divisor::Divisor;
 use super::geometry::{Geometry, PAGE_BYTES};
 use super::lines::{LineState, Lines};
 use super::mapping::{PageMapping, PageTable};
 use super::victim::{AnyVictims, Victims};
+use crate::divisor::Divisor;
 use crate::link::Link;
 use crate::nand::{Lun, Nand};
 use crate::table::room;
@@ -56,6 +56,7 @@ pub struct Partition {
     collection_order: Vec<u32>,
     pages_per_flash_page: Divisor,
     pages_per_oneshot_page: Divisor,
+    flash_pages_per_oneshot_page: Divisor,
     oneshot_pages_per_block: Divisor,
     units_per_row: Divisor,
     oneshot_bytes: u32,
@@ -110,6 +111,9 @@ impl Partition {
             collection_order,
             pages_per_flash_page: Divisor::new(geometry.pages_per_flash_page),
             pages_per_oneshot_page: Divisor::new(geometry.pages_per_oneshot_page),
+            flash_pages_per_oneshot_page: Divisor::new(
+                geometry.pages_per_oneshot_page / geometry.pages_per_flash_page.max(1),
+            ),
             oneshot_pages_per_block: Divisor::new(geometry.oneshot_pages_per_block),
             units_per_row: Divisor::new(geometry.luns()),
             oneshot_bytes: geometry.pages_per_oneshot_page * PAGE_BYTES as u32,
@@ -133,15 +137,18 @@ impl Partition {
         nand: &mut Nand,
         link: &mut Link,
     ) -> Option<u64> {
+        let mut read = |(flash_page, pages): (u32, u32)| {
+            let (lun, page_in_block) = self.place_of(flash_page);
+            let bytes = pages * PAGE_BYTES as u32;
+            nand.read(now_ns, start_ns, lun, page_in_block, bytes, Some(link))
+        };
+        if count == 1 {
+            let physical = self.mapping.lookup(first)?;
+            return Some(read((self.pages_per_flash_page.divide(physical), 1)));
+        }
         let mut done_ns = None;
         // The flash page being gathered, and how many of its pages are wanted.
         let mut run: Option<(u32, u32)> = None;
-        let mut read = |partition: &Self, (flash_page, pages): (u32, u32)| {
-            let (lun, page_in_block) = partition.place_of(flash_page);
-            let bytes = pages * PAGE_BYTES as u32;
-            let end_ns = nand.read(now_ns, start_ns, lun, page_in_block, bytes, Some(link));
-            done_ns = done_ns.max(Some(end_ns));
-        };
         for logical in first..first.saturating_add(count) {
             let Some(physical) = self.mapping.lookup(logical) else {
                 continue;
@@ -151,16 +158,13 @@ impl Partition {
                 Some((same, pages)) if same == flash_page => Some((same, pages + 1)),
                 other => {
                     if let Some(run) = other {
-                        read(self, run);
+                        done_ns = done_ns.max(Some(read(run)));
                     }
                     Some((flash_page, 1))
                 }
             };
         }
-        if let Some(run) = run {
-            read(self, run);
-        }
-        done_ns
+        done_ns.max(run.map(read))
     }
 
     /// Puts `logical` into the next page for hosts; nothing if there is no such logical page. The caller programs the one-shot page if it is whole,
@@ -254,21 +258,12 @@ impl Partition {
     /// Where a flash page is, as its number in the partition has it: its LUN, and which one of its block it is.
     #[inline]
     fn place_of(&self, flash_page: u32) -> (Lun, u32) {
-        let flash_pages_per_oneshot_page =
-            self.pages_per_oneshot_page.value() / self.pages_per_flash_page.value();
-        let (unit, in_oneshot_page) = if flash_pages_per_oneshot_page == 1 {
-            (flash_page, 0)
-        } else {
-            (
-                flash_page / flash_pages_per_oneshot_page,
-                flash_page % flash_pages_per_oneshot_page,
-            )
-        };
+        let (unit, in_oneshot_page) = self.flash_pages_per_oneshot_page.divide_with_rest(flash_page);
         let (row, unit_in_row) = self.units_per_row.divide_with_rest(unit);
         let (_, row_in_block) = self.oneshot_pages_per_block.divide_with_rest(row);
         (
             self.row[unit_in_row as usize],
-            row_in_block * flash_pages_per_oneshot_page + in_oneshot_page,
+            row_in_block * self.flash_pages_per_oneshot_page.value() + in_oneshot_page,
         )
     }
 
@@ -312,8 +307,7 @@ impl Partition {
     /// Moves what is valid out of `line` and erases it; the result is how many pages that gained.
     fn collect(&mut self, line: u32, now_ns: u64, nand: &mut Nand) -> u32 {
         let valid_pages = self.lines.valid_pages(line);
-        let flash_pages_per_oneshot_page =
-            self.pages_per_oneshot_page.value() / self.pages_per_flash_page.value();
+        let flash_pages_per_oneshot_page = self.flash_pages_per_oneshot_page.value();
         let (row_pages, oneshot_pages, flash_pages) = (
             self.units_per_row.value() * self.pages_per_oneshot_page.value(),
             self.pages_per_oneshot_page.value(),
