@@ -94,8 +94,8 @@ enum Subject {
 #[derive(Args)]
 struct ModuleArguments {
     /// The kernel's build folder; else that of the running kernel
-    #[arg(long, env = "NVMEV_KDIR")]
-    kdir: Option<PathBuf>,
+    #[arg(long, env = "NVMEV_KDIR", default_value = "")]
+    kdir: String,
     /// Build for this kernel instead: 6.1, 6.12, or an installed release
     #[arg(long, env = "NVMEV_KVER")]
     kver: Option<String>,
@@ -215,8 +215,8 @@ fn build_module(kernel: &kernels::Kernel, faults: bool) -> Result<PathBuf> {
 fn make_module(arguments: &ModuleArguments) -> Result<()> {
     packages::provide(&[Purpose::Module])?;
     let kver = arguments.kver.as_deref().filter(|kver| !kver.is_empty());
-    let kdir = match (&arguments.kdir, kver) {
-        (Some(kdir), _) if !kdir.as_os_str().is_empty() => kdir.clone(),
+    let kdir = match (arguments.kdir.as_str(), kver) {
+        (kdir, _) if !kdir.is_empty() => PathBuf::from(kdir),
         (_, Some(kver)) => kernels::provide(Some(kver))?.build,
         _ => PathBuf::from(format!("/lib/modules/{}/build", kernels::running_release())),
     };
@@ -268,4 +268,26 @@ fn run_vm(arguments: VmArguments) -> Result<i32> {
         environment: Vec::new(),
         live: true,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `make` exports all its variables, those that nobody gave as empty ones.
+    #[test]
+    fn an_empty_value_is_taken_for_everything_that_make_may_leave_empty() {
+        for (command, options) in [
+            ("module", &["--kdir", "--kver"][..]),
+            ("vm", &["--cmd", "--modparams", "--kver", "--mem", "--append", "--qemuopts"]),
+            ("demo", &["--kver"]),
+            ("test", &["--suite"]),
+            ("load", &["--modparams"]),
+        ] {
+            for option in options {
+                let parsed = Arguments::try_parse_from(["xtask", command, option, ""]);
+                assert!(parsed.is_ok(), "{command} {option}: {:?}", parsed.err());
+            }
+        }
+    }
 }
