@@ -41,6 +41,7 @@ struct nvmev_params {
 	char *size;
 	char *cpus;
 	char *profile;
+	char *ns;
 	char *profile_set;
 	char *lba_size;
 	char *serial;

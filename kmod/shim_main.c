@@ -26,7 +26,8 @@ NVMEV_PARAM(memmap_size, "Size of the reserved memory, e.g. 2G; the first 1 MiB 
 NVMEV_PARAM(size, "Take this much memory from the running kernel instead, e.g. 1G; no memmap= needed");
 NVMEV_PARAM(cpus, "CPUs to use, e.g. 2,3: the first runs the dispatcher, the others I/O workers");
 NVMEV_PARAM(profile, "Device to emulate");
-NVMEV_PARAM(profile_set, "Parameters of the profile to change, e.g. nand.program_ns=200000,ftl.victim=random");
+NVMEV_PARAM(ns, "Namespaces of different kinds: PROFILE:SIZE,PROFILE:SIZE,...; one without a size has what is left");
+NVMEV_PARAM(profile_set, "Parameters of the profile to change, e.g. nand.program_ns=200000,ftl.victim=random; with ns=, 1/nand.program_ns=200000 for the first");
 NVMEV_PARAM(lba_size, "Logical block size: 512 or 4096");
 NVMEV_PARAM(serial, "Serial number, up to 20 characters");
 NVMEV_PARAM(read_time, "Read time per I/O unit in nanoseconds");

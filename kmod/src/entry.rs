@@ -40,6 +40,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
         size,
         cpus,
         profile,
+        ns,
         profile_set,
         lba_size,
         serial,
@@ -62,6 +63,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
             size: text(size),
             cpus: text(cpus),
             profile: text(profile),
+            ns: text(ns),
             profile_set: text(profile_set),
             lba_size: text(lba_size),
             serial: text(serial),
@@ -188,5 +190,5 @@ unsafe extern "C" fn nvmev_rs_proc_store(
 // C's idea of these is checked by nothing else.
 const _: () = {
     assert!(shim::EINVAL < 0 && shim::ENOMEM < 0);
-    assert!(size_of::<Params>() == 18 * size_of::<*const c_char>());
+    assert!(size_of::<Params>() == 19 * size_of::<*const c_char>());
 };

@@ -2,27 +2,24 @@
 //! A loaded module: from parameters to a device on a PCI bus, and back.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
+use module_params::namespaces::NamespaceListError;
 use module_params::params::BAR_AREA_BYTES;
-use module_params::{Cpus, NvmOverrides, ParamError, RawParams};
-use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, BAR_SIZE_BYTES};
-use ssd_model::conventional::Geometry;
-use ssd_model::{namespace_bytes, profiles};
-use ssd_profile::{NvmParameters, ParameterError, Profile, ProfileKind, SetError};
+use module_params::{Cpus, ParamError, RawParams};
+use nvme_device::{Device, DeviceConfig, Host, Identity, BAR_SIZE_BYTES};
+use ssd_model::profiles;
+use ssd_profile::SetError;
 
 use crate::host::{Irqs, KernelHost};
 use crate::log::info;
 use crate::memory::{DeviceMemory, Mapping, MemoryError};
+use crate::namespaces::{self, NamespaceError};
 use crate::pci::PciBus;
 use crate::procfs::ProcFolder;
-use crate::running::{times_of, with_times, Running};
+use crate::running::Running;
 use crate::shim;
 use crate::thread::Threads;
-
-/// The device to be unless `profile=` names another.
-const PROFILE_DEFAULT: &str = "optane";
 
 /// Why the module was not loaded.
 pub enum LoadError<'a> {
@@ -32,8 +29,14 @@ pub enum LoadError<'a> {
     Profile(&'a str),
     /// `profile_set=` cannot be done.
     ProfileSet(SetError<'a>),
-    /// Parameters that no device can have.
-    Parameter(ParameterError),
+    /// `ns=` wants more memory than there is.
+    Namespaces(NamespaceListError<'a>),
+    /// A namespace that cannot be, by its profile's name; its number, if there are several.
+    Namespace {
+        nsid: Option<u32>,
+        profile: &'a str,
+        error: NamespaceError,
+    },
     /// No memory for the device's content.
     Memory(MemoryError),
     /// The core refused.
@@ -46,7 +49,11 @@ impl LoadError<'_> {
     /// What insmod is told.
     pub fn errno(&self) -> i32 {
         match self {
-            Self::Param(_) | Self::Profile(_) | Self::ProfileSet(_) | Self::Parameter(_) => shim::EINVAL,
+            Self::Param(_)
+            | Self::Profile(_)
+            | Self::ProfileSet(_)
+            | Self::Namespaces(_)
+            | Self::Namespace { .. } => shim::EINVAL,
             Self::Setup(nvme_device::SetupError::Model(error)) if !error.is_lack_of_memory() => shim::EINVAL,
             Self::Memory(_) | Self::Setup(_) => shim::ENOMEM,
             Self::Kernel { error, .. } => *error,
@@ -68,7 +75,13 @@ impl fmt::Display for LoadError<'_> {
                 Ok(())
             }
             Self::ProfileSet(error) => write!(f, "profile_set: {error}"),
-            Self::Parameter(error) => error.fmt(f),
+            Self::Namespaces(error) => write!(f, "ns: {error}"),
+            Self::Namespace { nsid, profile, error } => {
+                if let Some(nsid) = nsid {
+                    write!(f, "namespace {nsid} ({profile}): ")?;
+                }
+                error.fmt(f)
+            }
             Self::Memory(error) => error.fmt(f),
             Self::Setup(error) => error.fmt(f),
             Self::Kernel { what, error } => write!(f, "{what} could not be made (error {error})"),
@@ -120,19 +133,9 @@ impl Instance {
     /// If anything is missing; what was done until then is undone.
     pub fn load<'a>(params: &RawParams<'a>) -> Result<Self, LoadError<'a>> {
         let settings = module_params::params::validate(params, &Machine).map_err(LoadError::Param)?;
-        let name = settings.profile.unwrap_or(PROFILE_DEFAULT);
-        let mut profile = *profiles::by_name(name).ok_or(LoadError::Profile(name))?;
-        if let Some(list) = settings.profile_set {
-            profile.set_list(list).map_err(LoadError::ProfileSet)?;
-        }
-        let nvm = apply_times(&mut profile, &settings.nvm);
-        profile.validate().map_err(LoadError::Parameter)?;
         // Before memory is taken: what cannot become a drive is refused in one line.
-        namespace_bytes(
-            &profile.kind,
-            settings.memory.size_bytes().saturating_sub(BAR_AREA_BYTES),
-        )
-        .map_err(nvme_device::SetupError::from)?;
+        let storage_bytes = settings.memory.size_bytes().saturating_sub(BAR_AREA_BYTES);
+        let plan = namespaces::plan(&settings, storage_bytes)?;
         let node = settings
             .cpus
             .as_slice()
@@ -161,36 +164,24 @@ impl Instance {
             error: shim::ENOMEM,
         })?;
         let host = KernelHost::new(bar, storage, irqs);
-        let namespace = NamespaceConfig {
-            kind: profile.kind,
-            mdts: profile.mdts as u8,
-            lba_bytes: settings.lba_bytes,
-            media_offset: 0,
-            media_len_bytes: bytes,
-        };
-        let mut namespaces = Vec::new();
-        namespaces
-            .try_reserve_exact(1)
-            .map_err(|_| nvme_device::SetupError::OutOfMemory)?;
-        namespaces.push(namespace);
-        for (index, namespace) in namespaces.iter().enumerate() {
-            let size = namespace_bytes(&namespace.kind, namespace.media_len_bytes)
-                .map_err(nvme_device::SetupError::from)?;
-            info!("ns {}/{}: size {} MiB", index + 1, namespaces.len(), size >> 20);
-            describe_flash(namespace)?;
-        }
-        let namespace_count = namespaces.len() as u32;
+        namespaces::describe(&plan, settings.namespaces.as_slice())?;
+        let nvm = namespaces::first_nvm(&plan);
+        let namespace_count = plan.len() as u32;
+        let name = settings
+            .namespaces
+            .as_slice()
+            .first()
+            .map_or("", |first| first.profile);
         let config = DeviceConfig {
-            identity: Identity::derive(profile.name, bytes, settings.lba_bytes, settings.serial),
+            identity: Identity::derive(name, bytes, settings.lba_bytes, settings.serial),
             worker_count: settings.cpus.worker_count(),
-            namespaces,
+            namespaces: plan,
         };
         let Device {
-            mut controller,
+            controller,
             workers,
             shared,
         } = Device::new(config, host.bar())?;
-        controller.set_nvm_parameters(nvm);
 
         let running = Arc::new(Running::new(
             host,
@@ -218,42 +209,4 @@ impl Instance {
             _memory: memory,
         })
     }
-}
-
-/// Puts the timing parameters that NVMeVirt had into `profile`; the result is the timing that `/proc` shows, and can change, while
-/// the device runs. A drive with flash has no such parameters: zeros, which `/proc` cannot change.
-fn apply_times(profile: &mut Profile<'_>, given: &NvmOverrides) -> NvmParameters {
-    match &mut profile.kind {
-        ProfileKind::Nvm(parameters) => {
-            *parameters = with_times(*parameters, given.apply(times_of(parameters)));
-            *parameters
-        }
-        ProfileKind::Conventional(_) => {
-            if !given.is_empty() {
-                info!(
-                    "profile {} has no use for read_time, write_time, nr_io_units and the like",
-                    profile.name
-                );
-            }
-            NvmParameters::default()
-        }
-    }
-}
-
-/// Says how a drive's flash is laid out, for whoever compares it with another.
-fn describe_flash(namespace: &NamespaceConfig) -> Result<(), nvme_device::SetupError> {
-    if let ProfileKind::Conventional(parameters) = &namespace.kind {
-        let geometry = Geometry::new(parameters, namespace.media_len_bytes)?;
-        info!(
-            "FTL: capacity {} bytes, namespace {} bytes, {} partitions of {} pages, {} lines of {} KiB, blocks of {} KiB",
-            namespace.media_len_bytes,
-            geometry.namespace_bytes,
-            geometry.partitions,
-            geometry.physical_pages,
-            geometry.lines,
-            geometry.line_bytes() >> 10,
-            geometry.block_bytes() >> 10
-        );
-    }
-    Ok(())
 }

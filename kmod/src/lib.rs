@@ -18,6 +18,7 @@ mod host;
 mod instance;
 mod log;
 mod memory;
+mod namespaces;
 mod panic;
 mod pci;
 mod procfs;

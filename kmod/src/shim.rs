@@ -11,6 +11,7 @@ pub struct Params {
     pub size: *const c_char,
     pub cpus: *const c_char,
     pub profile: *const c_char,
+    pub ns: *const c_char,
     pub profile_set: *const c_char,
     pub lba_size: *const c_char,
     pub serial: *const c_char,

@@ -91,15 +91,22 @@ pci_function() {
     return 1
 }
 
-# The block device of our first namespace; where there is no such device (trying a script with a drive of QEMU's), any NVMe drive.
+# block_device [NSID]: the block device of our first namespace, or of another one; where there is no such device (trying a script with a
+# drive of QEMU's), any NVMe drive. Linux numbers the names of namespaces as it finds them, which may not be in their order.
 block_device() {
-    local function name
+    local function name nsid
     if function=$(pci_function); then
         # With multipath the namespace hangs under the subsystem, so the controller's name is what both have.
         name=$(basename "$(compgen -G "/sys/bus/pci/devices/$function/nvme/nvme*" | head -n 1)")
-        [[ -b /dev/${name}n1 ]] && echo "/dev/${name}n1"
+        for nsid in "/sys/block/${name}n"*/nsid; do
+            if [[ $(cat "$nsid" 2>/dev/null) == "${1:-1}" && -b /dev/$(basename "$(dirname "$nsid")") ]]; then
+                echo "/dev/$(basename "$(dirname "$nsid")")"
+                return
+            fi
+        done
+        return 1
     else
-        compgen -G '/dev/nvme*n1' | head -n 1
+        compgen -G "/dev/nvme*n${1:-1}" | head -n 1
     fi
 }
 
@@ -110,7 +117,7 @@ device_ready() {
 controller() {
     local device
     device=$(block_device)
-    echo "${device%n1}"
+    echo "${device%n*}"
 }
 
 # load [PARAMETERS...]: loads the module and waits for its drive.

@@ -279,7 +279,17 @@ mod tests {
     fn an_empty_value_is_taken_for_everything_that_make_may_leave_empty() {
         for (command, options) in [
             ("module", &["--kdir", "--kver"][..]),
-            ("vm", &["--cmd", "--modparams", "--kver", "--mem", "--append", "--qemuopts"]),
+            (
+                "vm",
+                &[
+                    "--cmd",
+                    "--modparams",
+                    "--kver",
+                    "--mem",
+                    "--append",
+                    "--qemuopts",
+                ],
+            ),
             ("demo", &["--kver"]),
             ("test", &["--suite"]),
             ("load", &["--modparams"]),

@@ -131,6 +131,18 @@ const NEEDS: &[Need] = &[
     ),
     need(
         Purpose::Vm,
+        Sign::Program("mkfs.f2fs"),
+        "f2fs-tools",
+        "puts a file system on zones",
+    ),
+    need(
+        Purpose::Vm,
+        Sign::Program("mkfs.btrfs"),
+        "btrfs-progs",
+        "puts another one there",
+    ),
+    need(
+        Purpose::Vm,
         Sign::Program("mkfs.ext4"),
         "e2fsprogs",
         "puts a file system on the drive",

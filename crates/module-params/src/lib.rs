@@ -5,6 +5,7 @@
 //! explanation out.
 //!
 //! - [`params`]: the module's parameters, checked once into an immutable [`Settings`].
+//! - [`namespaces`]: which namespaces a device has.
 //! - [`proc_text`]: the formats of the files in `/proc/nvmev`.
 //! - [`carve`]: which memory blocks of a running kernel to take.
 //! - [`live`]: timing that changes while the device runs.
@@ -20,6 +21,7 @@ pub mod carve;
 pub mod cpus;
 pub mod idle;
 pub mod live;
+pub mod namespaces;
 pub mod params;
 pub mod proc_text;
 pub mod size;

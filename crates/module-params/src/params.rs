@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::cpus::{CpuList, CpuListError, Cpus};
+use crate::namespaces::{NamespaceList, NamespaceListError, ProfileSet, ProfileSetError};
 use crate::proc_text::Times;
 use crate::size::{parse_size, Bytes, SizeError};
 
@@ -17,6 +18,9 @@ pub const SERIAL_LEN_MAX: usize = 20;
 /// How long a thread polls in vain before it begins to sleep, unless `idle_timeout_us=` says otherwise.
 pub const IDLE_TIMEOUT_US_DEFAULT: u32 = 10_000;
 
+/// The device to be unless `profile=` or `ns=` names another.
+pub const PROFILE_DEFAULT: &str = "optane";
+
 /// The parameters as they were given. A parameter that is not there is `None`.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(
@@ -29,6 +33,7 @@ pub struct RawParams<'a> {
     pub size: Option<&'a str>,
     pub cpus: Option<&'a str>,
     pub profile: Option<&'a str>,
+    pub ns: Option<&'a str>,
     pub profile_set: Option<&'a str>,
     pub lba_size: Option<&'a str>,
     pub serial: Option<&'a str>,
@@ -142,10 +147,10 @@ pub struct Settings<'a> {
     pub memory: MemorySource,
     /// Which CPUs to use.
     pub cpus: CpuList,
-    /// Name of the device profile, if one was given. Whether there is one of that name, the models know.
-    pub profile: Option<&'a str>,
-    /// Parameters of the profile to change, `key=value,...`, if any were given. What they mean, the profiles know.
-    pub profile_set: Option<&'a str>,
+    /// The namespaces. Whether there are profiles of their names, the models know.
+    pub namespaces: NamespaceList<'a>,
+    /// Parameters of profiles to change. What they mean, the profiles know.
+    pub profile_set: ProfileSet<'a>,
     /// Bytes of a logical block: 512 or 4096.
     pub lba_bytes: u32,
     /// The serial number, if one was given.
@@ -164,15 +169,18 @@ pub struct ParamError<'a> {
     /// What was given for it.
     pub value: Option<&'a str>,
     /// What is wrong and what to do.
-    pub problem: Problem,
+    pub problem: Problem<'a>,
 }
 
 /// See [`ParamError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each one's sentence is in its Display, below")]
-pub enum Problem {
+pub enum Problem<'a> {
     NoMemory,
     BothMemories,
+    ProfileAndNamespaces,
+    Namespaces(NamespaceListError<'a>),
+    ProfileSet(ProfileSetError<'a>),
     Needs { other: &'static str },
     Size(SizeError),
     TooSmall,
@@ -198,6 +206,11 @@ impl fmt::Display for ParamError<'_> {
                  memmap_size= for a range reserved at boot",
             ),
             Problem::BothMemories => f.write_str("give either size=, or memmap_start= and memmap_size=, not both"),
+            Problem::ProfileAndNamespaces => {
+                f.write_str("give either profile=, for one namespace, or ns=, which names a profile for each; not both")
+            }
+            Problem::Namespaces(error) => error.fmt(f),
+            Problem::ProfileSet(error) => error.fmt(f),
             Problem::Needs { other } => write!(f, "needs {other}= beside it"),
             Problem::Size(error) => error.fmt(f),
             Problem::TooSmall => write!(f, "too small; at least {} are needed", Bytes(MEMORY_BYTES_MIN)),
@@ -224,6 +237,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         size,
         cpus,
         profile,
+        ns,
         profile_set,
         lba_size,
         serial,
@@ -238,6 +252,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         idle_timeout_us,
         debug,
     } = *raw;
+    let namespaces = namespaces(profile, ns)?;
     number("debug", debug)?;
     let idle_timeout_us = number("idle_timeout_us", idle_timeout_us)?.unwrap_or(IDLE_TIMEOUT_US_DEFAULT);
     Ok(Settings {
@@ -251,8 +266,14 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
             value: cpus,
             problem: Problem::Cpus(error),
         })?,
-        profile: profile.map(str::trim),
-        profile_set,
+        namespaces,
+        profile_set: ProfileSet::new(profile_set.unwrap_or(""), namespaces.as_slice().len() as u32).map_err(
+            |error| ParamError {
+                parameter: "profile_set",
+                value: None,
+                problem: Problem::ProfileSet(error),
+            },
+        )?,
         lba_bytes: match number("lba_size", lba_size)? {
             None | Some(512) => 512,
             Some(4096) => 4096,
@@ -277,6 +298,22 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         },
         idle_timeout_ns: (idle_timeout_us != 0).then_some(u64::from(idle_timeout_us) * 1000),
     })
+}
+
+fn namespaces<'a>(
+    profile: Option<&'a str>,
+    ns: Option<&'a str>,
+) -> Result<NamespaceList<'a>, ParamError<'a>> {
+    let refuse = |problem| ParamError {
+        parameter: "ns",
+        value: ns,
+        problem,
+    };
+    match (profile, ns) {
+        (Some(_), Some(_)) => Err(refuse(Problem::ProfileAndNamespaces)),
+        (profile, None) => Ok(NamespaceList::one(profile.map_or(PROFILE_DEFAULT, str::trim))),
+        (None, Some(list)) => NamespaceList::parse(list).map_err(|error| refuse(Problem::Namespaces(error))),
+    }
 }
 
 fn memory<'a>(
@@ -402,6 +439,7 @@ mod tests {
             size: Some("1G"),
             cpus: None,
             profile: None,
+            ns: None,
             profile_set: None,
             lba_size: None,
             serial: None,
@@ -430,6 +468,39 @@ mod tests {
         assert_eq!(settings.lba_bytes, 512);
         assert_eq!(settings.idle_timeout_ns, Some(10_000_000));
         assert!(settings.nvm.is_empty());
+        assert_eq!(settings.namespaces, NamespaceList::one("optane"));
+    }
+
+    #[test]
+    fn there_is_one_profile_or_a_list_of_namespaces() {
+        let list = RawParams {
+            ns: Some("zn540:512M,970pro"),
+            profile_set: Some("1/zone.max_open=4"),
+            ..SIZE
+        };
+        let settings = validate(&list, &Machine).unwrap();
+        assert_eq!(settings.namespaces.as_slice().len(), 2);
+        assert_eq!(
+            refused(RawParams {
+                profile: Some("optane"),
+                ..list
+            }),
+            "ns=zn540:512M,970pro: give either profile=, for one namespace, or ns=, which names a profile for each; not both"
+        );
+        assert_eq!(
+            refused(RawParams {
+                ns: Some("a,b"),
+                ..list
+            }),
+            "ns=a,b: more than one namespace is without a size; only one can have what the others leave"
+        );
+        assert_eq!(
+            refused(RawParams {
+                profile_set: Some("nand.channels=4"),
+                ..list
+            }),
+            "profile_set: nand.channels=4 does not say for which namespace it is; write 1/nand.channels=4 for the first one"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@
 
 use core::fmt::{self, Write};
 
-use ssd_model::{EraseCounts, FlashReport, FlashStatistics, LineCounts};
+use ssd_model::{EraseCounts, FlashReport, FlashStatistics, LineCounts, ZoneCounts};
 
 /// Nanoseconds of one direction: before, per unit, after.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub fn write_flash(out: &mut impl Write, nsid: u32, report: &FlashReport) -> fmt
     let FlashReport {
         statistics,
         lines,
+        zones,
         erases,
         mapped_pages,
         logical_pages,
@@ -83,13 +84,6 @@ pub fn write_flash(out: &mut impl Write, nsid: u32, report: &FlashReport) -> fmt
         collections,
         buffer_stalls,
     } = statistics;
-    let LineCounts {
-        free,
-        open,
-        full,
-        victim,
-    } = lines;
-    let EraseCounts { min, mean_milli, max } = erases;
     let write_amplification_milli = statistics.write_amplification_milli().unwrap_or(0);
     writeln!(out, "namespace {nsid}")?;
     writeln!(out, "host_read_bytes {host_read_bytes}")?;
@@ -107,16 +101,55 @@ pub fn write_flash(out: &mut impl Write, nsid: u32, report: &FlashReport) -> fmt
     writeln!(out, "nand_programmed_bytes {nand_programmed_bytes}")?;
     writeln!(out, "buffer_stalls {buffer_stalls}")?;
     writeln!(out, "buffered_bytes {buffered_bytes} of {buffer_bytes}")?;
+    if zones == ZoneCounts::default() {
+        write_lines(out, lines, erases)?;
+    } else {
+        write_zones(out, zones, erases)?;
+    }
+    writeln!(out, "mapped_pages {mapped_pages} of {logical_pages}")?;
+    writeln!(out, "physical_pages {physical_pages}")?;
+    writeln!(out, "metadata_bytes {metadata_bytes}")
+}
+
+fn write_lines(out: &mut impl Write, lines: LineCounts, erases: EraseCounts) -> fmt::Result {
+    let LineCounts {
+        free,
+        open,
+        full,
+        victim,
+    } = lines;
+    let EraseCounts { min, mean_milli, max } = erases;
     writeln!(out, "lines_free {free}")?;
     writeln!(out, "lines_open {open}")?;
     writeln!(out, "lines_full {full}")?;
     writeln!(out, "lines_victim {victim}")?;
     writeln!(out, "line_erases_min {min}")?;
     writeln!(out, "line_erases_mean {}", Thousandths(mean_milli))?;
-    writeln!(out, "line_erases_max {max}")?;
-    writeln!(out, "mapped_pages {mapped_pages} of {logical_pages}")?;
-    writeln!(out, "physical_pages {physical_pages}")?;
-    writeln!(out, "metadata_bytes {metadata_bytes}")
+    writeln!(out, "line_erases_max {max}")
+}
+
+/// What a zoned drive has instead of lines.
+fn write_zones(out: &mut impl Write, zones: ZoneCounts, resets: EraseCounts) -> fmt::Result {
+    let ZoneCounts {
+        empty,
+        implicitly_opened,
+        explicitly_opened,
+        closed,
+        full,
+        read_only,
+        offline,
+    } = zones;
+    let EraseCounts { min, mean_milli, max } = resets;
+    writeln!(out, "zones_empty {empty}")?;
+    writeln!(out, "zones_implicitly_opened {implicitly_opened}")?;
+    writeln!(out, "zones_explicitly_opened {explicitly_opened}")?;
+    writeln!(out, "zones_closed {closed}")?;
+    writeln!(out, "zones_full {full}")?;
+    writeln!(out, "zones_read_only {read_only}")?;
+    writeln!(out, "zones_offline {offline}")?;
+    writeln!(out, "zone_resets_min {min}")?;
+    writeln!(out, "zone_resets_mean {}", Thousandths(mean_milli))?;
+    writeln!(out, "zone_resets_max {max}")
 }
 
 /// A number of thousandths as a decimal fraction.

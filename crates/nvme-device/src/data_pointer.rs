@@ -65,18 +65,11 @@ impl DataPointer {
     /// # Errors
     /// As [`DataPointer::for_each_piece`].
     pub fn write<H: Host>(self, host: &H, bytes: &[u8], len_bytes: usize) -> Result<(), Status> {
-        static ZEROS: [u8; 512] = [0; 512];
         self.for_each_piece(host, len_bytes, |address, offset, len| {
             let from = bytes.get(offset..).unwrap_or_default();
             let from = from.get(..len).unwrap_or(from);
             host.write(address, from)?;
-            let mut done = from.len();
-            while done < len {
-                let zeros = ZEROS.get(..len - done).unwrap_or(&ZEROS);
-                host.write(address.wrapping_add(done as u64), zeros)?;
-                done += zeros.len();
-            }
-            Ok(())
+            write_zeros(host, address.wrapping_add(from.len() as u64), len - from.len())
         })
     }
 
@@ -92,6 +85,21 @@ impl DataPointer {
             }
         })
     }
+}
+
+/// Fills `len` bytes of the host's memory at `address` with zeros.
+///
+/// # Errors
+/// As [`Host::write`].
+pub(crate) fn write_zeros<H: Host>(host: &H, address: u64, len: usize) -> Result<(), MemoryFault> {
+    static ZEROS: [u8; PAGE_SIZE_BYTES] = [0; PAGE_SIZE_BYTES];
+    let mut done = 0;
+    while done < len {
+        let zeros = ZEROS.get(..len - done).unwrap_or(&ZEROS);
+        host.write(address.wrapping_add(done as u64), zeros)?;
+        done += zeros.len();
+    }
+    Ok(())
 }
 
 /// An entry that must be the address of a page.

@@ -24,6 +24,14 @@ pub(crate) struct RangeList {
 }
 
 impl RangeList {
+    pub const EMPTY: Self = Self {
+        ranges: [ByteRange {
+            offset_bytes: 0,
+            len_bytes: 0,
+        }; RANGES_MAX],
+        len: 0,
+    };
+
     /// Fetches and checks what `entry` wants deallocated in `namespace`: nothing, if it only gives hints.
     ///
     /// # Errors
@@ -33,10 +41,7 @@ impl RangeList {
         namespace: &Namespace,
         host: &H,
     ) -> Result<Self, Status> {
-        let mut list = Self {
-            ranges: [ByteRange::default(); RANGES_MAX],
-            len: 0,
-        };
+        let mut list = Self::EMPTY;
         if entry.cdw11.get() & DEALLOCATE == 0 {
             return Ok(list);
         }

@@ -13,6 +13,7 @@ use crate::namespace::{Namespace, NamespaceConfig};
 use crate::ring::ring;
 use crate::shared::Shared;
 use crate::worker::{Worker, IN_FLIGHT_MAX};
+use crate::zoned::ZoneMoves;
 use crate::BAR_SIZE_BYTES;
 
 /// Ring slots beyond the commands in flight, for queue creation, deletion, aborts and resets, and for the ranges of a Dataset Management command.
@@ -56,7 +57,7 @@ impl Device {
         let mut namespaces = Vec::new();
         namespaces.try_reserve_exact(config.namespaces.len())?;
         for (nsid, namespace) in (1..).zip(&config.namespaces) {
-            namespaces.push(Namespace::new(nsid, namespace)?);
+            namespaces.push(Namespace::new(nsid, namespace, config.worker_count)?);
         }
         let mdts = config
             .namespaces
@@ -64,7 +65,15 @@ impl Device {
             .map(|namespace| namespace.mdts)
             .min()
             .ok_or(SetupError::NoNamespace)?;
-        let shared = Arc::new(Shared::new(namespaces.len())?);
+        let mut zone_moves = Vec::new();
+        zone_moves.try_reserve_exact(namespaces.len())?;
+        for namespace in &namespaces {
+            zone_moves.push(match &namespace.zoned {
+                Some(zoned) => zoned.order.moves(),
+                None => Arc::new(ZoneMoves::new(0, 0)?),
+            });
+        }
+        let shared = Arc::new(Shared::new(zone_moves)?);
         let mut links = Vec::new();
         links.try_reserve_exact(config.worker_count)?;
         let mut workers = Vec::new();

@@ -6,11 +6,11 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{fence, AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use ssd_model::{EraseCounts, FlashReport, FlashStatistics, LineCounts};
+use ssd_model::{EraseCounts, FlashReport, FlashStatistics, LineCounts, ZoneCounts};
 
 use crate::device::{table, SetupError};
 
-const FIELDS: usize = 22;
+const FIELDS: usize = 29;
 
 /// A namespace's report.
 #[derive(Debug)]
@@ -127,6 +127,16 @@ fn to_fields(report: FlashReport) -> [u64; FIELDS] {
                 full,
                 victim,
             },
+        zones:
+            ZoneCounts {
+                empty,
+                implicitly_opened,
+                explicitly_opened,
+                closed,
+                full: full_zones,
+                read_only,
+                offline,
+            },
         erases: EraseCounts { min, mean_milli, max },
         mapped_pages,
         logical_pages,
@@ -149,6 +159,13 @@ fn to_fields(report: FlashReport) -> [u64; FIELDS] {
         open,
         full,
         victim,
+        empty,
+        implicitly_opened,
+        explicitly_opened,
+        closed,
+        full_zones,
+        read_only,
+        offline,
         min.into(),
         mean_milli,
         max.into(),
@@ -162,7 +179,7 @@ fn to_fields(report: FlashReport) -> [u64; FIELDS] {
 }
 
 fn from_fields(fields: [u64; FIELDS]) -> FlashReport {
-    let [host_read_bytes, host_written_bytes, host_pages, moved_pages, deallocated_pages, nand_read_bytes, nand_programmed_bytes, collections, buffer_stalls, free, open, full, victim, min, mean_milli, max, mapped_pages, logical_pages, physical_pages, buffered_bytes, buffer_bytes, metadata_bytes] =
+    let [host_read_bytes, host_written_bytes, host_pages, moved_pages, deallocated_pages, nand_read_bytes, nand_programmed_bytes, collections, buffer_stalls, free, open, full, victim, empty, implicitly_opened, explicitly_opened, closed, full_zones, read_only, offline, min, mean_milli, max, mapped_pages, logical_pages, physical_pages, buffered_bytes, buffer_bytes, metadata_bytes] =
         fields;
     FlashReport {
         statistics: FlashStatistics {
@@ -181,6 +198,15 @@ fn from_fields(fields: [u64; FIELDS]) -> FlashReport {
             open,
             full,
             victim,
+        },
+        zones: ZoneCounts {
+            empty,
+            implicitly_opened,
+            explicitly_opened,
+            closed,
+            full: full_zones,
+            read_only,
+            offline,
         },
         erases: EraseCounts {
             min: min as u32,

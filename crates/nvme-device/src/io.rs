@@ -7,9 +7,10 @@ use crate::data_pointer::DataPointer;
 use crate::dataset::RangeList;
 use crate::host::Host;
 use crate::namespace::{ByteRange, Namespace};
-use crate::work::{CommandRef, Direction, Job, Transfer};
+use crate::work::{CommandRef, Direction, Extents, Job, Transfer, Zeroing};
+use crate::zoned::{ReceiveRequest, SendRequest, ZoneMove};
 
-/// An I/O command of the NVM command set, taken apart. Counts are real counts, not 0's based.
+/// An I/O command that moves data or flushes, taken apart. Counts are real counts, not 0's based.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Flush,
@@ -27,6 +28,12 @@ pub(crate) enum Request {
         lbas: u32,
         fua: bool,
         deallocate: bool,
+    },
+    /// Of the Zoned Namespace command set.
+    Append {
+        zslba: u64,
+        lbas: u32,
+        fua: bool,
     },
     Unknown(NvmOpcode),
 }
@@ -47,7 +54,23 @@ impl Request {
                 fua,
                 deallocate: entry.cdw12.get() & 1 << 25 != 0,
             },
+            NvmOpcode::ZONE_APPEND => Self::Append {
+                zslba: slba,
+                lbas,
+                fua,
+            },
             other => Self::Unknown(other),
+        }
+    }
+
+    /// The first LBA, for the error log.
+    fn slba(self) -> u64 {
+        match self {
+            Self::Read { slba, .. }
+            | Self::Write { slba, .. }
+            | Self::WriteZeroes { slba, .. }
+            | Self::Append { zslba: slba, .. } => slba,
+            Self::Flush | Self::Unknown(_) => 0,
         }
     }
 }
@@ -89,6 +112,13 @@ fn check_flags(entry: &SubmissionQueueEntry) -> Result<(), Status> {
     Ok(())
 }
 
+/// Bytes that a command may be about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub transfer_bytes_max: u32,
+    pub append_bytes_max: u32,
+}
+
 /// What is asked of the model and of the worker.
 struct Plan {
     command: Command,
@@ -97,50 +127,41 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(request: Request, namespace: &Namespace, transfer_bytes_max: u32) -> Result<Self, Status> {
-        let range = |slba, lbas| {
+    fn new(request: Request, namespace: &Namespace, limits: Limits) -> Result<Self, Status> {
+        let range = |slba, lbas, bytes_max: u32| {
             let len_bytes = u64::from(lbas) << namespace.lba_log2;
-            if len_bytes > u64::from(transfer_bytes_max) {
+            if len_bytes > u64::from(bytes_max) {
                 return Err(Status::INVALID_FIELD_IN_COMMAND);
             }
             namespace.range(slba, lbas).ok_or(Status::LBA_OUT_OF_RANGE)
         };
-        match request {
-            Request::Flush => {
-                let range = ByteRange {
-                    offset_bytes: 0,
-                    len_bytes: 0,
-                };
-                Ok(Self {
-                    command: Command::Flush,
-                    direction: Direction::None,
-                    range,
-                })
-            }
+        let transfer = |slba, lbas| range(slba, lbas, limits.transfer_bytes_max);
+        let (command, direction, range) = match request {
+            Request::Flush => (Command::Flush, Direction::None, ByteRange::default()),
             Request::Read { slba, lbas } => {
-                let range = range(slba, lbas)?;
+                let range = transfer(slba, lbas)?;
+                let ByteRange {
+                    offset_bytes,
+                    len_bytes,
+                } = range;
                 let command = Command::Read {
-                    offset_bytes: range.offset_bytes,
-                    len_bytes: range.len_bytes,
+                    offset_bytes,
+                    len_bytes,
                 };
-                Ok(Self {
-                    command,
-                    direction: Direction::ToHost,
-                    range,
-                })
+                (command, Direction::ToHost, range)
             }
             Request::Write { slba, lbas, fua } => {
-                let range = range(slba, lbas)?;
+                let range = transfer(slba, lbas)?;
+                let ByteRange {
+                    offset_bytes,
+                    len_bytes,
+                } = range;
                 let command = Command::Write {
-                    offset_bytes: range.offset_bytes,
-                    len_bytes: range.len_bytes,
+                    offset_bytes,
+                    len_bytes,
                     fua,
                 };
-                Ok(Self {
-                    command,
-                    direction: Direction::FromHost,
-                    range,
-                })
+                (command, Direction::FromHost, range)
             }
             // The limit is that of other writes (WZSL = MDTS), so that all of it fits into a write buffer.
             Request::WriteZeroes {
@@ -149,21 +170,94 @@ impl Plan {
                 fua,
                 deallocate,
             } => {
-                let range = range(slba, lbas)?;
+                let range = transfer(slba, lbas)?;
                 let command = Command::WriteZeroes {
                     offset_bytes: range.offset_bytes,
                     len_bytes: range.len_bytes,
                     fua,
                     deallocate,
                 };
-                Ok(Self {
-                    command,
-                    direction: Direction::Zeros,
-                    range,
-                })
+                (command, Direction::Zeros, range)
             }
-            Request::Unknown(_) => Err(Status::INVALID_COMMAND_OPCODE),
+            Request::Append { zslba, lbas, fua } => {
+                let zoned = namespace.zoned.as_ref().ok_or(Status::INVALID_COMMAND_OPCODE)?;
+                let range = range(zslba, lbas, limits.append_bytes_max)?;
+                if !zoned.is_zone_start(range.offset_bytes) {
+                    return Err(Status::INVALID_FIELD_IN_COMMAND);
+                }
+                let command = Command::Append {
+                    offset_bytes: range.offset_bytes,
+                    len_bytes: range.len_bytes,
+                    fua,
+                };
+                (command, Direction::FromHost, range)
+            }
+            Request::Unknown(_) => return Err(Status::INVALID_COMMAND_OPCODE),
+        };
+        Ok(Self {
+            command,
+            direction,
+            range,
+        })
+    }
+}
+
+/// When a command is done, and where its data is.
+pub(crate) struct Placed {
+    pub done_at_ns: u64,
+    pub result: u64,
+    pub extents: Extents,
+    pub zone: Option<ZoneMove>,
+    pub zeroing: Option<Zeroing>,
+}
+
+/// A job for a worker, and what it has to fill with zeros before.
+pub(crate) struct Dispatched {
+    pub zeroing: Option<Zeroing>,
+    pub job: Job,
+}
+
+impl From<Job> for Dispatched {
+    fn from(job: Job) -> Self {
+        Self { zeroing: None, job }
+    }
+}
+
+/// A command as it came, and the worker that completes it.
+#[derive(Clone, Copy)]
+pub(crate) struct Fetched<'a> {
+    pub entry: &'a SubmissionQueueEntry,
+    pub command: CommandRef,
+    pub worker: usize,
+}
+
+impl Fetched<'_> {
+    fn data_pointer(&self) -> DataPointer {
+        DataPointer {
+            prp1: self.entry.prp1.get(),
+            prp2: self.entry.prp2.get(),
         }
+    }
+
+    /// A wrong command becomes a job that carries its status; with no room now, the result is when to try again.
+    fn settle(&self, now_ns: u64, lba: u64, result: Result<Dispatched, Refusal>) -> Result<Dispatched, u64> {
+        match result {
+            Ok(dispatched) => Ok(dispatched),
+            Err(Refusal::Busy { retry_at_ns }) => Err(retry_at_ns),
+            Err(Refusal::Failed(status)) => Ok(self.failed(now_ns, lba, status)),
+            Err(Refusal::FailedLate { status, done_at_ns }) => {
+                Ok(self.failed(done_at_ns.max(now_ns), lba, status))
+            }
+        }
+    }
+
+    fn failed(&self, done_at_ns: u64, lba: u64, status: Status) -> Dispatched {
+        let job = Job {
+            nsid: self.entry.nsid.get(),
+            lba,
+            ..Job::immediate(self.command, done_at_ns, status, 0)
+        };
+        job.into()
     }
 }
 
@@ -178,7 +272,9 @@ pub(crate) struct Deallocated {
 /// The namespaces and what I/O needs to know besides.
 pub(crate) struct IoUnit {
     pub namespaces: alloc::vec::Vec<Namespace>,
-    pub transfer_bytes_max: u32,
+    pub limits: Limits,
+    /// Whether the host has enabled all I/O command sets (CC.CSS): only then there are the commands of the zoned one.
+    pub has_all_command_sets: bool,
     pub counters: IoCounters,
 }
 
@@ -187,78 +283,144 @@ impl IoUnit {
         self.namespaces.get(nsid.checked_sub(1)? as usize)
     }
 
+    fn namespace_mut(&mut self, entry: &SubmissionQueueEntry) -> Result<&mut Namespace, Status> {
+        entry
+            .nsid
+            .get()
+            .checked_sub(1)
+            .and_then(|index| self.namespaces.get_mut(index as usize))
+            .ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)
+    }
+
     /// Times a command and says what the worker has to do; a wrong command becomes a job that carries its status.
     ///
     /// # Errors
-    /// The time at which to try again, if the model has no room now.
-    pub fn dispatch(
-        &mut self,
-        now_ns: u64,
-        entry: &SubmissionQueueEntry,
-        command: CommandRef,
-    ) -> Result<Job, u64> {
-        let request = Request::parse(entry);
-        match self.submit(now_ns, entry, request, command) {
-            Ok(job) => Ok(job),
-            Err(Refusal::Busy { retry_at_ns }) => Err(retry_at_ns),
-            Err(Refusal::Failed(status)) => {
-                let lba = match request {
-                    Request::Read { slba, .. }
-                    | Request::Write { slba, .. }
-                    | Request::WriteZeroes { slba, .. } => slba,
-                    Request::Flush | Request::Unknown(_) => 0,
-                };
-                Ok(Job {
-                    nsid: entry.nsid.get(),
-                    lba,
-                    ..Job::immediate(command, now_ns, status, 0)
-                })
-            }
-        }
+    /// The time at which to try again, if the command cannot be taken on now.
+    pub fn dispatch(&mut self, now_ns: u64, fetched: &Fetched<'_>) -> Result<Dispatched, u64> {
+        let request = Request::parse(fetched.entry);
+        let result = self.submit(now_ns, fetched, request);
+        fetched.settle(now_ns, request.slba(), result)
     }
 
     fn submit(
         &mut self,
         now_ns: u64,
-        entry: &SubmissionQueueEntry,
+        fetched: &Fetched<'_>,
         request: Request,
-        command: CommandRef,
-    ) -> Result<Job, Refusal> {
+    ) -> Result<Dispatched, Refusal> {
+        let Fetched { entry, command, .. } = *fetched;
         check_flags(entry).map_err(Refusal::Failed)?;
         let nsid = entry.nsid.get();
         if nsid == NSID_BROADCAST && request == Request::Flush {
-            return self.flush_all(now_ns, command);
+            return self.flush_all(now_ns, command).map(Dispatched::from);
         }
-        let namespace = nsid
-            .checked_sub(1)
-            .and_then(|index| self.namespaces.get_mut(index as usize))
-            .ok_or(Refusal::Failed(Status::INVALID_NAMESPACE_OR_FORMAT))?;
-        let plan = Plan::new(request, namespace, self.transfer_bytes_max).map_err(Refusal::Failed)?;
-        let accepted = namespace.model.submit(now_ns, &plan.command)?;
+        let (limits, has_all_command_sets) = (self.limits, self.has_all_command_sets);
+        let namespace = self.namespace_mut(entry).map_err(Refusal::Failed)?;
+        if matches!(request, Request::Append { .. }) && !has_all_command_sets {
+            return Err(Refusal::Failed(Status::INVALID_COMMAND_OPCODE));
+        }
+        let plan = Plan::new(request, namespace, limits).map_err(Refusal::Failed)?;
+        let placed = match namespace.zoned_target(fetched.worker) {
+            Some(mut target) => target.submit(now_ns, &plan.command, plan.range)?,
+            None => {
+                let accepted = namespace.model.submit(now_ns, &plan.command)?;
+                let media_offset = namespace.media_offset + plan.range.offset_bytes;
+                Placed {
+                    done_at_ns: accepted.done_at_ns,
+                    result: accepted.result,
+                    extents: Extents::whole(media_offset, plan.range.len_bytes),
+                    zone: None,
+                    zeroing: None,
+                }
+            }
+        };
+        let lba = plan.range.offset_bytes >> namespace.lba_log2;
         // A completion time in the past (MODELS.md Q10) means: at once.
-        let done_at_ns = accepted.done_at_ns.max(now_ns);
+        let done_at_ns = placed.done_at_ns.max(now_ns);
         self.counters
             .count(now_ns, done_at_ns, plan.direction, plan.range.len_bytes);
         let transfer = Transfer {
             direction: plan.direction,
-            pointer: DataPointer {
-                prp1: entry.prp1.get(),
-                prp2: entry.prp2.get(),
-            },
-            media_offset: namespace.media_offset + plan.range.offset_bytes,
+            pointer: fetched.data_pointer(),
+            extents: placed.extents,
             len_bytes: plan.range.len_bytes,
+            zone: placed.zone,
         };
-        let lba = plan.range.offset_bytes >> namespace.lba_log2;
-        let status = Status::SUCCESSFUL_COMPLETION;
-        Ok(Job {
+        let job = Job {
             command,
-            status,
-            result: accepted.result,
+            status: Status::SUCCESSFUL_COMPLETION,
+            result: placed.result,
             done_at_ns,
             transfer,
             nsid,
             lba,
+        };
+        Ok(Dispatched {
+            zeroing: placed.zeroing,
+            job,
         })
+    }
+
+    /// Carries a Zone Management Send out. As [`IoUnit::dispatch`].
+    pub fn zone_send<H: Host>(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        host: &H,
+    ) -> Result<Dispatched, u64> {
+        let request = SendRequest::parse(fetched.entry);
+        let result = self.submit_zone_send(now_ns, fetched, request, host);
+        fetched.settle(now_ns, request.slba(), result)
+    }
+
+    fn submit_zone_send<H: Host>(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        request: SendRequest,
+        host: &H,
+    ) -> Result<Dispatched, Refusal> {
+        let namespace = self.zoned_namespace(fetched.entry).map_err(Refusal::Failed)?;
+        let mut target = namespace
+            .zoned_target(fetched.worker)
+            .ok_or(Refusal::Failed(Status::INVALID_COMMAND_OPCODE))?;
+        let sent = request.execute(now_ns, &mut target, fetched.data_pointer(), host)?;
+        let done_at_ns = sent.done_at_ns.max(now_ns);
+        Ok(Dispatched {
+            zeroing: sent.zeroing,
+            job: Job::immediate(fetched.command, done_at_ns, Status::SUCCESSFUL_COMPLETION, 0),
+        })
+    }
+
+    /// Carries a Zone Management Receive out: the report is in the host's memory then.
+    pub fn zone_receive<H: Host>(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        host: &H,
+    ) -> Result<Dispatched, u64> {
+        let request = ReceiveRequest::parse(fetched.entry);
+        let transfer_bytes_max = self.limits.transfer_bytes_max;
+        let result = self
+            .zoned_namespace(fetched.entry)
+            .and_then(|namespace| {
+                request.execute(namespace, transfer_bytes_max, fetched.data_pointer(), host)
+            })
+            .map(|()| Job::immediate(fetched.command, now_ns, Status::SUCCESSFUL_COMPLETION, 0).into())
+            .map_err(Refusal::Failed);
+        fetched.settle(now_ns, request.slba(), result)
+    }
+
+    /// The namespace of a command that only zoned ones have.
+    fn zoned_namespace(&mut self, entry: &SubmissionQueueEntry) -> Result<&mut Namespace, Status> {
+        check_flags(entry)?;
+        let has_all_command_sets = self.has_all_command_sets;
+        let namespace = self.namespace_mut(entry)?;
+        if has_all_command_sets && namespace.zoned.is_some() {
+            Ok(namespace)
+        } else {
+            Err(Status::INVALID_COMMAND_OPCODE)
+        }
     }
 
     /// Deallocates the ranges of a Dataset Management command.
@@ -272,13 +434,8 @@ impl IoUnit {
         host: &H,
     ) -> Result<Deallocated, Status> {
         check_flags(entry)?;
-        let namespace = entry
-            .nsid
-            .get()
-            .checked_sub(1)
-            .and_then(|index| self.namespaces.get_mut(index as usize))
-            .ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
-        let ranges = RangeList::fetch(entry, namespace, host)?;
+        let namespace = self.namespace_mut(entry)?;
+        let mut ranges = RangeList::fetch(entry, namespace, host)?;
         let mut done_at_ns = now_ns;
         for range in ranges.iter() {
             let command = Command::Deallocate {
@@ -287,10 +444,14 @@ impl IoUnit {
             };
             match namespace.model.submit(now_ns, &command) {
                 Ok(accepted) => done_at_ns = done_at_ns.max(accepted.done_at_ns),
-                Err(Refusal::Failed(status)) => return Err(status),
+                Err(Refusal::Failed(status) | Refusal::FailedLate { status, .. }) => return Err(status),
                 // No model does that (see `ssd_model::Model`).
                 Err(Refusal::Busy { .. }) => return Err(Status::INTERNAL_ERROR),
             }
+        }
+        // Zones are reset; a zoned namespace takes the ranges for a hint that it has no use for.
+        if namespace.zoned.is_some() {
+            ranges = RangeList::EMPTY;
         }
         Ok(Deallocated {
             ranges,

@@ -1,10 +1,13 @@
 //! Namespaces: where their bytes are, how they are cut into LBAs, which model times them.
 
+use alloc::sync::Arc;
+
 use nvme_spec::CommandSet;
 use ssd_model::{namespace_bytes, AnyModel};
 use ssd_profile::ProfileKind;
 
 use crate::device::SetupError;
+use crate::zoned::{Target, ZoneMoves, Zoned};
 
 /// What a namespace is to be.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,8 @@ pub(crate) struct Namespace {
     pub size_lbas: u64,
     pub media_offset: u64,
     pub model: AnyModel,
+    /// What a zoned namespace has besides.
+    pub zoned: Option<Zoned>,
 }
 
 /// A range of LBAs that lies inside its namespace.
@@ -42,7 +47,8 @@ pub(crate) struct ByteRange {
 }
 
 impl Namespace {
-    pub fn new(nsid: u32, config: &NamespaceConfig) -> Result<Self, SetupError> {
+    /// A namespace of a device with `worker_count` workers.
+    pub fn new(nsid: u32, config: &NamespaceConfig, worker_count: usize) -> Result<Self, SetupError> {
         let lba_log2 = LBA_FORMATS_LOG2
             .into_iter()
             .find(|log2| 1 << log2 == config.lba_bytes)
@@ -55,12 +61,22 @@ impl Namespace {
             });
         }
         let model = AnyModel::new(&config.kind, config.media_len_bytes)?;
+        let zoned = match (&config.kind, &model) {
+            (ProfileKind::Zoned(parameters), AnyModel::Zoned(model)) => Some(Zoned::new(
+                parameters,
+                *model.geometry(),
+                config.media_offset,
+                Arc::new(ZoneMoves::new(model.geometry().zones, worker_count)?),
+            )?),
+            _ => None,
+        };
         Ok(Self {
             nsid,
             lba_log2,
             size_lbas,
             media_offset: config.media_offset,
             model,
+            zoned,
         })
     }
 
@@ -79,19 +95,37 @@ impl Namespace {
     pub fn command_set(&self) -> CommandSet {
         match self.model {
             AnyModel::Nvm(_) | AnyModel::Conventional(_) => CommandSet::NVM,
+            AnyModel::Zoned(_) => CommandSet::ZONED,
         }
     }
 
-    /// What writes and deallocations are best multiples of: the unit of mapping, where there is one.
+    /// What writes and deallocations are best multiples of: the unit of mapping, or of writing, where there is one.
     pub fn granularity_bytes(&self) -> Option<u64> {
-        match self.model {
-            AnyModel::Nvm(_) => None,
-            AnyModel::Conventional(_) => Some(ssd_model::conventional::PAGE_BYTES),
+        match (&self.model, &self.zoned) {
+            (AnyModel::Conventional(_), _) => Some(ssd_model::conventional::PAGE_BYTES),
+            (_, Some(zoned)) => Some(zoned.zone.write_unit_bytes.into()),
+            (AnyModel::Nvm(_) | AnyModel::Zoned(_), None) => None,
         }
     }
 
+    /// Bytes that can be written: fewer than the addresses, if zones are larger than what can be written of them.
     pub fn capacity_bytes(&self) -> u64 {
-        self.size_lbas << self.lba_log2
+        match &self.zoned {
+            Some(zoned) => zoned.geometry.capacity_bytes(),
+            None => self.size_lbas << self.lba_log2,
+        }
+    }
+
+    /// A zoned namespace, for a command that `worker` completes.
+    #[inline]
+    pub fn zoned_target(&mut self, worker: usize) -> Option<Target<'_>> {
+        Some(Target {
+            nsid: self.nsid,
+            lba_log2: self.lba_log2,
+            zoned: self.zoned.as_mut()?,
+            model: self.model.zoned_mut()?,
+            worker,
+        })
     }
 
     /// Index of the format in use.

@@ -1,11 +1,14 @@
 //! What the controller, the workers and the shell's other threads look at together: atomics only.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
 use ssd_model::FlashReport;
 
 use crate::device::SetupError;
 use crate::flash_log::FlashLog;
+use crate::zoned::{ZoneMove, ZoneMoves};
 use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX};
 
 const QUEUES: usize = IO_QUEUE_PAIRS_MAX as usize + 1;
@@ -27,6 +30,8 @@ pub struct Shared {
     config_space: ConfigSpace,
     statistics: Statistics,
     flash_log: FlashLog,
+    /// Movements of data in the zones of each namespace.
+    zone_moves: Vec<Arc<ZoneMoves>>,
     /// Head of each submission queue: the controller writes it, workers put it into completions.
     sq_heads: [AtomicU16; QUEUES],
     /// Entries posted to each completion queue since it was made (wrapping): written by its worker, read by the
@@ -39,11 +44,13 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(namespaces: usize) -> Result<Self, SetupError> {
+    /// For namespaces in whose zones these movements are.
+    pub(crate) fn new(zone_moves: Vec<Arc<ZoneMoves>>) -> Result<Self, SetupError> {
         Ok(Self {
             config_space: ConfigSpace::new(),
             statistics: Statistics::new()?,
-            flash_log: FlashLog::new(namespaces)?,
+            flash_log: FlashLog::new(zone_moves.len())?,
+            zone_moves,
             sq_heads: [const { AtomicU16::new(0) }; QUEUES],
             cq_posted: [const { AtomicU32::new(0) }; QUEUES],
             interrupt_mask: AtomicU32::new(0),
@@ -84,6 +91,14 @@ impl Shared {
 
     pub(crate) fn flash_log(&self) -> &FlashLog {
         &self.flash_log
+    }
+
+    /// A movement of data in a zone is over.
+    pub(crate) fn end_zone_move(&self, moved: ZoneMove) {
+        let index = (moved.nsid as usize).wrapping_sub(1);
+        if let Some(moves) = self.zone_moves.get(index) {
+            moves.end(moved.zone);
+        }
     }
 
     pub(crate) fn set_sq_head(&self, sqid: u16, head: u16) {

@@ -3,6 +3,7 @@
 use nvme_spec::Status;
 
 use crate::data_pointer::DataPointer;
+use crate::zoned::ZoneMove;
 
 /// Which way a command moves data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,22 +15,102 @@ pub(crate) enum Direction {
     Zeros,
 }
 
+/// A stretch of a transfer: `data_bytes` on the medium, then zeros up to `len_bytes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub media_offset: u64,
+    pub data_bytes: u32,
+    pub len_bytes: u32,
+}
+
+/// Where the bytes of a transfer are, in order. Two stretches, because a read may go across the boundary of two zones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extents(pub [Extent; 2]);
+
+/// A part of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    OnMedium { media_offset: u64, len: usize },
+    Zeros { len: usize },
+}
+
+impl Extents {
+    pub const NONE: Self = Self(
+        [Extent {
+            media_offset: 0,
+            data_bytes: 0,
+            len_bytes: 0,
+        }; 2],
+    );
+
+    /// All of it on the medium, in one stretch.
+    pub fn whole(media_offset: u64, len_bytes: u32) -> Self {
+        let extent = Extent {
+            media_offset,
+            data_bytes: len_bytes,
+            len_bytes,
+        };
+        Self([extent, Extent::default()])
+    }
+
+    /// Calls `each` for the parts that make up the transfer's bytes from `offset` to `offset + len`, in order, with where each begins in that range.
+    pub fn for_each_part<E>(
+        &self,
+        offset: usize,
+        len: usize,
+        mut each: impl FnMut(usize, Part) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let end = offset + len;
+        let mut extent_start = 0;
+        for extent in &self.0 {
+            let data_end = extent_start + extent.data_bytes as usize;
+            let extent_end = extent_start + extent.len_bytes as usize;
+            let data = offset.max(extent_start)..end.min(data_end);
+            if !data.is_empty() {
+                let part = Part::OnMedium {
+                    media_offset: extent.media_offset + (data.start - extent_start) as u64,
+                    len: data.len(),
+                };
+                each(data.start - offset, part)?;
+            }
+            let zeros = offset.max(data_end)..end.min(extent_end);
+            if !zeros.is_empty() {
+                each(zeros.start - offset, Part::Zeros { len: zeros.len() })?;
+            }
+            extent_start = extent_end;
+        }
+        Ok(())
+    }
+}
+
 /// The data movement of a command: `len_bytes` between the host's pages and the medium.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Transfer {
     pub direction: Direction,
     pub pointer: DataPointer,
-    pub media_offset: u64,
+    pub extents: Extents,
     pub len_bytes: u32,
+    /// For what is written to a zone: the controller may be waiting for the end of it.
+    pub zone: Option<ZoneMove>,
 }
 
 impl Transfer {
     pub const NONE: Self = Self {
         direction: Direction::None,
         pointer: DataPointer { prp1: 0, prp2: 0 },
-        media_offset: 0,
+        extents: Extents::NONE,
         len_bytes: 0,
+        zone: None,
     };
+}
+
+/// A part of the medium that is to be filled with zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Zeroing {
+    pub media_offset: u64,
+    pub len_bytes: u32,
+    /// See [`Transfer::zone`].
+    pub zone: Option<ZoneMove>,
 }
 
 /// Names a fetched command until it is completed.
@@ -76,8 +157,8 @@ pub(crate) type Ticket = u32;
 pub(crate) enum WorkItem {
     /// Move the data, wait, post the completion.
     Job(Job),
-    /// Fill so much of the medium with zeros; the command that wants it follows.
-    Zero { media_offset: u64, len_bytes: u32 },
+    /// Fill a part of the medium with zeros; the command that wants it follows.
+    Zero(Zeroing),
     /// From now on this completion queue is there.
     CreateCq {
         cqid: u16,
@@ -109,4 +190,47 @@ pub(crate) enum Report {
     },
     /// A completion could not be written: the completion queue is not in memory.
     QueueUnreachable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_range_of_a_transfer_is_cut_where_data_ends_and_zones_meet() {
+        let extents = Extents([
+            Extent {
+                media_offset: 1000,
+                data_bytes: 10,
+                len_bytes: 30,
+            },
+            Extent {
+                media_offset: 5000,
+                data_bytes: 20,
+                len_bytes: 25,
+            },
+        ]);
+        let parts = |offset, len| {
+            let mut parts = Vec::new();
+            let done: Result<(), ()> = extents.for_each_part(offset, len, |at, part| {
+                parts.push((at, part));
+                Ok(())
+            });
+            done.unwrap();
+            parts
+        };
+        let medium = |media_offset, len| Part::OnMedium { media_offset, len };
+        let zeros = |len| Part::Zeros { len };
+        let all = [
+            (0, medium(1000, 10)),
+            (10, zeros(20)),
+            (30, medium(5000, 20)),
+            (50, zeros(5)),
+        ];
+        assert_eq!(parts(0, 55), all);
+        assert_eq!(parts(5, 10), [(0, medium(1005, 5)), (5, zeros(5))]);
+        assert_eq!(parts(35, 5), [(0, medium(5005, 5))]);
+        assert_eq!(parts(20, 0), []);
+    }
 }

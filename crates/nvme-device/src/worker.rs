@@ -8,12 +8,14 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use nvme_spec::{CompletionQueueEntry, Status};
 use zerocopy::transmute;
 
+use crate::data_pointer::write_zeros;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::ring::{Consumer, Producer};
 use crate::schedule::{Pending, Schedule};
 use crate::shared::{Interrupts, Shared};
-use crate::work::{Direction, Job, Report, Transfer, WorkItem};
+use crate::work::{Direction, Job, Part, Report, Transfer, WorkItem, Zeroing};
+use crate::zoned::ZoneMove;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
 
 /// I/O commands that a worker holds at most; the controller leaves further ones in their submission queues.
@@ -52,8 +54,9 @@ pub struct Worker {
     completed: Arc<AtomicU32>,
     schedule: Schedule,
     queues: Vec<Option<CompletionRing>>,
-    /// What is left of the range that is being zeroed; until it is done, no other item is taken.
+    /// What is left of the range that is being zeroed, and what is to be told then; until it is done, no other item is taken.
     zeroing: Range<u64>,
+    zeroing_zone: Option<ZoneMove>,
     /// A completion could not be written, and the controller does not know yet.
     is_unreachable: bool,
 }
@@ -73,6 +76,7 @@ impl Worker {
             schedule: Schedule::new(SCHEDULE_MAX)?,
             queues: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || None)?,
             zeroing: 0..0,
+            zeroing_zone: None,
             is_unreachable: false,
         })
     }
@@ -102,11 +106,13 @@ impl Worker {
     fn take<H: Host>(&mut self, item: WorkItem, now_ns: u64, host: &H) {
         match item {
             WorkItem::Job(job) => self.start(job, now_ns, host),
-            WorkItem::Zero {
+            WorkItem::Zero(Zeroing {
                 media_offset,
                 len_bytes,
-            } => {
+                zone,
+            }) => {
                 self.zeroing = media_offset..media_offset.saturating_add(len_bytes.into());
+                self.zeroing_zone = zone;
                 self.count_completed();
             }
             WorkItem::CreateCq {
@@ -157,12 +163,27 @@ impl Worker {
         let zeroed = host.zero_media(start, (part_end - start) as usize);
         debug_assert!(zeroed.is_ok(), "the controller has checked the range");
         self.zeroing.start = part_end;
+        if self.zeroing.is_empty() {
+            self.end_move(self.zeroing_zone);
+        }
+    }
+
+    /// A movement of data in a zone is over.
+    fn end_move(&self, zone: Option<ZoneMove>) {
+        if let Some(moved) = zone {
+            self.shared.end_zone_move(moved);
+        }
     }
 
     /// Moves the data and puts the completion on the schedule. A write's data is on the medium, and a read's in the
     /// host's memory, before the completion can be posted.
     fn start<H: Host>(&mut self, job: Job, now_ns: u64, host: &H) {
-        match transfer(&job.transfer, host) {
+        let transferred = transfer(&job.transfer, host);
+        if transferred.is_err() {
+            clear_unwritten(&job.transfer, host);
+        }
+        self.end_move(job.transfer.zone);
+        match transferred {
             Ok(()) => self
                 .schedule
                 .push(job.done_at_ns, job.command, job.status, job.result),
@@ -269,21 +290,50 @@ impl Worker {
 }
 
 fn transfer<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
-    let len_bytes = transfer.len_bytes as usize;
-    let media_at = |offset: usize| transfer.media_offset + offset as u64;
+    let (extents, len_bytes) = (&transfer.extents, transfer.len_bytes as usize);
     match transfer.direction {
         Direction::None => Ok(()),
-        Direction::Zeros => Ok(host.zero_media(transfer.media_offset, len_bytes)?),
+        Direction::Zeros => Ok(zero(transfer, host)?),
         Direction::ToHost => transfer
             .pointer
             .for_each_piece(host, len_bytes, |address, offset, len| {
-                host.media_to_host(media_at(offset), address, len)
+                extents.for_each_part(offset, len, |at, part| {
+                    let address = address.wrapping_add(at as u64);
+                    match part {
+                        Part::OnMedium { media_offset, len } => {
+                            host.media_to_host(media_offset, address, len)
+                        }
+                        Part::Zeros { len } => write_zeros(host, address, len),
+                    }
+                })
             }),
         Direction::FromHost => transfer
             .pointer
             .for_each_piece(host, len_bytes, |address, offset, len| {
-                host.host_to_media(address, media_at(offset), len)
+                extents.for_each_part(offset, len, |at, part| match part {
+                    Part::OnMedium { media_offset, len } => {
+                        host.host_to_media(address.wrapping_add(at as u64), media_offset, len)
+                    }
+                    Part::Zeros { .. } => Ok(()),
+                })
             }),
+    }
+}
+
+/// Fills what the transfer covers of the medium with zeros.
+fn zero<H: Host>(transfer: &Transfer, host: &H) -> Result<(), MemoryFault> {
+    let extents = &transfer.extents;
+    extents.for_each_part(0, transfer.len_bytes as usize, |_, part| match part {
+        Part::OnMedium { media_offset, len } => host.zero_media(media_offset, len),
+        Part::Zeros { .. } => Ok(()),
+    })
+}
+
+/// A zone's write pointer has moved past what could not be written. What was there before the zone was reset must not be seen again.
+fn clear_unwritten<H: Host>(transfer: &Transfer, host: &H) {
+    if transfer.zone.is_some() {
+        let zeroed = zero(transfer, host);
+        debug_assert!(zeroed.is_ok(), "the controller has checked the range");
     }
 }
 

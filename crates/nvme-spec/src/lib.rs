@@ -19,6 +19,7 @@ mod open_enum;
 mod queue_entries;
 pub mod registers;
 mod status;
+mod zoned;
 
 pub use features::*;
 pub use identify::*;
@@ -26,6 +27,7 @@ pub use logs::*;
 pub use opcodes::*;
 pub use queue_entries::*;
 pub use status::*;
+pub use zoned::*;
 
 /// Bytes of the only memory page size that this device supports (CC.MPS = 0).
 pub const PAGE_SIZE_BYTES: usize = 4096;

@@ -31,7 +31,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// Opcodes of the NVM command set (NVM CS 1.0 figure 6 and NVMe Base 2.0 figure 390).
+    /// Opcodes of the NVM command set (NVM CS 1.0 figure 6 and NVMe Base 2.0 figure 390), and those that the zoned one adds.
     NvmOpcode: u8 {
         /// Flush.
         FLUSH = 0x00,
@@ -43,6 +43,12 @@ open_enum! {
         WRITE_ZEROES = 0x08,
         /// Dataset Management.
         DATASET_MANAGEMENT = 0x09,
+        /// Zone Management Send (ZNS 1.1 figure 15).
+        ZONE_MANAGEMENT_SEND = 0x79,
+        /// Zone Management Receive.
+        ZONE_MANAGEMENT_RECEIVE = 0x7A,
+        /// Zone Append.
+        ZONE_APPEND = 0x7D,
     }
 }
 
@@ -145,5 +151,7 @@ open_enum! {
         FIRMWARE_SLOT = 0x03,
         /// Commands Supported and Effects.
         COMMANDS_SUPPORTED_AND_EFFECTS = 0x05,
+        /// Changed Zone List (ZNS 1.1 figure 44).
+        CHANGED_ZONE_LIST = 0xBF,
     }
 }

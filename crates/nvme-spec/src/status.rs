@@ -59,6 +59,27 @@ open_enum! {
 
         /// A Dataset Management command has more or longer ranges than the controller takes (NVM CS 1.0 figure 21).
         COMMAND_SIZE_LIMIT_EXCEEDED = 0x183,
+
+        /// The zone cannot do that (ZNS 1.1 figure 13, as all that follow).
+        INVALID_ZONE_OPERATION_REQUEST = 0x1B6,
+        /// No random write area is free, or the zone cannot have one now.
+        ZRWA_RESOURCES_UNAVAILABLE = 0x1B7,
+        /// The command goes beyond its zone.
+        ZONE_BOUNDARY_ERROR = 0x1B8,
+        /// The zone is full.
+        ZONE_IS_FULL = 0x1B9,
+        /// The zone is read only.
+        ZONE_IS_READ_ONLY = 0x1BA,
+        /// The zone is offline.
+        ZONE_IS_OFFLINE = 0x1BB,
+        /// The write is not at the write pointer, or not a multiple of the write unit.
+        ZONE_INVALID_WRITE = 0x1BC,
+        /// No active resource is free.
+        TOO_MANY_ACTIVE_ZONES = 0x1BD,
+        /// No open resource is free, and no zone can be closed for it.
+        TOO_MANY_OPEN_ZONES = 0x1BE,
+        /// The zone's state has no such transition.
+        INVALID_ZONE_STATE_TRANSITION = 0x1BF,
     }
 }
 

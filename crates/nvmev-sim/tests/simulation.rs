@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use nvme_device::NamespaceConfig;
 use nvme_spec::registers::{self, csts};
 use nvme_spec::{AdminOpcode, FeatureId, IdentifyCns, LogPageId, NvmOpcode, Status, SubmissionQueueEntry};
 use nvmev_sim::host::{commands, TestHost, RAM_BASE};
 use ssd_model::profiles;
+use ssd_profile::Profile;
 use zerocopy::{FromBytes, IntoBytes};
 
 struct Random(u64);
@@ -243,13 +245,22 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
     entry.opcode = match random.below(10) {
         0 => random.next() as u8,
         _ if is_admin => admin[random.below(10) as usize],
-        _ => [0, 1, 2, 8, 9][random.below(5) as usize],
+        _ => [0, 1, 2, 8, 9, 0x79, 0x7A, 0x7D][random.below(8) as usize],
     };
     if !random.one_in(10) {
         entry.flags = 0;
     }
     if !random.one_in(4) {
-        entry.nsid = 1.into();
+        entry.nsid = (1 + random.below(2) as u32).into();
+    }
+    if !is_admin && random.one_in(3) {
+        // Management of a zone that is there, with actions and options that may be.
+        entry.cdw10 = (256 * random.below(9) as u32).into();
+        entry.cdw11 = 0.into();
+        entry.cdw12 = (random.below(2000) as u32).into();
+        entry.cdw13 = ([1, 2, 3, 4, 5, 0x10, 0x11, 0x203][random.below(8) as usize]
+            | u32::from(random.one_in(10)) << 8)
+            .into();
     }
     if is_admin && random.one_in(2) {
         let page = RAM_BASE + random.below(256) * 4096;
@@ -271,8 +282,12 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
                 page,
             ),
             6 => commands::get_log_page(
-                LogPageId(random.below(8) as u8),
-                u32::MAX,
+                LogPageId(if random.one_in(3) {
+                    0xBF
+                } else {
+                    random.below(8) as u8
+                }),
+                if random.one_in(2) { u32::MAX } else { 2 },
                 nasty(random),
                 4 + 4 * random.below(2000) as u32,
                 page,
@@ -341,13 +356,40 @@ fn act(host: &mut TestHost, random: &mut Random) {
     }
 }
 
+/// The `index`th namespace.
+fn namespace(profile: &Profile<'_>, index: u64) -> NamespaceConfig {
+    NamespaceConfig {
+        kind: profile.kind,
+        mdts: profile.mdts as u8,
+        lba_bytes: 512,
+        media_offset: index * CAPACITY_BYTES as u64,
+        media_len_bytes: CAPACITY_BYTES as u64,
+    }
+}
+
+/// A small drive with zones of 128 KiB, and everything that zones can have.
+fn zoned() -> Profile<'static> {
+    let mut profile = *profiles::by_name("zn540").unwrap();
+    profile
+        .set_list(
+            "mdts=4,zone.size_kib=128,zone.capacity_kib=96,zone.dies_per_zone=2,zone.max_open=3,zone.max_active=4,\
+             zone.descriptor_extension_bytes=64,zone.read_only=1,zone.offline=1,zone.finish_recommended_ms=1,\
+             zone.reset_recommended_ms=2,zone.reads_across_zones=true,zrwa.count=2,zrwa.size_bytes=16384,\
+             zrwa.granularity_bytes=4096,reference_quirks=false",
+        )
+        .unwrap();
+    profile.validate().unwrap();
+    profile
+}
+
 #[test]
 fn a_host_that_writes_anything_anywhere_is_survived_and_the_next_one_is_served() {
     for seed in 0..25 {
         let mut random = Random::new(seed);
         let workers = 1 + random.below(3) as usize;
         let profile = profiles::by_name(PROFILES[(seed % 2) as usize]).unwrap();
-        let mut host = TestHost::new(profile, CAPACITY_BYTES as u64, 512, workers);
+        let mut host =
+            TestHost::with_namespaces(vec![namespace(profile, 0), namespace(&zoned(), 1)], workers);
         host.enable();
         for _ in 0..20_000 {
             act(&mut host, &mut random);

@@ -330,8 +330,8 @@ fn a_profile_of_ones_own_is_checked_simulated_and_turned_into_module_parameters(
         ),
         (
             "kind = \"conventional\"",
-            "kind = \"zoned\"",
-            "kind is \"zoned\": choose nvm or conventional",
+            "kind = \"tape\"",
+            "kind is \"tape\": choose nvm or conventional or zoned",
         ),
     ] {
         let bad = Scratch::new("bad.toml", &mine.replacen(change, to, 1));

@@ -130,7 +130,7 @@ impl Drive {
                     return;
                 }
                 Err(Refusal::Busy { retry_at_ns }) => self.now_ns = retry_at_ns,
-                Err(Refusal::Failed(status)) => panic!("a write failed: {status:?}"),
+                Err(refusal) => panic!("a write failed: {refusal:?}"),
             }
         }
     }

@@ -3,21 +3,21 @@
 use ssd_profile::ProfileKind;
 
 use crate::conventional::{ConventionalModel, Geometry};
+use crate::nand::Nand;
 use crate::nvm::NvmModel;
+use crate::zoned::{ZonedGeometry, ZonedModel};
 use crate::{Accepted, Command, FlashReport, Model, Refusal, SetupError};
 
 /// A model of any kind. A namespace holds one; the choice is a match on a local enum, not a virtual call. More kinds
 /// follow; within the project every match lists them all, so that a new one cannot be forgotten.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one per namespace; a box would cost a look-up on every command"
-)]
 pub enum AnyModel {
     /// A drive without flash, see [`crate::nvm`].
     Nvm(NvmModel),
     /// Flash behind a translation layer, see [`crate::conventional`].
     Conventional(ConventionalModel),
+    /// Flash in zones, see [`crate::zoned`].
+    Zoned(ZonedModel),
 }
 
 /// Bytes of the namespace that a drive of `kind` makes of `capacity_bytes`: what over-provisioning leaves of it.
@@ -32,6 +32,9 @@ pub fn namespace_bytes(kind: &ProfileKind, capacity_bytes: u64) -> Result<u64, S
         ProfileKind::Nvm(_) => Ok(capacity_bytes),
         ProfileKind::Conventional(parameters) => {
             Ok(Geometry::new(parameters, capacity_bytes)?.namespace_bytes)
+        }
+        ProfileKind::Zoned(parameters) => {
+            Ok(ZonedGeometry::new(parameters, capacity_bytes)?.namespace_bytes())
         }
     }
 }
@@ -51,6 +54,7 @@ impl AnyModel {
                 parameters,
                 capacity_bytes,
             )?)),
+            ProfileKind::Zoned(parameters) => Ok(Self::Zoned(ZonedModel::new(parameters, capacity_bytes)?)),
         }
     }
 
@@ -60,14 +64,33 @@ impl AnyModel {
         match self {
             Self::Nvm(_) => None,
             Self::Conventional(model) => Some(model.report()),
+            Self::Zoned(model) => Some(model.report()),
         }
     }
 
-    /// The model of a drive with flash, for a look inside.
-    pub fn conventional(&self) -> Option<&ConventionalModel> {
+    /// The flash array and the time for which data was on the link to the host, ns, for how busy the drive's parts are; nothing for a drive without
+    /// flash.
+    pub fn parts(&self) -> Option<(&Nand, u64)> {
         match self {
             Self::Nvm(_) => None,
-            Self::Conventional(model) => Some(model),
+            Self::Conventional(model) => Some((model.nand(), model.link_busy_ns())),
+            Self::Zoned(model) => Some((model.nand(), model.link_busy_ns())),
+        }
+    }
+
+    /// The model of a zoned drive.
+    pub fn zoned(&self) -> Option<&ZonedModel> {
+        match self {
+            Self::Zoned(model) => Some(model),
+            Self::Nvm(_) | Self::Conventional(_) => None,
+        }
+    }
+
+    /// As [`AnyModel::zoned`], to be changed.
+    pub fn zoned_mut(&mut self) -> Option<&mut ZonedModel> {
+        match self {
+            Self::Zoned(model) => Some(model),
+            Self::Nvm(_) | Self::Conventional(_) => None,
         }
     }
 
@@ -76,6 +99,7 @@ impl AnyModel {
         match self {
             Self::Nvm(_) => {}
             Self::Conventional(model) => model.reset_statistics(),
+            Self::Zoned(model) => model.reset_statistics(),
         }
     }
 }
@@ -85,6 +109,7 @@ impl Model for AnyModel {
         match self {
             Self::Nvm(model) => model.submit(now_ns, command),
             Self::Conventional(model) => model.submit(now_ns, command),
+            Self::Zoned(model) => model.submit(now_ns, command),
         }
     }
 }
@@ -97,7 +122,7 @@ mod tests {
     #[test]
     fn every_profile_makes_a_model_that_answers() {
         for profile in profiles::all() {
-            let mut model = AnyModel::new(&profile.kind, 1 << 30).expect("a shipped profile is valid");
+            let mut model = AnyModel::new(&profile.kind, 8 << 30).expect("a shipped profile is valid");
             let read = Command::Read {
                 offset_bytes: 0,
                 len_bytes: 4096,

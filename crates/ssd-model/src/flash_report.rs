@@ -1,5 +1,7 @@
 //! What a drive with flash did, for people who study it.
 
+use nvme_spec::ZoneState;
+
 /// What was counted since set-up, or since the counters were last reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlashStatistics {
@@ -45,14 +47,45 @@ pub struct LineCounts {
     pub victim: u64,
 }
 
-/// How often lines were erased, since set-up.
+/// How many zones are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the fields are the states of a zone (NVMe ZNS 1.1 figure 4)"
+)]
+pub struct ZoneCounts {
+    pub empty: u64,
+    pub implicitly_opened: u64,
+    pub explicitly_opened: u64,
+    pub closed: u64,
+    pub full: u64,
+    pub read_only: u64,
+    pub offline: u64,
+}
+
+impl ZoneCounts {
+    /// How many are in `state`.
+    pub fn of(&mut self, state: ZoneState) -> &mut u64 {
+        match state {
+            ZoneState::Empty => &mut self.empty,
+            ZoneState::ImplicitlyOpened => &mut self.implicitly_opened,
+            ZoneState::ExplicitlyOpened => &mut self.explicitly_opened,
+            ZoneState::Closed => &mut self.closed,
+            ZoneState::Full => &mut self.full,
+            ZoneState::ReadOnly => &mut self.read_only,
+            ZoneState::Offline => &mut self.offline,
+        }
+    }
+}
+
+/// How often lines were erased, or zones reset, since set-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EraseCounts {
-    /// The least used line.
+    /// The least used one.
     pub min: u32,
     /// The mean, in thousandths.
     pub mean_milli: u64,
-    /// The most used line.
+    /// The most used one.
     pub max: u32,
 }
 
@@ -61,8 +94,10 @@ pub struct EraseCounts {
 pub struct FlashReport {
     /// What was counted.
     pub statistics: FlashStatistics,
-    /// Lines by state.
+    /// Lines by state; none where there are zones.
     pub lines: LineCounts,
+    /// Zones by state; none where there are lines.
+    pub zones: ZoneCounts,
     /// Erase counts.
     pub erases: EraseCounts,
     /// Logical 4 KiB pages that have data, and those that there are.

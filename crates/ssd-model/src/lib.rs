@@ -3,14 +3,14 @@
 //! A model answers one question: when is this command, arriving now, done? Time comes in as an argument and goes
 //! out as a result; the same commands at the same times give the same answers, on any machine.
 //!
-//! How it is built: one module per kind of drive ([`nvm`], [`conventional`]), each behind the trait [`Model`]; [`AnyModel`]
+//! How it is built: one module per kind of drive ([`nvm`], [`conventional`], [`zoned`]), each behind the trait [`Model`]; [`AnyModel`]
 //! chooses among them at run time without a virtual call. Drives with flash are put together from [`link`], [`nand`] and
 //! [`write_buffer`]. What a drive is like is a profile of the crate `ssd-profile`; [`profiles`] has the built-in ones.
 //!
 //! What is not here: a model never waits and reads no clock; it stores no user data; it knows nothing of NVMe queues,
 //! namespaces or LBA formats, and does not check that a command lies inside the namespace (the device has done so);
 //! it uses no floating point and no unsafe code. After set-up it allocates nothing, and set-up reports a lack of
-//! memory as an error. Zoned and key-value drives are not modelled yet.
+//! memory as an error. Key-value drives are not modelled yet.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -29,12 +29,14 @@ pub mod nvm;
 pub mod profiles;
 mod table;
 pub mod write_buffer;
+pub mod zoned;
 
 pub use any_model::{namespace_bytes, AnyModel};
 pub use error::SetupError;
-pub use flash_report::{EraseCounts, FlashReport, FlashStatistics, LineCounts, Utilisation};
+pub use flash_report::{EraseCounts, FlashReport, FlashStatistics, LineCounts, Utilisation, ZoneCounts};
 
 use nvme_spec::Status;
+pub use nvme_spec::ZoneState;
 
 /// What a model is asked to time. Addresses and lengths are in bytes: LBA formats are the device's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +77,52 @@ pub enum Command {
         /// The zeros need not be on flash: the bytes may be deallocated instead.
         deallocate: bool,
     },
+    /// Write `len_bytes` where the zone that begins at `offset_bytes` is written next; the result is the first byte's address.
+    Append {
+        /// First byte of the zone.
+        offset_bytes: u64,
+        /// Number of bytes.
+        len_bytes: u32,
+        /// Force unit access, see [`Command::Write`].
+        fua: bool,
+    },
+    /// Change the state of the zone that begins at `offset_bytes`.
+    ZoneSend {
+        /// First byte of the zone.
+        offset_bytes: u64,
+        /// What to do with it.
+        action: ZoneAction,
+    },
+    /// Change the state of all zones in which `action` means something.
+    ZoneSendAll {
+        /// What to do with them.
+        action: ZoneAction,
+    },
+}
+
+/// A Zone Send Action (NVMe ZNS 1.1 §3.4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZoneAction {
+    /// Open Zone.
+    Open {
+        /// With a random write area.
+        with_zrwa: bool,
+    },
+    /// Close Zone.
+    Close,
+    /// Finish Zone.
+    Finish,
+    /// Reset Zone.
+    Reset,
+    /// Offline Zone.
+    Offline,
+    /// Set Zone Descriptor Extension: what this does to the zone's state.
+    SetExtension,
+    /// Flush Explicit ZRWA Zone.
+    FlushZrwa {
+        /// Up to so many bytes from the zone's start.
+        len_bytes: u64,
+    },
 }
 
 /// A command that a model took on.
@@ -94,8 +142,15 @@ pub enum Refusal {
         /// Earliest time at which asking again can succeed, ns. MUST be later than the `now_ns` of the refused call.
         retry_at_ns: u64,
     },
-    /// The command is wrong and ends with this status.
+    /// The command is wrong and ends with this status, at once.
     Failed(Status),
+    /// The command is wrong, and it takes its time nevertheless.
+    FailedLate {
+        /// Its status.
+        status: Status,
+        /// When it ends, ns; see [`Accepted::done_at_ns`].
+        done_at_ns: u64,
+    },
 }
 
 /// A timing model. `Flush` and `Deallocate` MUST NOT be refused as `Busy`. `submit` MUST be deterministic in (state, now_ns, command); a `Busy` answer MUST leave the timing

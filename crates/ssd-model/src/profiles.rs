@@ -10,6 +10,7 @@ mod table {
     use ssd_profile::ProfileKind::*;
     use ssd_profile::VictimPolicy::*;
     use ssd_profile::WriteBufferPolicy::*;
+    use ssd_profile::WriteBufferScope::*;
     use ssd_profile::*;
 
     // `PROFILES` and `SOURCES`: same length, same order, sorted by name.

@@ -1,11 +1,12 @@
 //! The write buffer: what a write takes, and when it is given back (MODELS.md §3).
 
 use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use ssd_profile::{WriteBufferParameters, WriteBufferPolicy};
 
-use crate::table::room;
+use crate::table::{room, table};
 use crate::SetupError;
 
 /// Unit of mapping: what is programmed is whole pages of it.
@@ -68,37 +69,57 @@ enum AnyPolicy {
     Pages(Pages),
 }
 
-/// The buffer: all-or-nothing space for writes, given back at scheduled times.
+/// A release: when, of which pool, and how many bytes.
+type Release = Reverse<(u64, u32, u32)>;
+
+/// The buffer: all-or-nothing space for writes, given back at scheduled times. It can be several pools of the same size, each with writes of
+/// its own.
 #[derive(Clone, Debug)]
 pub struct WriteBuffer {
     policy: AnyPolicy,
     size_bytes: u64,
-    free_bytes: u64,
-    /// What will be given back: when, and how much.
-    releases: BinaryHeap<Reverse<(u64, u32)>>,
+    /// What is free in each pool.
+    free_bytes: Vec<u64>,
+    /// What will be given back.
+    releases: BinaryHeap<Release>,
     /// How many there is room for.
     releases_max: usize,
     stalls: u64,
 }
 
 impl WriteBuffer {
-    /// An empty buffer.
+    /// An empty buffer of one pool.
     ///
     /// # Errors
     /// [`SetupError::OutOfMemory`].
     pub fn new(parameters: &WriteBufferParameters, reference_quirks: bool) -> Result<Self, SetupError> {
-        let size_bytes = u64::from(parameters.size_bytes);
+        let policy = match parameters.policy {
+            WriteBufferPolicy::Bytes => AnyPolicy::Bytes(Bytes {
+                gives_back_whole_pages: reference_quirks,
+            }),
+            WriteBufferPolicy::Pages => AnyPolicy::Pages(Pages),
+        };
+        Self::with_policy(policy, parameters.size_bytes, 1)
+    }
+
+    /// Empty pools of `size_bytes` each, of which writes take their length.
+    ///
+    /// # Errors
+    /// [`SetupError::OutOfMemory`].
+    pub fn with_pools(size_bytes: u32, pools: u32) -> Result<Self, SetupError> {
+        let policy = Bytes {
+            gives_back_whole_pages: false,
+        };
+        Self::with_policy(AnyPolicy::Bytes(policy), size_bytes, pools)
+    }
+
+    fn with_policy(policy: AnyPolicy, size_bytes: u32, pools: u32) -> Result<Self, SetupError> {
         // One write cannot schedule more releases than it has pages, and has at most the buffer's size.
-        let pages_max = (size_bytes / u64::from(PAGE_BYTES)) as usize + 2;
+        let pages_max = (size_bytes / PAGE_BYTES) as usize + 2;
         Ok(Self {
-            policy: match parameters.policy {
-                WriteBufferPolicy::Bytes => AnyPolicy::Bytes(Bytes {
-                    gives_back_whole_pages: reference_quirks,
-                }),
-                WriteBufferPolicy::Pages => AnyPolicy::Pages(Pages),
-            },
-            size_bytes,
-            free_bytes: size_bytes,
+            policy,
+            size_bytes: size_bytes.into(),
+            free_bytes: table(pools as usize, size_bytes.into())?,
             releases: room(RELEASES_MAX + pages_max)?.into(),
             releases_max: RELEASES_MAX + pages_max,
             stalls: 0,
@@ -112,20 +133,39 @@ impl WriteBuffer {
         }
     }
 
-    /// Takes the space for a write.
+    /// Takes the space for a write from the first pool, as the policy has it.
     ///
     /// # Errors
-    /// If there is not enough at `now_ns`: the time of the next release, later than `now_ns`; or `None` if no wait will help.
+    /// As [`WriteBuffer::has_room`].
     #[inline]
     pub fn take(&mut self, now_ns: u64, offset_bytes: u64, len_bytes: u32) -> Result<(), Option<u64>> {
-        self.settle(now_ns);
         let taken_bytes = self.policy().taken_bytes(offset_bytes, len_bytes);
-        if taken_bytes > self.free_bytes || self.releases.len() > RELEASES_MAX {
-            self.stalls += 1;
-            return Err(self.releases.peek().map(|Reverse((time_ns, _))| *time_ns));
-        }
-        self.free_bytes -= taken_bytes;
+        self.has_room(now_ns, 0, taken_bytes)?;
+        self.take_bytes(0, taken_bytes);
         Ok(())
+    }
+
+    /// Whether `pool` has `bytes` at `now_ns`, which [`WriteBuffer::take_bytes`] can then take.
+    ///
+    /// # Errors
+    /// If it has not: the time of the next release, later than `now_ns`; or `None` if no wait will help.
+    #[inline]
+    pub fn has_room(&mut self, now_ns: u64, pool: u32, bytes: u64) -> Result<(), Option<u64>> {
+        self.settle(now_ns);
+        let free_bytes = self.free_bytes.get(pool as usize).copied().unwrap_or(0);
+        if bytes > free_bytes || self.releases.len() > RELEASES_MAX {
+            self.stalls += 1;
+            return Err(self.releases.peek().map(|Reverse((time_ns, ..))| *time_ns));
+        }
+        Ok(())
+    }
+
+    /// Takes `bytes`, which are free, from `pool`.
+    #[inline]
+    pub fn take_bytes(&mut self, pool: u32, bytes: u64) {
+        if let Some(free_bytes) = self.free_bytes.get_mut(pool as usize) {
+            *free_bytes -= bytes;
+        }
     }
 
     /// What a page of a write gives back, see [`BufferPolicy::given_back_bytes`].
@@ -135,20 +175,27 @@ impl WriteBuffer {
             .given_back_bytes(page_offset_bytes, offset_bytes, len_bytes)
     }
 
-    /// Gives `bytes` back at `time_ns`.
+    /// Gives `bytes` of `pool` back at `time_ns`.
     #[inline]
-    pub fn release_at(&mut self, time_ns: u64, bytes: u32) {
-        // There is room: `take` leaves enough for every page of the write that it let in.
+    pub fn release_at(&mut self, time_ns: u64, pool: u32, bytes: u32) {
+        // There is room: `has_room` leaves enough for every page of the write that it let in.
         if self.releases.len() < self.releases_max {
-            self.releases.push(Reverse((time_ns, bytes)));
+            self.releases.push(Reverse((time_ns, pool, bytes)));
         } else {
-            self.free_bytes += u64::from(bytes);
+            self.give_back(pool, bytes);
         }
     }
 
-    /// Bytes taken at `now_ns`.
+    fn give_back(&mut self, pool: u32, bytes: u32) {
+        if let Some(free_bytes) = self.free_bytes.get_mut(pool as usize) {
+            *free_bytes += u64::from(bytes);
+        }
+    }
+
+    /// Bytes taken now.
     pub fn used_bytes(&self) -> u64 {
-        self.size_bytes.saturating_sub(self.free_bytes)
+        let used = |free_bytes: &u64| self.size_bytes.saturating_sub(*free_bytes);
+        self.free_bytes.iter().map(used).sum()
     }
 
     /// Bytes that are scheduled to be given back.
@@ -156,13 +203,18 @@ impl WriteBuffer {
     pub(crate) fn pending_bytes(&self) -> u64 {
         self.releases
             .iter()
-            .map(|Reverse((_, bytes))| u64::from(*bytes))
+            .map(|Reverse((_, _, bytes))| u64::from(*bytes))
             .sum()
     }
 
-    /// The buffer's size.
-    pub fn size_bytes(&self) -> u64 {
+    /// A pool's size: the longest write that it can ever take.
+    pub fn pool_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    /// The size of all pools.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes * self.free_bytes.len() as u64
     }
 
     /// Writes refused since the last reset.
@@ -177,18 +229,18 @@ impl WriteBuffer {
 
     /// Bytes of the tables.
     pub(crate) fn metadata_bytes(&self) -> u64 {
-        (self.releases_max * size_of::<Reverse<(u64, u32)>>()) as u64
+        (self.releases_max * size_of::<Release>() + size_of_val(self.free_bytes.as_slice())) as u64
     }
 
     /// Gives back what is due.
     #[inline]
     fn settle(&mut self, now_ns: u64) {
-        while let Some(Reverse((time_ns, bytes))) = self.releases.peek().copied() {
+        while let Some(Reverse((time_ns, pool, bytes))) = self.releases.peek().copied() {
             if time_ns > now_ns {
                 break;
             }
             self.releases.pop();
-            self.free_bytes += u64::from(bytes);
+            self.give_back(pool, bytes);
         }
     }
 }

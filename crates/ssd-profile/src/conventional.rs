@@ -6,13 +6,13 @@ use crate::field::choice;
 use crate::{Field, PageTimes, ParameterError, Rule, CELL_BITS_MAX};
 
 /// Unit of mapping, bytes: every flash page is a multiple of it.
-const MAPPING_PAGE_BYTES: u32 = 4096;
+pub(crate) const MAPPING_PAGE_BYTES: u32 = 4096;
 
 /// Any time that fits.
 const ANY: RangeInclusive<u32> = 0..=u32::MAX;
 
 /// Bandwidths, MiB/s. Below, a slot of 4 µs would not have room for one unit of 128 B; above, a unit would take no time.
-const BANDWIDTH: RangeInclusive<u32> = 31..=122_070;
+pub(crate) const BANDWIDTH: RangeInclusive<u32> = 31..=122_070;
 
 /// Sizes of flash pages, one-shot pages and channel transfers, bytes.
 const PAGE_BYTES: RangeInclusive<u32> = MAPPING_PAGE_BYTES..=16 << 20;
@@ -244,7 +244,7 @@ impl ConventionalParameters {
 }
 
 impl NandParameters {
-    fn fields(&mut self, each: &mut dyn FnMut(&'static str, Field<'_>)) {
+    pub(crate) fn fields(&mut self, each: &mut dyn FnMut(&'static str, Field<'_>)) {
         let Self {
             channels,
             luns_per_channel,
@@ -292,7 +292,8 @@ impl NandParameters {
         );
     }
 
-    fn validate(&self) -> Result<(), ParameterError> {
+    /// Checks what concerns more than one parameter.
+    pub(crate) fn validate(&self) -> Result<(), ParameterError> {
         let flash_page = ("nand.flash_page_bytes", self.flash_page_bytes);
         let oneshot_page = ("nand.oneshot_page_bytes", self.oneshot_page_bytes);
         multiple_of(flash_page.0, flash_page.1, "a mapping page", MAPPING_PAGE_BYTES)?;
@@ -317,7 +318,7 @@ impl NandParameters {
 }
 
 impl FirmwareTimes {
-    fn fields(&mut self, each: &mut dyn FnMut(&'static str, Field<'_>)) {
+    pub(crate) fn fields(&mut self, each: &mut dyn FnMut(&'static str, Field<'_>)) {
         let Self {
             small_read_bytes_max,
             small_read_ns,
@@ -382,7 +383,13 @@ impl FtlParameters {
     }
 }
 
-fn multiple_of(key: &'static str, value: u32, what: &'static str, of: u32) -> Result<(), ParameterError> {
+/// Refuses a value that is no multiple of another.
+pub(crate) fn multiple_of(
+    key: &'static str,
+    value: u32,
+    what: &'static str,
+    of: u32,
+) -> Result<(), ParameterError> {
     if value % of == 0 {
         return Ok(());
     }

@@ -150,6 +150,15 @@ pub enum Rule {
         /// Where that comes from.
         because: &'static str,
     },
+    /// At most as much as something else.
+    AtMost {
+        /// The largest value.
+        max: u64,
+        /// What has that value.
+        what: &'static str,
+    },
+    /// 1, 2, 4, 8, ...
+    PowerOfTwo,
     /// A whole multiple.
     MultipleOf {
         /// The value of the other parameter.
@@ -186,6 +195,8 @@ impl fmt::Display for Rule {
         match self {
             Self::Range { min, max } => write!(f, "choose a value from {min} to {max}"),
             Self::AtLeast { min, because } => write!(f, "at least {min} is needed, {because}"),
+            Self::AtMost { max, what } => write!(f, "at most {max} is possible ({what})"),
+            Self::PowerOfTwo => f.write_str("choose a power of two"),
             Self::MultipleOf { of, what } => write!(f, "choose a multiple of {of} ({what})"),
             Self::CountOf { of, what } => write!(f, "give {of} of them ({what})"),
             Self::YesOrNo => f.write_str("choose true or false"),

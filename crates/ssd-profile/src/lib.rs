@@ -21,6 +21,7 @@ mod nvm;
 mod profile;
 #[cfg(test)]
 mod tests;
+mod zoned;
 
 pub use conventional::{
     AllocationOrder, ConventionalParameters, FirmwareTimes, FtlParameters, GeometryRule, LinkParameters,
@@ -29,3 +30,6 @@ pub use conventional::{
 pub use field::{Choice, Field, PageTimes, ParameterError, Rule, SetError, CELL_BITS_MAX};
 pub use nvm::{NvmParameters, Timing, IO_UNITS, IO_UNIT_SHIFT};
 pub use profile::{Profile, ProfileKind, DESCRIPTION_LEN_MAX, MDTS, NAME_LEN_MAX};
+pub use zoned::{
+    WriteBufferScope, ZoneParameters, ZonedParameters, ZonedWriteBufferParameters, ZrwaParameters,
+};

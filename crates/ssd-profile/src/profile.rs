@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::RangeInclusive;
 
-use crate::{ConventionalParameters, Field, NvmParameters, ParameterError, SetError};
+use crate::{ConventionalParameters, Field, NvmParameters, ParameterError, SetError, ZonedParameters};
 
 /// MDTS: from two pages to 2^13 pages of 4 KiB, 32 MiB. 0 would mean "no limit", which no drive here has.
 pub const MDTS: RangeInclusive<u32> = 1..=13;
@@ -35,17 +35,20 @@ pub enum ProfileKind {
     Nvm(NvmParameters),
     /// Flash behind a translation layer.
     Conventional(ConventionalParameters),
+    /// Flash in zones that are written from beginning to end.
+    Zoned(ZonedParameters),
 }
 
 impl ProfileKind {
     /// The kinds' names as `kind =` in a profile has them.
-    pub const NAMES: [&'static str; 2] = ["nvm", "conventional"];
+    pub const NAMES: [&'static str; 3] = ["nvm", "conventional", "zoned"];
 
     /// The kind's name.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Nvm(_) => Self::NAMES[0],
             Self::Conventional(_) => Self::NAMES[1],
+            Self::Zoned(_) => Self::NAMES[2],
         }
     }
 
@@ -54,6 +57,7 @@ impl ProfileKind {
         match name {
             "nvm" => Some(Self::Nvm(NvmParameters::default())),
             "conventional" => Some(Self::Conventional(ConventionalParameters::default())),
+            "zoned" => Some(Self::Zoned(ZonedParameters::default())),
             _ => None,
         }
     }
@@ -66,6 +70,7 @@ impl Profile<'_> {
         match &mut self.kind {
             ProfileKind::Nvm(parameters) => parameters.fields(each),
             ProfileKind::Conventional(parameters) => parameters.fields(each),
+            ProfileKind::Zoned(parameters) => parameters.fields(each),
         }
     }
 
@@ -114,6 +119,7 @@ impl Profile<'_> {
         match &self.kind {
             ProfileKind::Nvm(_) => Ok(()),
             ProfileKind::Conventional(parameters) => parameters.validate(self.transfer_bytes_max()),
+            ProfileKind::Zoned(parameters) => parameters.validate(self.transfer_bytes_max()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Asynchronous events (NVMe Base 2.0 §5.2).
 
-use nvme_spec::{AsyncEventType, LogPageId, Status};
+use nvme_spec::{AsyncEventType, LogPageId, Status, NOTICE_ZONE_DESCRIPTOR_CHANGED};
 
 /// Asynchronous Event Requests held at once (Identify AERL + 1).
 pub(super) const REQUESTS_MAX: usize = 4;
@@ -10,7 +10,8 @@ pub(super) const REQUESTS_MAX: usize = 4;
 struct EventSlot {
     kind: AsyncEventType,
     log: LogPageId,
-    info: Option<u8>,
+    /// What is to be reported: the information, and dword 1.
+    pending: Option<(u8, u32)>,
     is_masked: bool,
 }
 
@@ -19,7 +20,7 @@ impl EventSlot {
         Self {
             kind,
             log,
-            info: None,
+            pending: None,
             is_masked: false,
         }
     }
@@ -31,7 +32,7 @@ pub(crate) struct AsyncEvents {
     /// Identifiers of held requests, oldest first.
     held: [u16; REQUESTS_MAX],
     held_count: usize,
-    slots: [EventSlot; 2],
+    slots: [EventSlot; 3],
 }
 
 impl AsyncEvents {
@@ -42,6 +43,7 @@ impl AsyncEvents {
             slots: [
                 EventSlot::new(AsyncEventType::ERROR, LogPageId::ERROR_INFORMATION),
                 EventSlot::new(AsyncEventType::SMART_HEALTH, LogPageId::SMART_HEALTH),
+                EventSlot::new(AsyncEventType::NOTICE, LogPageId::CHANGED_ZONE_LIST),
             ],
         }
     }
@@ -67,7 +69,7 @@ impl AsyncEvents {
 
     /// Whether there is a request to complete and an event to complete it with.
     pub fn can_deliver(&self) -> bool {
-        self.held_count > 0 && self.slots.iter().any(|slot| slot.info.is_some())
+        self.held_count > 0 && self.slots.iter().any(|slot| slot.pending.is_some())
     }
 
     /// Gives up a held request; whether there was one with this identifier.
@@ -88,22 +90,33 @@ impl AsyncEvents {
 
     /// An error event.
     pub fn error(&mut self, info: u8) {
-        self.raise(AsyncEventType::ERROR, info);
+        self.raise(AsyncEventType::ERROR, info, 0);
     }
 
     /// A SMART / health event.
     pub fn smart(&mut self, info: u8) {
-        self.raise(AsyncEventType::SMART_HEALTH, info);
+        self.raise(AsyncEventType::SMART_HEALTH, info, 0);
     }
 
-    fn raise(&mut self, kind: AsyncEventType, info: u8) {
+    /// Descriptors of zones of namespace `nsid` have changed (ZNS 1.1 §4.1.2).
+    pub fn zone_descriptor_changed(&mut self, nsid: u32) {
+        self.raise(AsyncEventType::NOTICE, NOTICE_ZONE_DESCRIPTOR_CHANGED, nsid);
+    }
+
+    /// Whether a notice would be reported next, rather than be lost behind another one.
+    pub fn can_take_notice(&self) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| slot.kind == AsyncEventType::NOTICE && slot.pending.is_none() && !slot.is_masked)
+    }
+
+    fn raise(&mut self, kind: AsyncEventType, info: u8, dword1: u32) {
         for slot in self
             .slots
             .iter_mut()
             .filter(|slot| slot.kind == kind && !slot.is_masked)
         {
             // The first one wins until it is reported.
-            slot.info.get_or_insert(info);
+            slot.pending.get_or_insert((info, dword1));
         }
     }
 
@@ -114,16 +127,16 @@ impl AsyncEvents {
         }
     }
 
-    /// The next request that an event completes: its identifier and dword 0.
-    pub fn deliver(&mut self) -> Option<(u16, u32)> {
+    /// The next request that an event completes: its identifier, and dwords 0 and 1.
+    pub fn deliver(&mut self) -> Option<(u16, u64)> {
         if self.held_count == 0 {
             return None;
         }
-        let slot = self.slots.iter_mut().find(|slot| slot.info.is_some())?;
-        let info = slot.info.take()?;
+        let slot = self.slots.iter_mut().find(|slot| slot.pending.is_some())?;
+        let (info, dword1) = slot.pending.take()?;
         slot.is_masked = true;
-        let dword = u32::from(slot.kind.0) | u32::from(info) << 8 | u32::from(slot.log.0) << 16;
-        Some((self.remove(0), dword))
+        let dword0 = u32::from(slot.kind.0) | u32::from(info) << 8 | u32::from(slot.log.0) << 16;
+        Some((self.remove(0), u64::from(dword0) | u64::from(dword1) << 32))
     }
 
     fn remove(&mut self, index: usize) -> u16 {
@@ -160,6 +173,20 @@ mod tests {
         assert_eq!(events.deliver(), None, "no request held");
         events.hold(9).unwrap();
         assert_eq!(events.deliver(), Some((9, 0x0001_0000)));
+    }
+
+    #[test]
+    fn a_notice_names_its_namespace_and_waits_for_the_log_to_be_read() {
+        let mut events = AsyncEvents::new();
+        events.hold(1).unwrap();
+        events.hold(2).unwrap();
+        assert!(events.can_take_notice());
+        events.zone_descriptor_changed(3);
+        assert!(!events.can_take_notice());
+        assert_eq!(events.deliver(), Some((1, 0x0000_0003_00BF_EF02)));
+        assert!(!events.can_take_notice(), "masked");
+        events.log_was_read(LogPageId::CHANGED_ZONE_LIST);
+        assert!(events.can_take_notice());
     }
 
     #[test]

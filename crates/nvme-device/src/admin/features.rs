@@ -2,7 +2,7 @@
 
 use nvme_spec::{
     FeatureCapabilities, FeatureId, FeatureSelect, Status, SubmissionQueueEntry, NSID_BROADCAST,
-    SMART_EVENT_TEMPERATURE_THRESHOLD,
+    OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
 use super::{data_pointer, Outcome};
@@ -21,7 +21,8 @@ const SAVE: u32 = 1 << 31;
 /// Temperature Threshold: sensor 0 is the composite temperature; 1111b means all (set only).
 const SENSOR_ALL: u32 = 0xF;
 const ASYNC_EVENT_TEMPERATURE: u32 = 1 << 1;
-const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF;
+/// SMART events, and what a device with zones has.
+const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | OAES_ZONE_DESCRIPTOR_CHANGED;
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
 /// The values of the features that a reset brings back to what was saved. One instance is in force, one is the saved one.
@@ -210,6 +211,11 @@ impl Features {
         self.current.async_events & ASYNC_EVENT_TEMPERATURE != 0 && self.temperature_is_beyond_threshold()
     }
 
+    /// Whether changed zones are to be reported as events.
+    pub fn wants_zone_notices(&self) -> bool {
+        self.current.async_events & OAES_ZONE_DESCRIPTOR_CHANGED != 0
+    }
+
     fn number_of_queues(&self, pairs: u16) -> u32 {
         let pairs_z = u32::from(pairs - 1);
         pairs_z | pairs_z << 16
@@ -357,6 +363,11 @@ impl Controller {
                 let len = host_identifier_len(cdw11);
                 data_pointer(entry).read(host, bytes.get_mut(..len).unwrap_or_default())?;
                 self.admin.features.host_identifier = bytes;
+            }
+            FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION
+                if cdw11 & OAES_ZONE_DESCRIPTOR_CHANGED != 0 && !self.has_zoned_namespace() =>
+            {
+                return Err(Status::INVALID_FIELD_IN_COMMAND);
             }
             _ => {
                 self.admin.features.current.set(feature, cdw11)?;

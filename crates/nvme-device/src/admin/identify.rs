@@ -2,8 +2,9 @@
 
 use nvme_spec::registers::{ControllerConfiguration, VERSION_2_0};
 use nvme_spec::{
-    namespace_id_type, CommandSet, IdentifyCns, IdentifyController, IdentifyIndependentNamespace,
-    IdentifyNamespace, IdentifyNvmController, LbaFormat, Status, SubmissionQueueEntry, IDENTIFY_BYTES,
+    namespace_id_type, ozcs, CommandSet, IdentifyCns, IdentifyController, IdentifyIndependentNamespace,
+    IdentifyNamespace, IdentifyNvmController, IdentifyZonedController, IdentifyZonedNamespace, LbaFormat,
+    Status, SubmissionQueueEntry, IDENTIFY_BYTES, OAES_ZONE_DESCRIPTOR_CHANGED, ZRWACAP_EXPLICIT_FLUSH,
 };
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
@@ -13,6 +14,7 @@ use crate::dataset::{RANGES_MAX, RANGE_BYTES_MAX};
 use crate::host::Host;
 use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
 use crate::pci;
+use crate::zoned::Zoned;
 
 /// A list can start after any identifier but FFFFFFFEh and FFFFFFFFh (NVMe Base 2.0 §5.17.2.2).
 const NSID_LIST_START_MAX: u32 = 0xFFFF_FFFD;
@@ -68,9 +70,8 @@ impl Controller {
         match cns {
             // Every namespace that exists is attached: allocated and active ones are the same.
             IdentifyCns::NAMESPACE | IdentifyCns::ALLOCATED_NAMESPACE => {
-                let namespace = self.namespace_for_identify(nsid)?;
-                require_command_set(namespace.command_set(), CommandSet::NVM)?;
-                self.identify_namespace(namespace, layout(page)?);
+                // The structure of the NVM command set is that of zoned namespaces, too (ZNS 1.1 §4.1.5.1).
+                self.identify_namespace(self.namespace_for_identify(nsid)?, layout(page)?);
             }
             IdentifyCns::CONTROLLER => self.identify_controller(layout(page)?),
             IdentifyCns::ACTIVE_NAMESPACE_LIST | IdentifyCns::ALLOCATED_NAMESPACE_LIST => {
@@ -79,17 +80,27 @@ impl Controller {
             IdentifyCns::NAMESPACE_DESCRIPTORS => {
                 self.namespace_descriptors(self.namespace_for_identify(nsid)?, page);
             }
-            // The NVM command set's own namespace structure has nothing but zeros here: no protection information.
             IdentifyCns::COMMAND_SET_NAMESPACE => {
-                require_command_set(command_set, CommandSet::NVM)?;
-                self.namespace_for_identify(nsid)?;
+                let namespace = self.namespace_for_identify(nsid)?;
+                match (command_set, &namespace.zoned) {
+                    // Nothing but zeros: no protection information.
+                    (CommandSet::NVM, _) => {}
+                    (CommandSet::ZONED, Some(zoned)) => {
+                        identify_zoned_namespace(zoned, namespace.lba_log2, layout(page)?);
+                    }
+                    _ => return Err(Status::INVALID_IO_COMMAND_SET),
+                }
             }
-            IdentifyCns::COMMAND_SET_CONTROLLER => {
-                require_command_set(command_set, CommandSet::NVM)?;
-                self.identify_nvm_controller(layout(page)?);
-            }
+            IdentifyCns::COMMAND_SET_CONTROLLER => match command_set {
+                CommandSet::NVM => self.identify_nvm_controller(layout(page)?),
+                CommandSet::ZONED if self.has_zoned_namespace() => {
+                    let data: &mut IdentifyZonedController = layout(page)?;
+                    data.zasl = self.zasl;
+                }
+                _ => return Err(Status::INVALID_IO_COMMAND_SET),
+            },
             IdentifyCns::COMMAND_SET_ACTIVE_NAMESPACE_LIST => {
-                require_command_set(command_set, CommandSet::NVM)?;
+                self.require_command_set(command_set)?;
                 self.active_namespaces(nsid, Some(command_set), page)?;
             }
             IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE => {
@@ -101,8 +112,8 @@ impl Controller {
                 if !matches!(entry.cdw10.get() >> 16, 0 | 0xFFFF) {
                     return Err(Status::INVALID_FIELD_IN_COMMAND);
                 }
-                // The only combination: the NVM command set (bit 0).
-                put(page, 0, &1u64.to_le_bytes());
+                // The only combination: all that there are.
+                put(page, 0, &self.command_sets().to_le_bytes());
             }
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         }
@@ -111,6 +122,30 @@ impl Controller {
 
     fn namespace_for_identify(&self, nsid: u32) -> Result<&Namespace, Status> {
         self.io.namespace(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)
+    }
+
+    pub(super) fn has_zoned_namespace(&self) -> bool {
+        self.io
+            .namespaces
+            .iter()
+            .any(|namespace| namespace.zoned.is_some())
+    }
+
+    /// The I/O command sets that the controller has, a bit for each (NVMe Base 2.0 figure 290): the NVM command set always, as CAP.CSS says.
+    fn command_sets(&self) -> u64 {
+        let zoned = u64::from(self.has_zoned_namespace()) << CommandSet::ZONED.0;
+        1 << CommandSet::NVM.0 | zoned
+    }
+
+    fn require_command_set(&self, asked: CommandSet) -> Result<(), Status> {
+        if 1u64
+            .checked_shl(asked.0.into())
+            .is_some_and(|bit| self.command_sets() & bit != 0)
+        {
+            Ok(())
+        } else {
+            Err(Status::INVALID_IO_COMMAND_SET)
+        }
     }
 
     fn identify_controller(&self, data: &mut IdentifyController) {
@@ -134,6 +169,9 @@ impl Controller {
         data.sqes = controller_fields::SQES;
         data.cqes = controller_fields::CQES;
         data.nn = (self.io.namespaces.len() as u32).into();
+        if self.has_zoned_namespace() {
+            data.oaes = OAES_ZONE_DESCRIPTOR_CHANGED.into();
+        }
         data.oncs = controller_fields::ONCS.into();
         data.vwc = controller_fields::VWC;
         data.subnqn = self.identity.subsystem_nqn();
@@ -166,8 +204,9 @@ impl Controller {
 
     fn identify_namespace(&self, namespace: &Namespace, data: &mut IdentifyNamespace) {
         data.nsze_lbas = namespace.size_lbas.into();
-        data.ncap_lbas = namespace.size_lbas.into();
-        data.nuse_lbas = namespace.size_lbas.into();
+        let capacity_lbas = namespace.capacity_bytes() >> namespace.lba_log2;
+        data.ncap_lbas = capacity_lbas.into();
+        data.nuse_lbas = capacity_lbas.into();
         data.nlbaf_z = LBA_FORMATS_LOG2.len() as u8 - 1;
         data.flbas = namespace.format_index();
         data.nvmcap_bytes = u128::from(namespace.capacity_bytes()).to_le_bytes();
@@ -236,10 +275,27 @@ fn layout<T: FromBytes + IntoBytes + KnownLayout>(page: &mut [u8]) -> Result<&mu
     T::mut_from_bytes(page).map_err(|_| Status::INTERNAL_ERROR)
 }
 
-fn require_command_set(asked: CommandSet, there: CommandSet) -> Result<(), Status> {
-    if asked == there {
-        Ok(())
-    } else {
-        Err(Status::INVALID_IO_COMMAND_SET)
+/// What the Zoned Namespace command set has about a namespace, for each LBA format (ZNS 1.1 figure 48).
+fn identify_zoned_namespace(zoned: &Zoned, lba_log2: u8, data: &mut IdentifyZonedNamespace) {
+    // 0's based, and 0 for no limit becomes all ones.
+    let resources_z = |limit: u32| limit.wrapping_sub(1);
+    let (zone, zrwa) = (&zoned.zone, &zoned.zrwa);
+    data.mar_z = resources_z(zone.max_active).into();
+    data.mor_z = resources_z(zone.open_limit()).into();
+    if zone.reads_across_zones {
+        data.ozcs = (data.ozcs.get() | ozcs::READ_ACROSS_ZONE_BOUNDARIES).into();
+    }
+    data.rrl_s = zone.reset_recommended_ms.div_ceil(1000).into();
+    data.frl_s = zone.finish_recommended_ms.div_ceil(1000).into();
+    if zrwa.count > 0 {
+        data.ozcs = (data.ozcs.get() | ozcs::ZRWA_SUPPORTED).into();
+        data.numzrwa_z = (zrwa.count - 1).into();
+        data.zrwafg_lbas = ((zrwa.granularity_bytes >> lba_log2) as u16).into();
+        data.zrwas_lbas = ((zrwa.size_bytes >> lba_log2) as u16).into();
+        data.zrwacap = ZRWACAP_EXPLICIT_FLUSH;
+    }
+    for (slot, lba_log2) in data.lbafe.iter_mut().zip(LBA_FORMATS_LOG2) {
+        slot.zone_size_lbas = (zoned.geometry.zone_bytes >> lba_log2).into();
+        slot.descriptor_extension_64b = (zone.descriptor_extension_bytes / 64) as u8;
     }
 }

@@ -1,8 +1,9 @@
 //! Get Log Page (NVMe Base 2.0 §5.16).
 
 use nvme_spec::{
-    effects, LogPageId, NvmOpcode, SmartLog, Status, SubmissionQueueEntry, EFFECTS_LOG_BYTES,
-    FIRMWARE_SLOT_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
+    effects, CommandSet, LogPageId, NvmOpcode, SmartLog, Status, SubmissionQueueEntry,
+    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FIRMWARE_SLOT_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES,
+    SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
@@ -10,12 +11,13 @@ use super::{data_pointer, error_log, put, put_dword, Outcome, SUPPORTED};
 use crate::controller::Controller;
 use crate::host::Host;
 
-const SUPPORTED_PAGES: [LogPageId; 5] = [
+const SUPPORTED_PAGES: [LogPageId; 6] = [
     LogPageId::SUPPORTED_LOG_PAGES,
     LogPageId::ERROR_INFORMATION,
     LogPageId::SMART_HEALTH,
     LogPageId::FIRMWARE_SLOT,
     LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS,
+    LogPageId::CHANGED_ZONE_LIST,
 ];
 
 /// I/O commands of the NVM command set that this controller has, with their effects.
@@ -32,6 +34,19 @@ const NVM_EFFECTS: [(NvmOpcode, u32); 5] = [
     ),
     (
         NvmOpcode::DATASET_MANAGEMENT,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+];
+
+/// What a zoned namespace has besides.
+const ZONED_EFFECTS: [(NvmOpcode, u32); 3] = [
+    (
+        NvmOpcode::ZONE_MANAGEMENT_SEND,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+    (NvmOpcode::ZONE_MANAGEMENT_RECEIVE, effects::SUPPORTED),
+    (
+        NvmOpcode::ZONE_APPEND,
         effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
     ),
 ];
@@ -60,7 +75,7 @@ impl Controller {
         if entry.cdw14.get() & OFFSET_IS_INDEX != 0
             || uuid_index != 0
             || offset % 4 != 0
-            || len_bytes > u64::from(self.io.transfer_bytes_max)
+            || len_bytes > u64::from(self.io.limits.transfer_bytes_max)
         {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
@@ -79,6 +94,9 @@ impl Controller {
         )?;
         if entry.cdw10.get() & RETAIN_ASYNC_EVENT == 0 {
             self.admin.events.log_was_read(log);
+            if log == LogPageId::CHANGED_ZONE_LIST {
+                self.forget_changed_zones(entry.nsid.get());
+            }
         }
         Ok(Outcome::Done(0))
     }
@@ -93,7 +111,9 @@ impl Controller {
     ) -> Result<usize, Status> {
         match log {
             LogPageId::SUPPORTED_LOG_PAGES => {
-                for page in SUPPORTED_PAGES {
+                let has_zones = self.has_zoned_namespace();
+                let is_there = |&page: &LogPageId| has_zones || page != LogPageId::CHANGED_ZONE_LIST;
+                for page in SUPPORTED_PAGES.into_iter().filter(is_there) {
                     put_dword(buffer, usize::from(page.0), 1);
                 }
                 Ok(SUPPORTED_LOG_PAGES_BYTES)
@@ -121,18 +141,49 @@ impl Controller {
                 Ok(FIRMWARE_SLOT_LOG_BYTES)
             }
             LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
-                let command_set = entry.cdw14.get() >> 24;
+                let command_set = CommandSet((entry.cdw14.get() >> 24) as u8);
                 for opcode in SUPPORTED {
                     put_dword(buffer, usize::from(opcode.0), effects::SUPPORTED);
                 }
-                if command_set == 0 {
-                    for (opcode, effect) in NVM_EFFECTS {
-                        put_dword(buffer, 256 + usize::from(opcode.0), effect);
-                    }
+                let is_zoned = command_set == CommandSet::ZONED && self.has_zoned_namespace();
+                let block = NVM_EFFECTS
+                    .iter()
+                    .filter(|_| is_zoned || command_set == CommandSet::NVM);
+                let zoned = ZONED_EFFECTS.iter().filter(|_| is_zoned);
+                for (opcode, effect) in block.chain(zoned) {
+                    put_dword(buffer, 256 + usize::from(opcode.0), *effect);
                 }
                 Ok(EFFECTS_LOG_BYTES)
             }
+            LogPageId::CHANGED_ZONE_LIST if self.has_zoned_namespace() => {
+                self.changed_zone_list(entry.nsid.get(), buffer)?;
+                Ok(CHANGED_ZONE_LIST_BYTES)
+            }
             _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+        }
+    }
+
+    /// The number of zones, and then the first LBA of each (ZNS 1.1 figure 45).
+    fn changed_zone_list(&self, nsid: u32, buffer: &mut [u8]) -> Result<(), Status> {
+        let namespace = self
+            .io
+            .namespace(nsid)
+            .ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        let zoned = namespace.zoned.as_ref().ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+        let (count, zones) = zoned.changed.listed();
+        put(buffer, 0, &count.to_le_bytes());
+        for (index, &zone) in zones.iter().enumerate() {
+            let start_lba = zoned.geometry.zone_start(zone) >> namespace.lba_log2;
+            put(buffer, 8 + index * 8, &start_lba.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    fn forget_changed_zones(&mut self, nsid: u32) {
+        let mut namespaces = self.io.namespaces.iter_mut();
+        let namespace = namespaces.find(|namespace| namespace.nsid == nsid);
+        if let Some(zoned) = namespace.and_then(|namespace| namespace.zoned.as_mut()) {
+            zoned.changed.clear();
         }
     }
 

@@ -11,8 +11,9 @@ use super::{Controller, WorkerLink};
 use crate::admin::Outcome;
 use crate::bar::Bar;
 use crate::host::Host;
+use crate::io::{Dispatched, Fetched};
 use crate::queues::{CompletionQueue, Stalled, SubmissionQueue};
-use crate::work::{CommandRef, Job, WorkItem};
+use crate::work::{CommandRef, Job, WorkItem, Zeroing};
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
 
 /// What became of a queue's turn.
@@ -172,13 +173,23 @@ impl Controller {
         host: &H,
     ) -> Turn {
         let bar = Bar(host.bar());
-        if NvmOpcode(entry.opcode) == NvmOpcode::DATASET_MANAGEMENT {
-            self.start_dataset_management(&entry, command, now_ns, host);
-            return Turn::Fetched;
-        }
-        match self.io.dispatch(now_ns, &entry, command) {
-            Ok(job) => {
-                self.finish_dispatch(job, bar);
+        let fetched = Fetched {
+            entry: &entry,
+            command,
+            worker: self.worker_of(command.cqid),
+        };
+        let dispatched = match NvmOpcode(entry.opcode) {
+            NvmOpcode::DATASET_MANAGEMENT => {
+                self.start_dataset_management(&entry, command, now_ns, host);
+                return Turn::Fetched;
+            }
+            NvmOpcode::ZONE_MANAGEMENT_SEND => self.io.zone_send(now_ns, &fetched, host),
+            NvmOpcode::ZONE_MANAGEMENT_RECEIVE => self.io.zone_receive(now_ns, &fetched, host),
+            _ => self.io.dispatch(now_ns, &fetched),
+        };
+        match dispatched {
+            Ok(dispatched) => {
+                self.finish_dispatch(dispatched, bar);
                 Turn::Fetched
             }
             Err(retry_at_ns) => {
@@ -206,10 +217,11 @@ impl Controller {
         let job = match self.io.deallocate(now_ns, entry, host) {
             Ok(deallocated) => {
                 for range in deallocated.ranges.iter() {
-                    let item = WorkItem::Zero {
+                    let item = WorkItem::Zero(Zeroing {
                         media_offset: deallocated.media_offset + range.offset_bytes,
                         len_bytes: range.len_bytes,
-                    };
+                        zone: None,
+                    });
                     // The ring has room for them beside all commands in flight.
                     if self.send(command.cqid, item).is_err() {
                         return self.fail(bar);
@@ -223,10 +235,16 @@ impl Controller {
                 ..Job::immediate(command, now_ns, status, 0)
             },
         };
-        self.finish_dispatch(job, bar);
+        self.finish_dispatch(job.into(), bar);
     }
 
-    fn finish_dispatch(&mut self, job: Job, bar: Bar<'_>) {
+    fn finish_dispatch(&mut self, dispatched: Dispatched, bar: Bar<'_>) {
+        let Dispatched { zeroing, job } = dispatched;
+        if let Some(zeroing) = zeroing {
+            if self.send(job.command.cqid, WorkItem::Zero(zeroing)).is_err() {
+                return self.fail(bar);
+            }
+        }
         if !job.status.is_success() {
             self.admin
                 .error_log
@@ -262,17 +280,34 @@ impl Controller {
     /// Completes held Asynchronous Event Requests for the events there are; returns whether there were any.
     pub(super) fn deliver_events(&mut self, now_ns: u64, bar: Bar<'_>) -> bool {
         let mut delivered = false;
+        self.raise_zone_notices();
         while self.admin.events.can_deliver() && self.reserve_admin_completion() {
-            let Some((cid, dword)) = self.admin.events.deliver() else {
+            let Some((cid, result)) = self.admin.events.deliver() else {
                 break;
             };
             let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
             self.complete_admin(
-                Job::immediate(super::admin_command(cid), now_ns, success, u64::from(dword)),
+                Job::immediate(super::admin_command(cid), now_ns, success, result),
                 bar,
             );
             delivered = true;
         }
         delivered
+    }
+
+    /// Turns zones that have changed into a notice for their namespace, one after the other: the first one's log is to be read before the next.
+    fn raise_zone_notices(&mut self) {
+        if !self.admin.features.wants_zone_notices() {
+            return;
+        }
+        for namespace in &mut self.io.namespaces {
+            let Some(zoned) = &mut namespace.zoned else {
+                continue;
+            };
+            if zoned.changed.wants_event && self.admin.events.can_take_notice() {
+                zoned.changed.wants_event = false;
+                self.admin.events.zone_descriptor_changed(namespace.nsid);
+            }
+        }
     }
 }

@@ -69,7 +69,7 @@ impl WorkerLink {
     }
 
     pub fn send(&mut self, item: WorkItem) -> Result<(), WorkItem> {
-        if matches!(item, WorkItem::Job(_) | WorkItem::Zero { .. }) {
+        if matches!(item, WorkItem::Job(_) | WorkItem::Zero(_)) {
             self.sent = self.sent.wrapping_add(1);
         }
         self.items.push(item)

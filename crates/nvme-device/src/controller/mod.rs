@@ -16,11 +16,12 @@ use crate::bar::Bar;
 use crate::device::{table, SetupError};
 use crate::host::Host;
 use crate::identity::Identity;
-use crate::io::{IoCounters, IoUnit};
+use crate::io::{IoCounters, IoUnit, Limits};
 use crate::namespace::Namespace;
 use crate::queues::{CompletionQueue, SubmissionQueue};
 use crate::shared::Shared;
 use crate::work::{CommandRef, Job, Report, WorkItem};
+use crate::zoned::Target;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
 
 pub(crate) use link::WorkerLink;
@@ -33,6 +34,8 @@ const READY_TIMEOUT_500MS: u8 = 20;
 pub struct Controller {
     pub(crate) identity: Identity,
     pub(crate) mdts: u8,
+    /// Largest Zone Append: 2^zasl pages; 0: as MDTS says.
+    pub(crate) zasl: u8,
     pub(crate) io: IoUnit,
     pub(crate) submission_queues: Vec<Option<SubmissionQueue>>,
     pub(crate) completion_queues: Vec<Option<CompletionQueue>>,
@@ -64,12 +67,23 @@ impl Controller {
         let transfer_bytes_max = 1u32
             .checked_shl(12 + u32::from(mdts))
             .filter(|_| mdts > 0 && mdts < 20);
+        let transfer_bytes_max = transfer_bytes_max.unwrap_or(1 << 31);
+        let zasl = smallest_append_limit(&namespaces);
+        let limits = Limits {
+            transfer_bytes_max,
+            append_bytes_max: match zasl {
+                0 => transfer_bytes_max,
+                zasl => transfer_bytes_max.min(1u32.checked_shl(12 + u32::from(zasl)).unwrap_or(u32::MAX)),
+            },
+        };
         Ok(Self {
             identity,
             mdts,
+            zasl,
             io: IoUnit {
                 namespaces,
-                transfer_bytes_max: transfer_bytes_max.unwrap_or(1 << 31),
+                limits,
+                has_all_command_sets: false,
                 counters: IoCounters::default(),
             },
             submission_queues: table(queues, || None)?,
@@ -101,7 +115,7 @@ impl Controller {
         self.serve_flash_log();
         let mut activity = Activity {
             progressed: self.collect_reports(now_ns, bar),
-            next_event_ns: None,
+            next_event_ns: self.recommend_zones(now_ns),
         };
         activity.progressed |= self.poll_registers(host);
         if self.state == State::Ready {
@@ -111,6 +125,20 @@ impl Controller {
             self.finish_shutdown(bar);
         }
         activity
+    }
+
+    /// Lets zoned namespaces recommend what is due for their zones. Returns when to look again, ns.
+    fn recommend_zones(&mut self, now_ns: u64) -> Option<u64> {
+        let mut next_ns: Option<u64> = None;
+        for namespace in &mut self.io.namespaces {
+            let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
+                continue;
+            };
+            if let Some(due_ns) = model.recommend(now_ns, |zone| zoned.changed.add(zone)) {
+                next_ns = Some(next_ns.map_or(due_ns, |next| next.min(due_ns)));
+            }
+        }
+        next_ns
     }
 
     /// Answers those who want to know what the flash did.
@@ -136,7 +164,7 @@ impl Controller {
         for namespace in &mut self.io.namespaces {
             match &mut namespace.model {
                 AnyModel::Nvm(model) => model.set_parameters(parameters),
-                AnyModel::Conventional(_) => {}
+                AnyModel::Conventional(_) | AnyModel::Zoned(_) => {}
             }
         }
     }
@@ -213,6 +241,13 @@ impl Controller {
         self.csts = value;
         bar.store(registers::CSTS, value);
     }
+}
+
+/// The Zone Append limit that holds for every zoned namespace: log2 of pages, 0 for none.
+fn smallest_append_limit(namespaces: &[Namespace]) -> u8 {
+    let zoned = namespaces.iter().filter_map(|namespace| namespace.zoned.as_ref());
+    let limits = zoned.map(|zoned| zoned.zone.zasl).filter(|&zasl| zasl > 0);
+    limits.min().map_or(0, |zasl| zasl.min(0xFF) as u8)
 }
 
 fn capabilities() -> Capabilities {

@@ -130,6 +130,7 @@ impl Controller {
             return;
         }
         self.admin.css = cc.css();
+        self.io.has_all_command_sets = cc.css() == ControllerConfiguration::CSS_ALL;
         self.state = State::Ready;
         // A shutdown of the disabled controller ends here, too.
         self.shutdown = Shutdown::No;

@@ -6,11 +6,13 @@ use std::fmt;
 use nvme_spec::Status;
 use ssd_model::conventional::ConventionalModel;
 use ssd_model::nvm::NvmModel;
-use ssd_model::{Command, Model, Refusal};
+use ssd_model::zoned::ZonedModel;
+use ssd_model::{Command, Model, Refusal, ZoneAction};
 use ssd_profile::{
     AllocationOrder, ConventionalParameters, FirmwareTimes, FtlParameters, GeometryRule, LinkParameters,
     Mapping, NandParameters, NvmParameters, PageTimes, Timing, VictimPolicy, WriteBufferParameters,
-    WriteBufferPolicy,
+    WriteBufferPolicy, WriteBufferScope, ZoneParameters, ZonedParameters, ZonedWriteBufferParameters,
+    ZrwaParameters,
 };
 
 use super::Request;
@@ -73,26 +75,126 @@ impl<M: Model> Subject for ModelSubject<M> {
                 status: status.0,
                 result: 0,
             },
+            Err(Refusal::FailedLate { status, done_at_ns }) => Answer::Done {
+                done_at_ns,
+                status: status.0,
+                result: 0,
+            },
         })
     }
 }
 
-fn command(request: &Request) -> Result<Command, String> {
-    let Request {
-        opcode,
-        slba,
-        nlb,
-        fua,
-        ..
-    } = *request;
-    let in_bytes = || {
-        let offset_bytes = slba
+/// A zoned drive as a [`Subject`]: what the reference's dispatcher did around its model is done here.
+#[derive(Clone, Debug)]
+pub struct ZonedSubject(pub ZonedModel);
+
+impl ZonedSubject {
+    /// Zone Management Receive takes no time. The reference lists all zones, and refuses everything else.
+    fn receive(&self, request: &Request) -> Status {
+        let is_inside = request
+            .slba
             .checked_mul(LBA_BYTES)
-            .ok_or_else(|| format!("slba is {slba}, which is past 2^64 bytes"))?;
-        let len_bytes = u32::try_from(u64::from(nlb) * LBA_BYTES)
-            .map_err(|_| format!("nlb is {nlb}, which is 4 GiB or more"))?;
-        Ok::<_, String>((offset_bytes, len_bytes))
+            .is_some_and(|offset_bytes| offset_bytes < self.0.geometry().namespace_bytes());
+        if request.zsa == 0 && is_inside {
+            Status::SUCCESSFUL_COMPLETION
+        } else {
+            Status::INVALID_FIELD_IN_COMMAND
+        }
+    }
+
+    /// The LBA that an append is given, or would be if it did not fail.
+    fn append_lba(&self, offset_bytes: u64) -> u64 {
+        let geometry = self.0.geometry();
+        geometry.locate(offset_bytes).map_or(0, |(zone, _)| {
+            let write_pointer = self.0.zones().get(zone).map_or(0, |zone| zone.write_pointer);
+            (geometry.zone_start(zone) + write_pointer) / LBA_BYTES
+        })
+    }
+}
+
+impl Subject for ZonedSubject {
+    fn submit(&mut self, now_ns: u64, request: &Request) -> Result<Answer, String> {
+        let done = |status: Status| Answer::Done {
+            done_at_ns: now_ns,
+            status: status.0,
+            result: 0,
+        };
+        let command = match request.opcode {
+            121 => match zone_send(request)? {
+                Some(command) => command,
+                // With "select all" the reference takes actions that it does not know for no zone at all.
+                None => return Ok(done(Status::SUCCESSFUL_COMPLETION)),
+            },
+            122 => return Ok(done(self.receive(request))),
+            125 => {
+                let (offset_bytes, len_bytes) = in_bytes(request)?;
+                let fua = request.fua;
+                Command::Append {
+                    offset_bytes,
+                    len_bytes,
+                    fua,
+                }
+            }
+            _ => command(request)?,
+        };
+        let append_lba = match command {
+            Command::Append { offset_bytes, .. } => self.append_lba(offset_bytes),
+            _ => 0,
+        };
+        Ok(match self.0.submit(now_ns, &command) {
+            Ok(accepted) => Answer::Done {
+                done_at_ns: accepted.done_at_ns,
+                status: Status::SUCCESSFUL_COMPLETION.0,
+                result: append_lba,
+            },
+            Err(Refusal::Busy { retry_at_ns }) => Answer::Busy { retry_at_ns },
+            Err(Refusal::Failed(status)) => Answer::Done {
+                done_at_ns: now_ns,
+                status: status.0,
+                result: append_lba,
+            },
+            Err(Refusal::FailedLate { status, done_at_ns }) => Answer::Done {
+                done_at_ns,
+                status: status.0,
+                result: append_lba,
+            },
+        })
+    }
+}
+
+/// The command of a Zone Management Send; nothing for one that does nothing.
+fn zone_send(request: &Request) -> Result<Option<Command>, String> {
+    let (offset_bytes, _) = in_bytes(request)?;
+    let action = match request.zsa {
+        1 => ZoneAction::Close,
+        2 => ZoneAction::Finish,
+        3 => ZoneAction::Open { with_zrwa: false },
+        4 => ZoneAction::Reset,
+        5 => ZoneAction::Offline,
+        17 if request.all => return Ok(None),
+        17 => ZoneAction::FlushZrwa { len_bytes: LBA_BYTES },
+        other => return Err(format!("zsa {other} is no action that traces have")),
     };
+    Ok(Some(if request.all {
+        Command::ZoneSendAll { action }
+    } else {
+        Command::ZoneSend { offset_bytes, action }
+    }))
+}
+
+fn in_bytes(request: &Request) -> Result<(u64, u32), String> {
+    let (slba, nlb) = (request.slba, request.nlb);
+    let offset_bytes = slba
+        .checked_mul(LBA_BYTES)
+        .ok_or_else(|| format!("slba is {slba}, which is past 2^64 bytes"))?;
+    let len_bytes = u32::try_from(u64::from(nlb) * LBA_BYTES)
+        .map_err(|_| format!("nlb is {nlb}, which is 4 GiB or more"))?;
+    Ok((offset_bytes, len_bytes))
+}
+
+fn command(request: &Request) -> Result<Command, String> {
+    let Request { opcode, fua, .. } = *request;
+    let in_bytes = || in_bytes(request);
     match opcode {
         0 => Ok(Command::Flush),
         1 => in_bytes().map(|(offset_bytes, len_bytes)| Command::Write {
@@ -238,15 +340,19 @@ impl Target {
             }
             Kind::Conventional => {
                 let parameters = conventional_parameters(&header.parameters)?;
-                let capacity_bytes = header
-                    .parameters
-                    .get("physical_bytes")
-                    .ok_or("the model needs #param,physical_bytes, which is missing")?;
+                let capacity_bytes = physical_bytes(&header.parameters)?;
                 let model =
                     ConventionalModel::new(&parameters, capacity_bytes).map_err(|error| error.to_string())?;
                 Ok(Self::Replay(Box::new(ModelSubject(model))))
             }
-            Kind::Zoned | Kind::KeyValue => Ok(Self::NotBuilt),
+            Kind::Zoned => {
+                let parameters = zoned_parameters(&header.parameters)?;
+                let capacity_bytes = physical_bytes(&header.parameters)?;
+                let model =
+                    ZonedModel::new(&parameters, capacity_bytes).map_err(|error| error.to_string())?;
+                Ok(Self::Replay(Box::new(ZonedSubject(model))))
+            }
+            Kind::KeyValue => Ok(Self::NotBuilt),
         }
     }
 }
@@ -269,11 +375,20 @@ fn nvm_parameters(parameters: &Parameters) -> Result<NvmParameters, String> {
     })
 }
 
-/// What a trace does not say is what the reference has for every drive of this kind.
-fn conventional_parameters(parameters: &Parameters) -> Result<ConventionalParameters, String> {
+fn physical_bytes(parameters: &Parameters) -> Result<u64, String> {
+    parameters
+        .get("physical_bytes")
+        .ok_or_else(|| "the model needs #param,physical_bytes, which is missing".to_owned())
+}
+
+/// A parameter that counts mapping pages, in bytes; multiplied so that a wrong trace is refused by the model and does not overflow here.
+fn pages(parameters: &Parameters, key: &str) -> Result<u32, String> {
+    Ok(parameters.get_u32(key)?.saturating_mul(4096))
+}
+
+/// The flash of a drive with `channels`.
+fn nand_parameters(parameters: &Parameters, channels: u32) -> Result<NandParameters, String> {
     let get = |key| parameters.get_u32(key);
-    // Multiplied so that a wrong trace is refused by the model and does not overflow here.
-    let pages = |key| Ok::<_, String>(get(key)?.saturating_mul(4096));
     let cell_bits = get("cell_mode")?;
     let page_times = |prefix: &str| {
         let mut times = PageTimes::default();
@@ -288,32 +403,45 @@ fn conventional_parameters(parameters: &Parameters) -> Result<ConventionalParame
         }
         Ok::<_, String>(times)
     };
+    Ok(NandParameters {
+        channels,
+        luns_per_channel: get("luns_per_channel")?,
+        flash_page_bytes: pages(parameters, "pages_per_flash_page")?,
+        oneshot_page_bytes: pages(parameters, "pages_per_oneshot_page")?,
+        cell_bits,
+        read_4k_ns: page_times("read_4k_ns")?,
+        read_ns: page_times("read_ns")?,
+        program_ns: get("program_ns")?,
+        erase_ns: get("erase_ns")?,
+        channel_mib_per_s: get("channel_mb_per_s")?,
+        channel_transfer_bytes_max: get("max_channel_xfer_bytes")?,
+        channel_firmware_ns_per_4k: get("fw_channel_xfer_ns_per_4k")?,
+    })
+}
+
+/// Firmware times of a drive whose small reads have up to `small_read_bytes_max`.
+fn firmware_times(parameters: &Parameters, small_read_bytes_max: u32) -> Result<FirmwareTimes, String> {
+    let get = |key| parameters.get_u32(key);
+    Ok(FirmwareTimes {
+        small_read_bytes_max,
+        small_read_ns: get("fw_4k_read_ns")?,
+        read_ns: get("fw_read_ns")?,
+        write_ns: get("fw_wbuf_ns0")?,
+        write_ns_per_4k: get("fw_wbuf_ns1_per_4k")?,
+    })
+}
+
+/// What a trace does not say is what the reference has for every drive of this kind.
+fn conventional_parameters(parameters: &Parameters) -> Result<ConventionalParameters, String> {
+    let get = |key| parameters.get_u32(key);
     let ftl_instances = get("ftl_instances")?;
+    let channels = get("channels_per_instance")?.saturating_mul(ftl_instances);
     Ok(ConventionalParameters {
-        nand: NandParameters {
-            channels: get("channels_per_instance")?.saturating_mul(ftl_instances),
-            luns_per_channel: get("luns_per_channel")?,
-            flash_page_bytes: pages("pages_per_flash_page")?,
-            oneshot_page_bytes: pages("pages_per_oneshot_page")?,
-            cell_bits,
-            read_4k_ns: page_times("read_4k_ns")?,
-            read_ns: page_times("read_ns")?,
-            program_ns: get("program_ns")?,
-            erase_ns: get("erase_ns")?,
-            channel_mib_per_s: get("channel_mb_per_s")?,
-            channel_transfer_bytes_max: get("max_channel_xfer_bytes")?,
-            channel_firmware_ns_per_4k: get("fw_channel_xfer_ns_per_4k")?,
-        },
+        nand: nand_parameters(parameters, channels)?,
         link: LinkParameters {
             mib_per_s: get("pcie_mb_per_s")?,
         },
-        firmware: FirmwareTimes {
-            small_read_bytes_max: 4 * 4096,
-            small_read_ns: get("fw_4k_read_ns")?,
-            read_ns: get("fw_read_ns")?,
-            write_ns: get("fw_wbuf_ns0")?,
-            write_ns_per_4k: get("fw_wbuf_ns1_per_4k")?,
-        },
+        firmware: firmware_times(parameters, 4 * 4096)?,
         write_buffer: WriteBufferParameters {
             size_bytes: get("global_write_buffer_bytes")?,
             policy: WriteBufferPolicy::Bytes,
@@ -330,6 +458,40 @@ fn conventional_parameters(parameters: &Parameters) -> Result<ConventionalParame
             victim: VictimPolicy::Greedy,
         },
         // The traces were made by the reference.
+        reference_quirks: true,
+    })
+}
+
+/// See [`conventional_parameters`].
+fn zoned_parameters(parameters: &Parameters) -> Result<ZonedParameters, String> {
+    let get = |key| parameters.get_u32(key);
+    let zone_bytes = parameters
+        .get("zone_bytes")
+        .ok_or("the model needs #param,zone_bytes, which is missing")?;
+    let (size_bytes, scope) = match get("zone_write_buffer_bytes")? {
+        0 => (get("global_write_buffer_bytes")?, WriteBufferScope::Shared),
+        per_zone => (per_zone, WriteBufferScope::PerZone),
+    };
+    Ok(ZonedParameters {
+        nand: nand_parameters(parameters, get("channels_per_instance")?)?,
+        link: LinkParameters {
+            mib_per_s: get("pcie_mb_per_s")?,
+        },
+        firmware: firmware_times(parameters, 4096)?,
+        write_buffer: ZonedWriteBufferParameters {
+            size_bytes,
+            scope,
+            early_completion: get("write_early_completion")? != 0,
+        },
+        zone: ZoneParameters {
+            size_kib: u32::try_from(zone_bytes / 1024).map_err(|error| error.to_string())?,
+            dies_per_zone: get("dies_per_zone")?,
+            write_unit_bytes: get("write_unit_bytes")?,
+            max_open: get("max_open_zones")?,
+            max_active: get("max_active_zones")?,
+            ..ZoneParameters::default()
+        },
+        zrwa: ZrwaParameters::default(),
         reference_quirks: true,
     })
 }

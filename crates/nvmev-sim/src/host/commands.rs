@@ -2,6 +2,7 @@
 
 use nvme_spec::{
     AdminOpcode, DatasetRange, FeatureId, IdentifyCns, LogPageId, NvmOpcode, SubmissionQueueEntry,
+    ZoneReceiveAction, ZoneSendAction,
 };
 use zerocopy::IntoBytes;
 
@@ -160,4 +161,44 @@ pub fn flush(nsid: u32) -> SubmissionQueueEntry {
         nsid: nsid.into(),
         ..Default::default()
     }
+}
+
+/// Zone Management Send: `action` on the zone that begins at `zslba`, or on all.
+pub fn zone_send(nsid: u32, zslba: u64, action: ZoneSendAction, select_all: bool) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        opcode: NvmOpcode::ZONE_MANAGEMENT_SEND.0,
+        nsid: nsid.into(),
+        cdw10: (zslba as u32).into(),
+        cdw11: ((zslba >> 32) as u32).into(),
+        cdw13: (u32::from(action.0) | u32::from(select_all) << 8).into(),
+        ..Default::default()
+    }
+}
+
+/// Zone Management Receive: a report of zones from `slba` on, of `len_bytes` (a multiple of 4), into two pages at `address`.
+pub fn zone_receive(
+    nsid: u32,
+    slba: u64,
+    action: ZoneReceiveAction,
+    option: u8,
+    is_partial: bool,
+    len_bytes: u32,
+    address: u64,
+) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        opcode: NvmOpcode::ZONE_MANAGEMENT_RECEIVE.0,
+        nsid: nsid.into(),
+        prp1: address.into(),
+        prp2: (address & !0xFFF).wrapping_add(0x1000).into(),
+        cdw10: (slba as u32).into(),
+        cdw11: ((slba >> 32) as u32).into(),
+        cdw12: (len_bytes / 4).wrapping_sub(1).into(),
+        cdw13: (u32::from(action.0) | u32::from(option) << 8 | u32::from(is_partial) << 16).into(),
+        ..Default::default()
+    }
+}
+
+/// Zone Append of `lbas` (at least 1) to the zone that begins at `zslba`.
+pub fn zone_append(nsid: u32, zslba: u64, lbas: u32, prp1: u64, prp2: u64) -> SubmissionQueueEntry {
+    read_write(NvmOpcode::ZONE_APPEND, nsid, zslba, lbas, prp1, prp2)
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 
-use ssd_model::{namespace_bytes, AnyModel, Command, Model, Refusal, SetupError};
+use ssd_model::{namespace_bytes, AnyModel, Command, Model, Refusal, SetupError, ZoneAction};
 use ssd_profile::ProfileKind;
 
 use super::measure::Measure;
@@ -207,6 +207,15 @@ impl Phase<'_> {
                 len_bytes: io.len_bytes,
             },
             Action::Flush => Command::Flush,
+            Action::Append(fua) => Command::Append {
+                offset_bytes,
+                len_bytes,
+                fua,
+            },
+            Action::Reset => Command::ZoneSend {
+                offset_bytes,
+                action: ZoneAction::Reset,
+            },
         };
         let done_ns = match self.model.submit(now_ns, &command) {
             // A time in the past (MODELS.md Q10) means: at once.
@@ -218,7 +227,7 @@ impl Phase<'_> {
                 done_ns
             }
             Err(Refusal::Busy { retry_at_ns }) => return Err(retry_at_ns.max(now_ns + 1)),
-            Err(Refusal::Failed(_)) => {
+            Err(Refusal::Failed(_) | Refusal::FailedLate { .. }) => {
                 self.measure.failed(io.action);
                 now_ns
             }

@@ -15,22 +15,24 @@ const POINTS_MAX: usize = 1024;
 /// Time of a point at first.
 const WIDTH_NS: u64 = 1_000_000;
 
-/// Reads, writes and trims apart.
+/// Reads, writes (appends among them), trims and resets of zones apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Read,
     Write,
     Trim,
+    Reset,
 }
 
 impl Direction {
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Trim];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Trim, Self::Reset];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Write => "write",
             Self::Trim => "trim",
+            Self::Reset => "reset",
         }
     }
 
@@ -38,8 +40,9 @@ impl Direction {
     pub const fn of(action: Action) -> Option<Self> {
         match action {
             Action::Read => Some(Self::Read),
-            Action::Write(_) => Some(Self::Write),
+            Action::Write(_) | Action::Append(_) => Some(Self::Write),
             Action::Trim => Some(Self::Trim),
+            Action::Reset => Some(Self::Reset),
             Action::Flush => None,
         }
     }
@@ -139,7 +142,7 @@ impl Series {
 /// Everything that is gathered during a phase.
 #[derive(Clone, Debug)]
 pub(super) struct Measure {
-    directions: [DirectionMeasure; 3],
+    directions: [DirectionMeasure; 4],
     pub flushes: u64,
     pub series: Series,
     flash_seen: FlashStatistics,
@@ -150,11 +153,7 @@ pub(super) struct Measure {
 impl Measure {
     pub fn new() -> Self {
         Self {
-            directions: [
-                DirectionMeasure::new(),
-                DirectionMeasure::new(),
-                DirectionMeasure::new(),
-            ],
+            directions: Direction::ALL.map(|_| DirectionMeasure::new()),
             flushes: 0,
             series: Series::new(),
             flash_seen: FlashStatistics::default(),
@@ -181,7 +180,7 @@ impl Measure {
         match direction {
             Direction::Read => point.read_bytes += len_bytes,
             Direction::Write => point.written_bytes += len_bytes,
-            Direction::Trim => {}
+            Direction::Trim | Direction::Reset => {}
         }
     }
 

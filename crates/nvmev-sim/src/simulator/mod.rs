@@ -12,11 +12,12 @@ mod measure;
 mod report;
 mod trace;
 mod workload;
+mod zoned_workload;
 
 pub use engine::{Pacing, Progress, Simulator, SimulatorError};
 pub use measure::{Series, SeriesPoint};
 pub use report::{
-    DirectionReport, FlashPhaseReport, Latencies, LatencyPoint, PhaseReport, UtilisationReport,
+    DirectionReport, FlashPhaseReport, Latencies, LatencyPoint, PhaseReport, UtilisationReport, ZonesReport,
 };
 pub use trace::{Beyond, TraceError, TraceFormat, TraceOptions, TraceReader};
 pub use workload::{parse_bytes, parse_precondition, Workload, WorkloadError};
@@ -32,6 +33,10 @@ pub enum Action {
     Trim,
     /// Flush.
     Flush,
+    /// Zone Append to the zone that begins at the first byte; with force unit access if true.
+    Append(bool),
+    /// Reset of the zone that begins at the first byte.
+    Reset,
 }
 
 /// A command to come.

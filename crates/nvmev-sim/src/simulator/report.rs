@@ -1,7 +1,7 @@
 //! What a phase came to: numbers for tables, for machines and for plots.
 
 use serde::Serialize;
-use ssd_model::AnyModel;
+use ssd_model::{AnyModel, ZoneCounts};
 
 use super::measure::{Direction, DirectionMeasure, Measure};
 use super::Series;
@@ -15,7 +15,7 @@ pub struct PhaseReport {
     pub start_ns: u64,
     /// How long it took, to the end of its last command.
     pub duration_ns: u64,
-    /// Reads, writes and trims, those that there were.
+    /// Reads, writes (appends among them), trims and resets of zones, those that there were.
     pub directions: Vec<DirectionReport>,
     /// Flushes.
     pub flushes: u64,
@@ -30,7 +30,7 @@ pub struct PhaseReport {
 /// Commands of one direction.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DirectionReport {
-    /// `read`, `write` or `trim`.
+    /// `read`, `write`, `trim` or `reset`.
     pub name: &'static str,
     /// Commands done.
     pub commands: u64,
@@ -98,10 +98,48 @@ pub struct FlashPhaseReport {
     pub line_erases_max: u32,
     /// Free lines at the end.
     pub lines_free: u64,
+    /// The zones at the end, if the drive has any. Where there are zones, erases are resets, and of zones.
+    pub zones: Option<ZonesReport>,
     /// Logical pages with data at the end.
     pub mapped_pages: u64,
     /// Bytes of the model's tables.
     pub metadata_bytes: u64,
+}
+
+/// Zones by their states at the end of a phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ZonesReport {
+    /// Empty.
+    pub empty: u64,
+    /// Implicitly or explicitly opened.
+    pub open: u64,
+    /// Closed.
+    pub closed: u64,
+    /// Full.
+    pub full: u64,
+    /// Read only or offline.
+    pub unusable: u64,
+}
+
+impl ZonesReport {
+    fn new(counts: ZoneCounts) -> Option<Self> {
+        let ZoneCounts {
+            empty,
+            implicitly_opened,
+            explicitly_opened,
+            closed,
+            full,
+            read_only,
+            offline,
+        } = counts;
+        (counts != ZoneCounts::default()).then_some(Self {
+            empty,
+            open: implicitly_opened + explicitly_opened,
+            closed,
+            full,
+            unusable: read_only + offline,
+        })
+    }
 }
 
 /// Shares of the phase during which parts of the drive were at work, percent.
@@ -152,15 +190,22 @@ impl DirectionReport {
     fn new(name: &'static str, measure: &DirectionMeasure, duration_ns: u64) -> Self {
         let latencies = &measure.latencies;
         let commands = latencies.len();
-        let seconds = duration_ns.max(1) as f64 / 1e9;
+        // Nothing can be said of what takes no time.
+        let per_second = |amount: f64| {
+            if duration_ns == 0 {
+                0.0
+            } else {
+                amount * 1e9 / duration_ns as f64
+            }
+        };
         let at = |percent| latencies.value_at_percentile(percent);
         Self {
             name,
             commands,
             errors: measure.errors,
             bytes: measure.bytes,
-            iops: commands as f64 / seconds,
-            mib_per_s: measure.bytes as f64 / f64::from(1 << 20) / seconds,
+            iops: per_second(commands as f64),
+            mib_per_s: per_second(measure.bytes as f64 / f64::from(1 << 20)),
             latency_ns: Latencies {
                 mean: if commands == 0 { 0.0 } else { latencies.mean() },
                 p50: at(50.0),
@@ -206,26 +251,22 @@ fn flash(model: &AnyModel) -> Option<FlashPhaseReport> {
         line_erases_mean: report.erases.mean_milli as f64 / 1000.0,
         line_erases_max: report.erases.max,
         lines_free: report.lines.free,
+        zones: ZonesReport::new(report.zones),
         mapped_pages: report.mapped_pages,
         metadata_bytes: report.metadata_bytes,
     })
 }
 
 fn utilisation(model: &AnyModel, duration_ns: u64) -> Option<UtilisationReport> {
-    let model = model.conventional()?;
+    let (nand, link_busy_ns) = model.parts()?;
     // Work may go on after the last command is done: no part is busy for more than all of the phase.
     let percent = |busy_ns: u64| (busy_ns as f64 / duration_ns.max(1) as f64 * 100.0).min(100.0);
     Some(UtilisationReport {
-        link: percent(model.link_busy_ns()),
-        channels: model
-            .nand()
+        link: percent(link_busy_ns),
+        channels: nand
             .channel_utilisation()
             .map(|part| percent(part.busy_ns))
             .collect(),
-        luns: model
-            .nand()
-            .lun_utilisation()
-            .map(|part| percent(part.busy_ns))
-            .collect(),
+        luns: nand.lun_utilisation().map(|part| percent(part.busy_ns)).collect(),
     })
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Action, Io, Pacing, SimulatorError, Source};
+use super::zoned_workload::{ZonedCount, ZonedGenerator, ZonedWorkload};
+use super::{Action, Io, Pacing, Simulator, SimulatorError, Source};
 
 /// Longest command: what a write buffer can take is checked by the model.
 const BLOCK_BYTES_MAX: u64 = 32 << 20;
@@ -22,10 +23,24 @@ pub struct Workload {
     fua: bool,
     /// This share of the commands goes to that share of the span at its beginning, percent.
     hot: Option<(u64, u64)>,
+    /// How writes are done, and in how many zones at a time: only zoned drives have a choice.
+    zone_writes: ZoneWrites,
+    zones: Option<u32>,
     queue_depth: u32,
     queues: u32,
     rate_per_s: Option<u64>,
     limit: Limit,
+}
+
+/// What is done to zones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ZoneWrites {
+    /// They are written at their write pointers.
+    Write,
+    /// They are appended to.
+    Append,
+    /// They are reset, one after another.
+    Reset,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -155,11 +170,18 @@ impl Workload {
             "randwrite" => (true, 0, 0),
             "randrw" => (true, 50, 0),
             "randtrim" => (true, 0, 100),
+            "append" | "reset" => (false, 0, 0),
             _ => {
                 return Err(format!(
-                "{kind:?} is no kind: choose read, write, rw, trim, randread, randwrite, randrw or randtrim"
-            ))
+                    "{kind:?} is no kind: choose read, write, rw, trim, randread, randwrite, randrw, randtrim, or for zoned \
+                     drives append or reset"
+                ))
             }
+        };
+        let zone_writes = match kind {
+            "append" => ZoneWrites::Append,
+            "reset" => ZoneWrites::Reset,
+            _ => ZoneWrites::Write,
         };
         let mut workload = Self {
             text: text.to_owned(),
@@ -171,6 +193,8 @@ impl Workload {
             offset_bytes: 0,
             fua: false,
             hot: None,
+            zone_writes,
+            zones: None,
             queue_depth: 1,
             queues: 1,
             rate_per_s: None,
@@ -228,9 +252,10 @@ impl Workload {
                     .ok_or_else(|| format!("hot={value}: give two percentages, such as 80/20"))?;
                 self.hot = Some((parse_number(key, commands, 1, 99)?, parse_number(key, span, 1, 99)?));
             }
+            "zones" => self.zones = Some(parse_number(key, value, 1, 65_536)? as u32),
             _ => {
                 return Err(format!(
-                    "{key:?} is no key: choose bs, qd, queues, rate, span, offset, time, count, size, rwmixread, fua or hot"
+                    "{key:?} is no key: choose bs, qd, queues, rate, span, offset, time, count, size, rwmixread, fua, hot or zones"
                 ))
             }
         }
@@ -256,26 +281,91 @@ impl Workload {
         }
     }
 
-    /// The commands, for a namespace of `namespace_bytes`.
+    /// The commands, for the drive as it is now.
     ///
     /// # Errors
-    /// If the workload does not fit into the namespace.
-    pub fn generator(&self, namespace_bytes: u64, seed: u64) -> Result<Generator, WorkloadError> {
+    /// If the workload does not fit the drive.
+    pub fn generator(&self, drive: &Simulator, seed: u64) -> Result<Box<dyn Source>, WorkloadError> {
         let error = |reason: String| WorkloadError {
             text: self.text.clone(),
             reason,
         };
+        Ok(match drive.model().zoned() {
+            Some(model) => Box::new(ZonedGenerator::new(&self.zoned(drive)?, model, seed).map_err(error)?),
+            None if self.zone_writes != ZoneWrites::Write || self.zones.is_some() => {
+                return Err(error(String::from(
+                    "append, reset and zones= are for zoned drives, such as --profile zn540",
+                )))
+            }
+            None => Box::new(self.block_generator(drive.namespace_bytes(), seed)?),
+        })
+    }
+
+    /// The same, in a zoned drive's terms.
+    fn zoned(&self, drive: &Simulator) -> Result<ZonedWorkload, WorkloadError> {
+        let error = |reason: &str| WorkloadError {
+            text: self.text.clone(),
+            reason: reason.to_owned(),
+        };
+        if self.trim_percent > 0 {
+            return Err(error("a zoned drive is not trimmed: its zones are reset"));
+        }
+        if self.hot.is_some() {
+            return Err(error(
+                "hot= is not for zoned drives: their zones are written in order",
+            ));
+        }
+        let writes_in_place = self.read_percent < 100 && self.zone_writes == ZoneWrites::Write;
+        if writes_in_place && self.queues > 1 {
+            return Err(error(
+                "several queues do not keep the order in which a zone must be written: use append, or one queue",
+            ));
+        }
+        let namespace_bytes = drive.namespace_bytes();
+        Ok(ZonedWorkload {
+            is_random: self.is_random,
+            read_percent: self.read_percent,
+            zone_writes: self.zone_writes,
+            zones: self.zones,
+            block_bytes: self.block_bytes,
+            offset_bytes: self.offset_bytes,
+            span_bytes: self.span_bytes(namespace_bytes)?,
+            fua: self.fua,
+            rate_per_s: self.rate_per_s,
+            count: match self.limit {
+                Limit::Time { .. } => ZonedCount::Commands(u64::MAX),
+                Limit::Commands(count) => ZonedCount::Commands(count),
+                Limit::Bytes(bytes) => ZonedCount::Commands(bytes.div_ceil(self.block_bytes)),
+                Limit::SpansMilli(milli) => ZonedCount::SpansMilli(milli),
+            },
+        })
+    }
+
+    /// Bytes that the workload is about, from its offset on.
+    fn span_bytes(&self, namespace_bytes: u64) -> Result<u64, WorkloadError> {
         let room = namespace_bytes.saturating_sub(self.offset_bytes);
         let span_bytes = match self.span {
             Span::Percent(percent) => room / 100 * percent + room % 100 * percent / 100,
             Span::Bytes(bytes) => bytes,
         };
         if span_bytes > room {
-            return Err(error(format!(
-                "offset and span end at {} bytes, the namespace at {namespace_bytes}",
-                self.offset_bytes.saturating_add(span_bytes)
-            )));
+            return Err(WorkloadError {
+                text: self.text.clone(),
+                reason: format!(
+                    "offset and span end at {} bytes, the namespace at {namespace_bytes}",
+                    self.offset_bytes.saturating_add(span_bytes)
+                ),
+            });
         }
+        Ok(span_bytes)
+    }
+
+    fn block_generator(&self, namespace_bytes: u64, seed: u64) -> Result<Generator, WorkloadError> {
+        let error = |reason: String| WorkloadError {
+            text: self.text.clone(),
+            reason,
+        };
+        let span_bytes = self.span_bytes(namespace_bytes)?;
         let blocks = span_bytes / self.block_bytes;
         if blocks == 0 {
             return Err(error(format!(
@@ -341,16 +431,16 @@ pub fn parse_precondition(text: &str) -> Result<Vec<Workload>, WorkloadError> {
 
 /// xorshift64* (Vigna 2016): fast, and the same on every machine.
 #[derive(Clone, Debug)]
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         // Neighbouring seeds begin far apart; never 0.
         Self((seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9) | 1)
     }
 
     #[inline]
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -359,9 +449,9 @@ impl Random {
     }
 }
 
-/// The commands of a workload.
+/// The commands of a workload on a drive whose blocks can be written in any order.
 #[derive(Clone, Debug)]
-pub struct Generator {
+struct Generator {
     random: Random,
     is_random: bool,
     read_percent: u64,
@@ -439,10 +529,26 @@ impl Source for Generator {
 mod tests {
     use super::*;
 
+    /// A drive whose namespace has its whole capacity.
+    fn drive(bytes: u64) -> Simulator {
+        let kind = &ssd_model::profiles::by_name("optane").unwrap().kind;
+        Simulator::new(kind, bytes).unwrap()
+    }
+
+    fn refused(text: &str, drive: &Simulator) -> String {
+        let workload = Workload::parse(text).unwrap();
+        let refused = workload
+            .generator(drive, 1)
+            .map(|_| "was not refused")
+            .unwrap_err();
+        refused.to_string()
+    }
+
     fn commands(text: &str, namespace_bytes: u64) -> Vec<Io> {
         let mut generator = Workload::parse(text)
             .unwrap()
-            .generator(namespace_bytes, 1)
+            .generator(&drive(namespace_bytes), 1)
+            .map_err(|error| error.to_string())
             .unwrap();
         std::iter::from_fn(|| generator.next().unwrap()).collect()
     }
@@ -495,20 +601,13 @@ mod tests {
             let error = Workload::parse(text).unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
-        let too_large = Workload::parse("read:span=2m")
-            .unwrap()
-            .generator(1 << 20, 1)
-            .unwrap_err();
-        assert!(too_large
-            .to_string()
+        let drive = drive(1 << 20);
+        assert!(refused("read:span=2m", &drive)
             .ends_with("offset and span end at 2097152 bytes, the namespace at 1048576"));
-        let too_small = Workload::parse("read:bs=8k,span=4k")
-            .unwrap()
-            .generator(1 << 20, 1)
-            .unwrap_err();
-        assert!(too_small
-            .to_string()
-            .contains("has no room for one block of 8192 bytes"));
+        assert!(refused("read:bs=8k,span=4k", &drive).contains("has no room for one block of 8192 bytes"));
+        for text in ["append", "reset", "write:zones=2"] {
+            assert!(refused(text, &drive).ends_with("are for zoned drives, such as --profile zn540"));
+        }
         assert!(parse_precondition("seq,zeros")
             .unwrap_err()
             .to_string()

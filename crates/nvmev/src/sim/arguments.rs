@@ -63,16 +63,19 @@ pub struct SimArguments {
 }
 
 const EXAMPLES: &str = "\
-Workloads: KIND is read, write, rw, trim, randread, randwrite, randrw or randtrim. Keys:
+Workloads: KIND is read, write, rw, trim, randread, randwrite, randrw or randtrim; for zoned drives also append or reset, and
+writes go to the write pointers of zones, which are reset when it is their turn again. Keys:
   bs=4k          size of a command           qd=32        commands at a time (and queues=N queues)
   span=100%      part of the drive, or size  rate=50000   commands per second instead of qd
   offset=1G      where the span begins       fua=1        writes with force unit access
   rwmixread=70   share of reads, percent     hot=80/20    80 % of the commands on 20 % of the span
+  zones=4        zoned drives: zones written at a time
   time=60s | count=1000000 | size=10G | size=2x (of the span): when the phase ends; without any, size=1x
 
 Examples:
   nvmev sim --profile 970pro --size 4G --precondition seq,rand:2x --workload 'randwrite:bs=4k,qd=32,time=10s'
   nvmev sim --profile tlc-ssd --size 1G --trace fio.log --plot out.svg
+  nvmev sim --profile zn540 --size 16G --workload append:bs=64k,qd=16,zones=4 --workload randread:qd=32,count=1000000
   nvmev sim --workload write:bs=128k,qd=8 --workload randread:qd=32,count=1000000 --json out.json";
 
 /// Formats by the names that are typed.

@@ -159,11 +159,11 @@ fn run_workload(
     wall: &mut Wall,
 ) -> Result<PhaseReport, CommandError> {
     let mut generator = workload
-        .generator(simulator.namespace_bytes(), seed)
+        .generator(simulator, seed)
         .map_err(|error| CommandError::Usage(error.to_string()))?;
     run_source(
         simulator,
-        &mut generator,
+        &mut *generator,
         workload.pacing(),
         workload.time_limit_ns(),
         name,

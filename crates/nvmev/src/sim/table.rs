@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use nvmev_sim::simulator::{DirectionReport, FlashPhaseReport, PhaseReport, UtilisationReport};
+use nvmev_sim::simulator::{DirectionReport, FlashPhaseReport, PhaseReport, UtilisationReport, ZonesReport};
 
 use super::Outcome;
 
@@ -73,6 +73,9 @@ fn write_direction(direction: &DirectionReport, output: &mut dyn Write) -> io::R
 }
 
 fn write_flash(flash: &FlashPhaseReport, output: &mut dyn Write) -> io::Result<()> {
+    if let Some(zones) = &flash.zones {
+        return write_zones(flash, zones, output);
+    }
     writeln!(
         output,
         "  flash: write amplification {:.3}, {} lines collected, {} pages moved, {} deallocated",
@@ -89,6 +92,28 @@ fn write_flash(flash: &FlashPhaseReport, output: &mut dyn Write) -> io::Result<(
         output,
         "         erases of a line since new: {} to {}, mean {:.2}; {} lines free",
         flash.line_erases_min, flash.line_erases_max, flash.line_erases_mean, flash.lines_free
+    )
+}
+
+fn write_zones(flash: &FlashPhaseReport, zones: &ZonesReport, output: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        output,
+        "  flash: read {}, programmed {}; write buffer full {} times",
+        bytes(flash.nand_read_bytes),
+        bytes(flash.nand_programmed_bytes),
+        flash.buffer_stalls
+    )?;
+    writeln!(
+        output,
+        "  zones: {} empty, {} open, {} closed, {} full, {} read only or offline; resets of a zone since new: {} to {}, mean {:.2}",
+        zones.empty,
+        zones.open,
+        zones.closed,
+        zones.full,
+        zones.unusable,
+        flash.line_erases_min,
+        flash.line_erases_max,
+        flash.line_erases_mean
     )
 }
 

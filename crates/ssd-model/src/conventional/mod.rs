@@ -31,6 +31,7 @@ use crate::table::{room, table};
 use crate::write_buffer::WriteBuffer;
 use crate::{
     Accepted, Command, EraseCounts, FlashReport, FlashStatistics, LineCounts, Model, Refusal, SetupError,
+    ZoneCounts,
 };
 use partition::Partition;
 
@@ -150,6 +151,7 @@ impl ConventionalModel {
         FlashReport {
             statistics,
             lines,
+            zones: ZoneCounts::default(),
             erases,
             mapped_pages: self.partitions.iter().map(Partition::mapped_pages).sum(),
             logical_pages: self.geometry.namespace_bytes.div_ceil(PAGE_BYTES),
@@ -242,7 +244,7 @@ impl ConventionalModel {
         if pages.count == 0 {
             return Ok(now_ns);
         }
-        if u64::from(len_bytes) > self.write_buffer.size_bytes() {
+        if u64::from(len_bytes) > self.write_buffer.pool_bytes() {
             return Err(Refusal::Failed(Status::INVALID_FIELD_IN_COMMAND));
         }
         self.write_buffer
@@ -280,7 +282,7 @@ impl ConventionalModel {
         let partition = &mut self.partitions[number];
         let Some(written) = partition.write(now_ns, logical, &mut self.nand) else {
             // A page beyond the namespace, which the device does not ask for: its space is not lost.
-            self.write_buffer.release_at(now_ns, held_bytes);
+            self.write_buffer.release_at(now_ns, 0, held_bytes);
             return start_ns;
         };
         self.unfinished_bytes[number] += held_bytes;
@@ -290,7 +292,7 @@ impl ConventionalModel {
                 .nand
                 .program(now_ns, start_ns, written.lun, self.oneshot_bytes);
             let held_bytes = core::mem::take(&mut self.unfinished_bytes[number]);
-            self.write_buffer.release_at(done_ns, held_bytes);
+            self.write_buffer.release_at(done_ns, 0, held_bytes);
         }
         partition.page_is_written(now_ns, &mut self.nand);
         done_ns
@@ -339,6 +341,9 @@ impl Model for ConventionalModel {
                 len_bytes,
             } => self.deallocate(now_ns, offset_bytes, len_bytes),
             Command::Flush => self.nand.idle_at_ns().max(now_ns),
+            Command::Append { .. } | Command::ZoneSend { .. } | Command::ZoneSendAll { .. } => {
+                return Err(Refusal::Failed(Status::INVALID_COMMAND_OPCODE))
+            }
         };
         Ok(Accepted {
             done_at_ns,

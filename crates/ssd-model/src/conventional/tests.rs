@@ -17,7 +17,7 @@ const MIB: u64 = 1 << 20;
 fn parameters_of(name: &str) -> ConventionalParameters {
     match profiles::by_name(name).expect("a built-in profile").kind {
         ProfileKind::Conventional(parameters) => parameters,
-        ProfileKind::Nvm(_) => panic!("{name} has no flash"),
+        ProfileKind::Nvm(_) | ProfileKind::Zoned(_) => panic!("{name} is not a conventional drive"),
     }
 }
 
@@ -151,7 +151,7 @@ impl Checked {
                     assert!(retry_at_ns > self.now_ns, "a retry without a wait");
                     self.now_ns = retry_at_ns;
                 }
-                Err(Refusal::Failed(status)) => panic!("{command:?} failed: {status:?}"),
+                Err(refusal) => panic!("{command:?} failed: {refusal:?}"),
             }
         }
     }

@@ -10,6 +10,7 @@ mod tests;
 
 use alloc::vec::Vec;
 
+use nvme_spec::Status;
 use ssd_profile::{NvmParameters, Timing, IO_UNITS};
 
 use crate::table::table;
@@ -153,6 +154,9 @@ impl Model for NvmModel {
             Command::Flush => self.flush(now_ns),
             // Without a mapping there is nothing to forget.
             Command::Deallocate { .. } => now_ns,
+            Command::Append { .. } | Command::ZoneSend { .. } | Command::ZoneSendAll { .. } => {
+                return Err(Refusal::Failed(Status::INVALID_COMMAND_OPCODE))
+            }
         };
         Ok(Accepted {
             done_at_ns,

@@ -39,6 +39,9 @@ impl Transcript {
                 ..
             } => (offset_bytes, len_bytes, self.parameters.write),
             Command::Deallocate { .. } => return now,
+            Command::Append { .. } | Command::ZoneSend { .. } | Command::ZoneSendAll { .. } => {
+                panic!("not a command of this drive")
+            }
             Command::Flush => return *self.busy.iter().max().expect("at least one unit"),
         };
         let unit_bytes = 1_u64 << self.parameters.io_unit_shift;
@@ -123,7 +126,11 @@ fn timing_of(parameters: &NvmParameters, command: &Command) -> Option<Timing> {
     match command {
         Command::Read { .. } => Some(parameters.read),
         Command::Write { .. } | Command::WriteZeroes { .. } => Some(parameters.write),
-        Command::Flush | Command::Deallocate { .. } => None,
+        Command::Flush
+        | Command::Deallocate { .. }
+        | Command::Append { .. }
+        | Command::ZoneSend { .. }
+        | Command::ZoneSendAll { .. } => None,
     }
 }
 

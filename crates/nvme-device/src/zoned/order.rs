@@ -1,0 +1,180 @@
+//! The order of data movements within a zone.
+//!
+//! A command is timed when it is fetched, but its data is moved by the worker that owns its completion queue. One worker moves data in the order of the
+//! commands; several do not keep that order among themselves. For most commands it does not matter, for these it does:
+//! - A reset: what was written before must not land on what is written after it.
+//! - A read of what is being written: it must not see what was there before the zone was reset.
+//! - Everything in a zone with a random write area: zeros are put before it as it moves.
+//!
+//! Such a command waits, and with it its queue, until the movements that it must follow are done: microseconds. With one worker nothing
+//! waits and nothing is counted.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use crate::device::table;
+use crate::device::SetupError;
+
+/// How long a command waits before it looks again.
+pub(crate) const LOOK_AGAIN_NS: u64 = 1_000;
+
+/// A data movement in a zone, for the worker to say when it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ZoneMove {
+    pub nsid: u32,
+    pub zone: u32,
+}
+
+/// Movements under way, for each zone of a namespace: the controller adds, workers subtract. Empty if nobody needs to know.
+#[derive(Debug)]
+pub(crate) struct ZoneMoves(Vec<AtomicU32>);
+
+impl ZoneMoves {
+    /// For `zones` zones of a device with `workers` workers.
+    pub fn new(zones: u32, workers: usize) -> Result<Self, SetupError> {
+        let len = if workers > 1 { zones as usize } else { 0 };
+        Ok(Self(table(len, || AtomicU32::new(0))?))
+    }
+
+    fn begin(&self, zone: u32) {
+        if let Some(moves) = self.0.get(zone as usize) {
+            moves.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A movement is done; what it did is seen by whoever sees that.
+    pub fn end(&self, zone: u32) {
+        if let Some(moves) = self.0.get(zone as usize) {
+            moves.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    fn is_quiet(&self, zone: u32) -> bool {
+        self.0
+            .get(zone as usize)
+            .is_none_or(|moves| moves.load(Ordering::Acquire) == 0)
+    }
+}
+
+/// The controller's side.
+#[derive(Clone, Copy, Debug)]
+struct Movements {
+    /// Whose movements are under way, if any are.
+    worker: Whose,
+    /// What was written up to here has been moved.
+    settled_bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    One(usize),
+    Several,
+}
+
+/// See the module's documentation.
+pub(crate) struct ZoneOrder {
+    moves: Arc<ZoneMoves>,
+    zones: Vec<Movements>,
+}
+
+impl ZoneOrder {
+    pub fn new(moves: Arc<ZoneMoves>) -> Result<Self, SetupError> {
+        let quiet = Movements {
+            worker: Whose::One(0),
+            settled_bytes: 0,
+        };
+        Ok(Self {
+            zones: table(moves.0.len(), || quiet)?,
+            moves,
+        })
+    }
+
+    /// The workers' side.
+    pub fn moves(&self) -> Arc<ZoneMoves> {
+        self.moves.clone()
+    }
+
+    /// Whether a command of `worker` may go on although it must not overtake any movement in `zone`; its write pointer is at `write_pointer`.
+    pub fn is_in_order(&mut self, zone: u32, worker: usize, write_pointer: u64) -> bool {
+        let Some(movements) = self.zones.get_mut(zone as usize) else {
+            return true;
+        };
+        if self.moves.is_quiet(zone) {
+            movements.settled_bytes = write_pointer;
+            return true;
+        }
+        movements.worker == Whose::One(worker)
+    }
+
+    /// Whether a read of `worker` that ends at byte `end` of `zone` gets what it must, now.
+    pub fn can_read(&mut self, zone: u32, worker: usize, end: u64, write_pointer: u64) -> bool {
+        self.zones
+            .get(zone as usize)
+            .is_none_or(|movements| end <= movements.settled_bytes)
+            || self.is_in_order(zone, worker, write_pointer)
+    }
+
+    /// Whether no data is being moved in `zone`, by anybody.
+    pub fn is_quiet(&self, zone: u32) -> bool {
+        self.moves.is_quiet(zone)
+    }
+
+    /// The zone, which is quiet, was reset: nothing of what was written counts any more.
+    pub fn reset(&mut self, zone: u32) {
+        if let Some(movements) = self.zones.get_mut(zone as usize) {
+            movements.settled_bytes = 0;
+        }
+    }
+
+    /// `worker` is about to move data in `zone`, in which `write_pointer` is what was written before.
+    pub fn begin(&mut self, zone: u32, worker: usize, write_pointer: u64) {
+        let Some(movements) = self.zones.get_mut(zone as usize) else {
+            return;
+        };
+        if self.moves.is_quiet(zone) {
+            movements.settled_bytes = write_pointer;
+            movements.worker = Whose::One(worker);
+        } else if movements.worker != Whose::One(worker) {
+            movements.worker = Whose::Several;
+        }
+        self.moves.begin(zone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_one_worker_nothing_waits() {
+        let mut order = ZoneOrder::new(Arc::new(ZoneMoves::new(4, 1).unwrap())).unwrap();
+        order.begin(0, 0, 0);
+        assert!(order.is_in_order(0, 0, 4096) && order.can_read(0, 0, 4096, 4096));
+    }
+
+    #[test]
+    fn another_workers_movements_are_waited_for_and_ones_own_are_not() {
+        let moves = Arc::new(ZoneMoves::new(2, 2).unwrap());
+        let mut order = ZoneOrder::new(moves.clone()).unwrap();
+        order.begin(0, 0, 0);
+        assert!(order.is_in_order(0, 0, 4096));
+        assert!(!order.is_in_order(0, 1, 4096));
+        assert!(order.is_in_order(1, 1, 0), "another zone");
+        moves.end(0);
+        assert!(order.is_in_order(0, 1, 4096));
+        // Settled up to 4096: only what is beyond has to wait.
+        order.begin(0, 0, 4096);
+        assert!(order.can_read(0, 1, 4096, 8192));
+        assert!(!order.can_read(0, 1, 4097, 8192));
+        order.begin(0, 1, 8192);
+        assert!(!order.is_in_order(0, 0, 8192) && !order.is_in_order(0, 1, 8192));
+        moves.end(0);
+        assert!(!order.is_in_order(0, 1, 8192));
+        moves.end(0);
+        assert!(order.is_in_order(0, 0, 8192));
+        order.reset(0);
+        order.begin(0, 1, 0);
+        assert!(!order.can_read(0, 0, 512, 4096));
+    }
+}

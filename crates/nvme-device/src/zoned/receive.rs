@@ -1,0 +1,222 @@
+//! Zone Management Receive: reports of zones (NVMe ZNS 1.1 §3.4.2).
+
+use nvme_spec::{
+    Status, SubmissionQueueEntry, ZoneDescriptor, ZoneReceiveAction, ZoneReportHeader, ZoneState,
+    ZONE_TYPE_SEQUENTIAL_WRITE_REQUIRED,
+};
+use ssd_model::zoned::{Zone, ZonedModel};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::Zoned;
+use crate::data_pointer::DataPointer;
+use crate::host::{Host, MemoryFault};
+use crate::namespace::Namespace;
+
+/// Bytes of the report's head, and of a descriptor.
+const UNIT_BYTES: usize = 64;
+
+/// A Zone Management Receive, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReceiveRequest {
+    slba: u64,
+    len_bytes: u64,
+    action: ZoneReceiveAction,
+    option: u8,
+    is_partial: bool,
+}
+
+impl ReceiveRequest {
+    /// Takes any entry apart. Total and pure.
+    pub fn parse(entry: &SubmissionQueueEntry) -> Self {
+        let cdw13 = entry.cdw13.get();
+        Self {
+            slba: u64::from(entry.cdw10.get()) | u64::from(entry.cdw11.get()) << 32,
+            len_bytes: (u64::from(entry.cdw12.get()) + 1) * 4,
+            action: ZoneReceiveAction((cdw13 & 0xFF) as u8),
+            option: (cdw13 >> 8 & 0xFF) as u8,
+            is_partial: cdw13 & 1 << 16 != 0,
+        }
+    }
+
+    /// The first LBA, for the error log.
+    pub fn slba(&self) -> u64 {
+        self.slba
+    }
+
+    /// Writes the report into the host's memory.
+    ///
+    /// # Errors
+    /// The command's status.
+    pub fn execute<H: Host>(
+        self,
+        namespace: &Namespace,
+        transfer_bytes_max: u32,
+        pointer: DataPointer,
+        host: &H,
+    ) -> Result<(), Status> {
+        let (Some(zoned), Some(model)) = (&namespace.zoned, namespace.model.zoned()) else {
+            return Err(Status::INVALID_COMMAND_OPCODE);
+        };
+        let lba_log2 = namespace.lba_log2;
+        let extension_bytes = match self.action {
+            ZoneReceiveAction::REPORT_ZONES => 0,
+            ZoneReceiveAction::EXTENDED_REPORT_ZONES if zoned.zone.descriptor_extension_bytes > 0 => {
+                zoned.zone.descriptor_extension_bytes as usize
+            }
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        };
+        let wanted = wanted_state(self.option)?;
+        if self.len_bytes > u64::from(transfer_bytes_max) {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        let (first, _) = self
+            .slba
+            .checked_mul(1 << lba_log2)
+            .and_then(|offset_bytes| zoned.geometry.locate(offset_bytes))
+            .ok_or(Status::LBA_OUT_OF_RANGE)?;
+        let len_bytes = self.len_bytes as usize;
+        let room = len_bytes.saturating_sub(UNIT_BYTES) / (UNIT_BYTES + extension_bytes);
+        let is_listed = |zone: &Zone| wanted.is_none_or(|state| state == zone.state);
+        let mut report = Report {
+            zoned,
+            model,
+            lba_log2,
+            with_extensions: extension_bytes > 0,
+            wanted,
+            next_zone: first,
+            room,
+            unit: [0; UNIT_BYTES],
+            unit_of: None,
+            used: 0,
+        };
+        let matching = model
+            .zones()
+            .iter()
+            .skip(first as usize)
+            .filter(|zone| is_listed(zone));
+        let zones = if self.is_partial {
+            matching.take(room).count()
+        } else {
+            matching.count()
+        };
+        report.put(&ZoneReportHeader {
+            zones: (zones as u64).into(),
+            reserved8: [0; 56],
+        });
+        pointer.for_each_piece(host, len_bytes, |address, _, len| {
+            report.write(host, address, len)
+        })
+    }
+}
+
+/// The state that a reporting option asks for; nothing: all zones.
+fn wanted_state(option: u8) -> Result<Option<ZoneState>, Status> {
+    Ok(Some(match option {
+        0 => return Ok(None),
+        1 => ZoneState::Empty,
+        2 => ZoneState::ImplicitlyOpened,
+        3 => ZoneState::ExplicitlyOpened,
+        4 => ZoneState::Closed,
+        5 => ZoneState::Full,
+        6 => ZoneState::ReadOnly,
+        7 => ZoneState::Offline,
+        _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+    }))
+}
+
+/// A report, put together unit by unit as the host's memory is filled: it may be longer than any buffer that we have.
+struct Report<'a> {
+    zoned: &'a Zoned,
+    model: &'a ZonedModel,
+    lba_log2: u8,
+    with_extensions: bool,
+    wanted: Option<ZoneState>,
+    next_zone: u32,
+    /// Zones that there is room for yet.
+    room: usize,
+    /// The head or a descriptor, and the zone whose extension follows it.
+    unit: [u8; UNIT_BYTES],
+    unit_of: Option<u32>,
+    /// How much of the unit, and of the extension behind it, has been written.
+    used: usize,
+}
+
+impl Report<'_> {
+    fn put(&mut self, unit: &(impl IntoBytes + zerocopy::Immutable)) {
+        for (slot, byte) in self.unit.iter_mut().zip(unit.as_bytes()) {
+            *slot = *byte;
+        }
+        self.used = 0;
+    }
+
+    /// Writes the next `len` bytes of the report to `address`.
+    fn write<H: Host>(&mut self, host: &H, address: u64, len: usize) -> Result<(), MemoryFault> {
+        let mut done = 0;
+        while done < len {
+            let extension = match self.unit_of {
+                Some(zone) if self.with_extensions => self.zoned.extension(zone),
+                _ => &[],
+            };
+            let left = match self.unit.get(self.used..) {
+                Some(left) if !left.is_empty() => left,
+                _ => extension.get(self.used - UNIT_BYTES..).unwrap_or_default(),
+            };
+            let Some(left) = left
+                .get(..left.len().min(len - done))
+                .filter(|left| !left.is_empty())
+            else {
+                if !self.next() {
+                    // Behind the last zone there are zeros.
+                    self.unit_of = None;
+                    self.unit = [0; UNIT_BYTES];
+                    self.used = 0;
+                }
+                continue;
+            };
+            host.write(address.wrapping_add(done as u64), left)?;
+            done += left.len();
+            self.used += left.len();
+        }
+        Ok(())
+    }
+
+    /// Goes on to the next zone that is wanted; false at the end.
+    fn next(&mut self) -> bool {
+        if self.room == 0 {
+            return false;
+        }
+        while let Some(zone) = self.model.zones().get(self.next_zone) {
+            let number = self.next_zone;
+            self.next_zone += 1;
+            if self.wanted.is_none_or(|state| state == zone.state) {
+                self.room -= 1;
+                self.unit_of = Some(number);
+                let descriptor = self.descriptor(number, zone);
+                self.put(&descriptor);
+                return true;
+            }
+        }
+        self.room = 0;
+        false
+    }
+
+    fn descriptor(&self, number: u32, zone: &Zone) -> ZoneDescriptor {
+        let geometry = &self.zoned.geometry;
+        let start = geometry.zone_start(number);
+        // Where there is nothing to write to, the pointer has no meaning.
+        let write_pointer = if zone.state.is_active() || zone.state == ZoneState::Empty {
+            (start + zone.write_pointer) >> self.lba_log2
+        } else {
+            u64::MAX
+        };
+        ZoneDescriptor {
+            zone_type: ZONE_TYPE_SEQUENTIAL_WRITE_REQUIRED,
+            zone_state: (zone.state as u8) << 4,
+            attributes: zone.attributes,
+            capacity_lbas: (geometry.zone_capacity_bytes >> self.lba_log2).into(),
+            start_lba: (start >> self.lba_log2).into(),
+            write_pointer: write_pointer.into(),
+            ..ZoneDescriptor::new_zeroed()
+        }
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! From `profile=`, `ns=` and `profile_set=` to the namespaces of the device.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use module_params::namespaces::NamespaceRequest;
+use module_params::{NvmOverrides, Settings};
+use nvme_device::NamespaceConfig;
+use ssd_model::conventional::Geometry;
+use ssd_model::zoned::ZonedGeometry;
+use ssd_model::{namespace_bytes, profiles};
+use ssd_profile::{NvmParameters, ParameterError, Profile, ProfileKind};
+
+use crate::instance::LoadError;
+use crate::log::info;
+use crate::running::{times_of, with_times};
+
+/// Why a namespace cannot be.
+pub enum NamespaceError {
+    /// Parameters that no device can have.
+    Parameter(ParameterError),
+    /// Nothing that the drive can be, with this memory.
+    Model(ssd_model::SetupError),
+}
+
+impl fmt::Display for NamespaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter(error) => error.fmt(f),
+            Self::Model(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The namespaces of a device with `storage_bytes` for data, checked.
+///
+/// # Errors
+/// The first thing that cannot be.
+pub fn plan<'a>(settings: &Settings<'a>, storage_bytes: u64) -> Result<Vec<NamespaceConfig>, LoadError<'a>> {
+    let requests = settings.namespaces.as_slice();
+    let parts = settings
+        .namespaces
+        .divide(storage_bytes)
+        .map_err(LoadError::Namespaces)?;
+    let mut plan = Vec::new();
+    plan.try_reserve_exact(requests.len())
+        .map_err(|_| nvme_device::SetupError::OutOfMemory)?;
+    for ((nsid, request), part) in (1..).zip(requests).zip(parts) {
+        let refuse = |error| LoadError::Namespace {
+            nsid: (requests.len() > 1).then_some(nsid),
+            profile: request.profile,
+            error,
+        };
+        let mut profile = *profiles::by_name(request.profile).ok_or(LoadError::Profile(request.profile))?;
+        for entry in settings.profile_set.of(nsid) {
+            profile.set_list(entry).map_err(LoadError::ProfileSet)?;
+        }
+        apply_times(&mut profile, &settings.nvm);
+        profile
+            .validate()
+            .map_err(|error| refuse(NamespaceError::Parameter(error)))?;
+        let config = NamespaceConfig {
+            kind: profile.kind,
+            mdts: profile.mdts as u8,
+            lba_bytes: settings.lba_bytes,
+            media_offset: part.start,
+            media_len_bytes: part.end - part.start,
+        };
+        namespace_bytes(&config.kind, config.media_len_bytes)
+            .map_err(|error| refuse(NamespaceError::Model(error)))?;
+        plan.push(config);
+    }
+    Ok(plan)
+}
+
+/// Puts the timing parameters that NVMeVirt had into `profile`. A drive with flash has no such parameters.
+fn apply_times(profile: &mut Profile<'_>, given: &NvmOverrides) {
+    match &mut profile.kind {
+        ProfileKind::Nvm(parameters) => {
+            *parameters = with_times(*parameters, given.apply(times_of(parameters)));
+        }
+        ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => {
+            if !given.is_empty() {
+                info!(
+                    "profile {} has no use for read_time, write_time, nr_io_units and the like",
+                    profile.name
+                );
+            }
+        }
+    }
+}
+
+/// The timing that `/proc` shows, and can change for all such namespaces: that of the first one without flash; if there is none, zeros, which
+/// `/proc` cannot change.
+pub fn first_nvm(plan: &[NamespaceConfig]) -> NvmParameters {
+    let mut parameters = plan.iter().filter_map(|namespace| match namespace.kind {
+        ProfileKind::Nvm(parameters) => Some(parameters),
+        ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => None,
+    });
+    parameters.next().unwrap_or_default()
+}
+
+/// Says what the namespaces are, for whoever compares them with others.
+pub fn describe(
+    plan: &[NamespaceConfig],
+    requests: &[NamespaceRequest<'_>],
+) -> Result<(), nvme_device::SetupError> {
+    for ((index, namespace), request) in plan.iter().enumerate().zip(requests) {
+        let bytes = namespace_bytes(&namespace.kind, namespace.media_len_bytes)?;
+        info!(
+            "ns {}/{}: size {} MiB, profile {}",
+            index + 1,
+            plan.len(),
+            bytes >> 20,
+            request.profile
+        );
+        match &namespace.kind {
+            ProfileKind::Nvm(_) => {}
+            ProfileKind::Conventional(parameters) => {
+                describe_flash(namespace, &Geometry::new(parameters, namespace.media_len_bytes)?);
+            }
+            ProfileKind::Zoned(parameters) => {
+                describe_zones(
+                    namespace,
+                    &ZonedGeometry::new(parameters, namespace.media_len_bytes)?,
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn describe_flash(namespace: &NamespaceConfig, geometry: &Geometry) {
+    info!(
+        "FTL: capacity {} bytes, namespace {} bytes, {} partitions of {} pages, {} lines of {} KiB, blocks of {} KiB",
+        namespace.media_len_bytes,
+        geometry.namespace_bytes,
+        geometry.partitions,
+        geometry.physical_pages,
+        geometry.lines,
+        geometry.line_bytes() >> 10,
+        geometry.block_bytes() >> 10
+    );
+}
+
+fn describe_zones(namespace: &NamespaceConfig, geometry: &ZonedGeometry) {
+    info!(
+        "Zones: {} of {} KiB, {} KiB of each can be written; the {} bytes that there are were rounded down to {} for whole zones",
+        geometry.zones,
+        geometry.zone_bytes >> 10,
+        geometry.zone_capacity_bytes >> 10,
+        namespace.media_len_bytes,
+        geometry.capacity_bytes()
+    );
+    if !geometry.zone_bytes.is_power_of_two() {
+        info!(
+            "Zones: {} KiB is not a power of two; Linux will offer no block device for this namespace",
+            geometry.zone_bytes >> 10
+        );
+    }
+}
