@@ -4,10 +4,11 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use nvme_spec::Status;
 use ssd_profile::{WriteBufferParameters, WriteBufferPolicy};
 
 use crate::table::{room, table};
-use crate::SetupError;
+use crate::{Refusal, SetupError};
 
 /// Unit of mapping: what is programmed is whole pages of it.
 const PAGE_BYTES: u32 = 4096;
@@ -85,6 +86,15 @@ pub struct WriteBuffer {
     /// How many there is room for.
     releases_max: usize,
     stalls: u64,
+}
+
+/// What a write is told for which there is no room: to try again when the next release is due.
+pub(crate) fn no_room(retry_at_ns: Option<u64>) -> Refusal {
+    match retry_at_ns {
+        Some(retry_at_ns) => Refusal::Busy { retry_at_ns },
+        // A checked profile's buffer has room for every transfer; an unchecked one's command must not wait for ever.
+        None => Refusal::Failed(Status::INTERNAL_ERROR),
+    }
 }
 
 impl WriteBuffer {

@@ -137,6 +137,24 @@ pub struct FirmwareTimes {
     pub write_ns_per_4k: u32,
 }
 
+impl FirmwareTimes {
+    /// Of a read of `len_bytes`, ns.
+    #[inline]
+    pub fn of_read(&self, len_bytes: u32) -> u64 {
+        if len_bytes <= self.small_read_bytes_max {
+            self.small_read_ns.into()
+        } else {
+            self.read_ns.into()
+        }
+    }
+
+    /// Of a write of `len_bytes`, ns (MODELS.md §3, `admit`).
+    #[inline]
+    pub fn of_write(&self, len_bytes: u32) -> u64 {
+        u64::from(self.write_ns) + u64::from(self.write_ns_per_4k) * u64::from(len_bytes.div_ceil(4096))
+    }
+}
+
 /// The write buffer (MODELS.md §3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WriteBufferParameters {

@@ -449,6 +449,16 @@ impl Random {
     }
 }
 
+/// When command number `index` arrives, ns since the phase began, if that is by rate.
+pub(super) fn arrival_ns(index: u64, rate_per_s: Option<u64>) -> Option<u64> {
+    rate_per_s.map(|rate| (u128::from(index) * 1_000_000_000 / u128::from(rate)) as u64)
+}
+
+/// The share of `count` commands that `index` are, in thousandths; nothing if they have no end.
+pub(super) fn done_milli(index: u64, count: u64) -> Option<u64> {
+    (count != u64::MAX).then(|| (u128::from(index) * 1000 / u128::from(count.max(1))) as u64)
+}
+
 /// The commands of a workload on a drive whose blocks can be written in any order.
 #[derive(Clone, Debug)]
 struct Generator {
@@ -508,9 +518,7 @@ impl Source for Generator {
             return Ok(None);
         }
         let io = Io {
-            at_ns: self
-                .rate_per_s
-                .map(|rate| (u128::from(self.index) * 1_000_000_000 / u128::from(rate)) as u64),
+            at_ns: arrival_ns(self.index, self.rate_per_s),
             action: self.action(),
             offset_bytes: self.offset_bytes + self.block() * self.block_bytes,
             len_bytes: self.block_bytes,
@@ -520,8 +528,7 @@ impl Source for Generator {
     }
 
     fn progress_milli(&self) -> Option<u64> {
-        (self.count != u64::MAX)
-            .then(|| (u128::from(self.index) * 1000 / u128::from(self.count.max(1))) as u64)
+        done_milli(self.index, self.count)
     }
 }
 

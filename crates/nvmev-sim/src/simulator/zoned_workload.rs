@@ -4,7 +4,7 @@
 use ssd_model::zoned::ZonedModel;
 use ssd_model::ZoneState;
 
-use super::workload::{Random, ZoneWrites};
+use super::workload::{arrival_ns, done_milli, Random, ZoneWrites};
 use super::{Action, Io, SimulatorError, Source};
 
 /// Zones that are written at a time unless the workload says otherwise.
@@ -146,9 +146,8 @@ impl ZonedGenerator {
     }
 
     fn io(&self, action: Action, offset_bytes: u64, len_bytes: u64) -> Io {
-        let at = |rate| (u128::from(self.index) * 1_000_000_000 / u128::from(rate)) as u64;
         Io {
-            at_ns: self.workload.rate_per_s.map(at),
+            at_ns: arrival_ns(self.index, self.workload.rate_per_s),
             action,
             offset_bytes,
             len_bytes,
@@ -250,8 +249,7 @@ impl Source for ZonedGenerator {
     }
 
     fn progress_milli(&self) -> Option<u64> {
-        (self.count != u64::MAX)
-            .then(|| (u128::from(self.index) * 1000 / u128::from(self.count.max(1))) as u64)
+        done_milli(self.index, self.count)
     }
 }
 

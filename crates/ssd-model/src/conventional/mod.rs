@@ -28,7 +28,7 @@ use crate::divisor::Divisor;
 use crate::link::Link;
 use crate::nand::Nand;
 use crate::table::{room, table};
-use crate::write_buffer::WriteBuffer;
+use crate::write_buffer::{no_room, WriteBuffer};
 use crate::{
     Accepted, Command, EraseCounts, FlashReport, FlashStatistics, LineCounts, Model, Refusal, SetupError,
     ZoneCounts,
@@ -202,12 +202,7 @@ impl ConventionalModel {
 
     fn read(&mut self, now_ns: u64, offset_bytes: u64, len_bytes: u32) -> u64 {
         let pages = PageRange::touched(offset_bytes, len_bytes.into());
-        let firmware_ns = if len_bytes <= self.firmware.small_read_bytes_max {
-            self.firmware.small_read_ns
-        } else {
-            self.firmware.read_ns
-        };
-        let start_ns = now_ns.saturating_add(firmware_ns.into());
+        let start_ns = now_ns.saturating_add(self.firmware.of_read(len_bytes));
         self.host_read_bytes += u64::from(len_bytes);
         // Q7: a read of pages that were never written takes no time in the reference. Otherwise the firmware has to find that out.
         let mut done_ns = if self.reference_quirks { now_ns } else { start_ns };
@@ -249,14 +244,8 @@ impl ConventionalModel {
         }
         self.write_buffer
             .take(now_ns, offset_bytes, len_bytes)
-            .map_err(|retry_at_ns| match retry_at_ns {
-                Some(retry_at_ns) => Refusal::Busy { retry_at_ns },
-                // A checked profile's buffer has room for every transfer; an unchecked one's command must not wait for ever.
-                None => Refusal::Failed(Status::INTERNAL_ERROR),
-            })?;
-        let firmware_ns = u64::from(self.firmware.write_ns)
-            + u64::from(self.firmware.write_ns_per_4k) * u64::from(len_bytes).div_ceil(PAGE_BYTES);
-        let admitted_ns = now_ns.saturating_add(firmware_ns);
+            .map_err(no_room)?;
+        let admitted_ns = now_ns.saturating_add(self.firmware.of_write(len_bytes));
         let buffered_ns = if has_data {
             self.link.request(now_ns, admitted_ns, len_bytes)
         } else {

@@ -22,7 +22,7 @@ use ssd_profile::{FirmwareTimes, WriteBufferScope, ZonedParameters};
 use crate::link::Link;
 use crate::nand::Nand;
 use crate::table::table;
-use crate::write_buffer::WriteBuffer;
+use crate::write_buffer::{no_room, WriteBuffer};
 use crate::{
     Accepted, Command, EraseCounts, FlashReport, FlashStatistics, Model, Refusal, SetupError, ZoneAction,
     ZoneCounts,
@@ -259,12 +259,7 @@ impl ZonedModel {
         if is_refused && !self.failed_reads_take_time {
             return Err(Refusal::Failed(Status::ZONE_BOUNDARY_ERROR));
         }
-        let firmware_ns = if len_bytes <= self.firmware.small_read_bytes_max {
-            self.firmware.small_read_ns
-        } else {
-            self.firmware.read_ns
-        };
-        let start_ns = now_ns.saturating_add(firmware_ns.into());
+        let start_ns = now_ns.saturating_add(self.firmware.of_read(len_bytes));
         let mut at_controller_ns = start_ns;
         // Flash gives whole pages.
         let mut at = offset_bytes / PAGE_BYTES * PAGE_BYTES;
@@ -320,11 +315,7 @@ impl ZonedModel {
             }
             self.write_buffer
                 .has_room(now_ns, pool, len_bytes.into())
-                .map_err(|retry_at_ns| match retry_at_ns {
-                    Some(retry_at_ns) => Refusal::Busy { retry_at_ns },
-                    // A checked profile's buffer has room for every transfer; an unchecked one's command must not wait for ever.
-                    None => failed(Status::INTERNAL_ERROR),
-                })?;
+                .map_err(no_room)?;
         }
         if len_bytes % self.write_unit_bytes != 0 {
             return Err(failed(Status::ZONE_INVALID_WRITE));
@@ -340,9 +331,7 @@ impl ZonedModel {
         self.zones.open_for_write(number, now_ns).map_err(failed)?;
         self.recommendations.note_change(now_ns);
 
-        let firmware_ns = u64::from(self.firmware.write_ns)
-            + u64::from(self.firmware.write_ns_per_4k) * u64::from(len_bytes).div_ceil(PAGE_BYTES);
-        let admitted_ns = now_ns.saturating_add(firmware_ns);
+        let admitted_ns = now_ns.saturating_add(self.firmware.of_write(len_bytes));
         let buffered_ns = if has_data {
             self.link.request(now_ns, admitted_ns, len_bytes)
         } else {
