@@ -114,6 +114,13 @@ device_ready() {
     [[ -n $(block_device) ]]
 }
 
+# order_zone_writes DEVICE: before 6.10, Linux keeps the order of writes to a zone only with the scheduler mq-deadline.
+order_zone_writes() {
+    if [[ $(printf '%s\n6.10\n' "$(uname -r)" | sort -V | head -n 1) != 6.10 ]]; then
+        echo mq-deadline >"/sys/block/$(basename "$1")/queue/scheduler"
+    fi
+}
+
 controller() {
     local device
     device=$(block_device)

@@ -10,6 +10,7 @@ lba=$(blockdev --getss "$device")
 zone_bytes=$(($(<"$queue/chunk_sectors") * 512))
 zone_lbas=$((zone_bytes / lba))
 zones=$(<"$queue/nr_zones")
+order_zone_writes "$device"
 max_open=$(<"$queue/max_open_zones")
 # Writes are multiples of NPWG.
 unit=$((($(nvme id-ns "$device" | awk -F: '$1 ~ /^npwg/ { print $2 }') + 1) * lba))
@@ -47,7 +48,7 @@ check_equal "it is full" 0xe0 "$(field State 2)"
 check "open another one" nvme zns open-zone "$device" --start-lba="$(zone 3)"
 dd if=/dev/urandom of="$scratch/unit" bs="$unit" count=1 status=none
 check_matches "append" 'LBA 0$' "$(nvme zns zone-append "$device" --zslba=0 --data-size="$unit" --data="$scratch/unit" 2>&1)"
-check_matches "append again, one unit further" "LBA $unit_lbas\$" "$(nvme zns zone-append "$device" --zslba=0 --data-size="$unit" --data="$scratch/unit" 2>&1)"
+check_matches "append again, one unit further" "LBA $(printf '%x' "$unit_lbas")\$" "$(nvme zns zone-append "$device" --zslba=0 --data-size="$unit" --data="$scratch/unit" 2>&1)"
 check "what was appended is there" cmp -n "$unit" "$scratch/unit" <(dd if="$device" bs="$unit" skip=1 count=1 iflag=direct status=none)
 check_equal "the zone is implicitly opened" 0x20 "$(field State 0)"
 check_equal "the write pointer has moved" "$(printf '%#x' $((2 * unit_lbas)))" "$(field WP 0)"
@@ -135,11 +136,11 @@ bytes=$((zone_bytes * some))
 zbd "sequential writes, verified" --rw=write --size="$bytes" --iodepth=16
 zbd "random writes in whole zones, verified" --rw=randwrite --size="$bytes" --io_size=$((16 << 20)) --max_open_zones=2 --iodepth=4
 zbd "random reads" --rw=randread --size="$bytes" --io_size=$((8 << 20)) --iodepth=16 --verify=0
-jobs=$((max_open > 0 && max_open < 8 ? max_open : 4))
+jobs=$((max_open > 0 && max_open <= 16 ? max_open : 4))
 ((jobs * 2 > zones)) && jobs=$((zones / 2))
 if ((jobs > 1)); then
     zbd "$jobs jobs at once, at the open limit where there is one" --rw=write --numjobs="$jobs" --offset_increment=1z --size=1z --iodepth=4 \
-        --io_size=$((8 << 20)) --job_max_open_zones=1
+        --io_size=$((8 << 20)) --max_open_zones="$jobs" --job_max_open_zones=1
 fi
 
 # Zones are reset and written while others are read.

@@ -42,12 +42,12 @@ const MEMMAP: &str = "memmap_start=4G memmap_size=256M cpus=1,2 idle_timeout_us=
 const FLASH: &str = "profile=tlc-ssd size=256M cpus=1,2 idle_timeout_us=20";
 const REFERENCE: &str = "profile=970pro size=4G cpus=1,2 idle_timeout_us=20";
 // A zoned namespace with small zones for file systems, one without zones, and a small zoned one with worn-out zones.
-const ZONED: &str = "ns=zn540:1G,optane:256M,zn540:128M size=1448M cpus=1,2 idle_timeout_us=20 \
+const ZONED: &str = "ns=zn540:1G,optane:80M,zn540:128M size=1264M cpus=1,2 idle_timeout_us=20 \
     profile_set=1/zone.size_kib=16384,1/zone.max_open=10,1/zone.max_active=12,\
 1/zone.descriptor_extension_bytes=64,1/zrwa.count=2,1/zrwa.size_bytes=65536,1/zrwa.granularity_bytes=4096,\
 3/zone.size_kib=16384,3/zone.offline=1,3/zone.read_only=1,3/zone.finish_recommended_ms=2000";
 // Zones that cannot be written to their ends.
-const ZONED_CAPACITY: &str = "ns=zn540:1G,optane:256M size=1320M cpus=1,2 idle_timeout_us=20 \
+const ZONED_CAPACITY: &str = "ns=zn540:1G,optane:80M size=1136M cpus=1,2 idle_timeout_us=20 \
     profile_set=1/zone.size_kib=16384,1/zone.capacity_kib=14336,1/zone.max_open=10,1/zone.max_active=12";
 const ZONED_PROTOTYPE: &str = "profile=zns-prototype size=400M cpus=1,2 idle_timeout_us=20";
 const ZONED_LARGE: &str = "profile=zn540 size=8G cpus=1,2 idle_timeout_us=20";
@@ -180,7 +180,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-zn540-long",
         modparams: ZONED_LARGE,
-        scripts: &["zones", "zonedfs"],
+        scripts: &["zones"],
         length: Length::Long,
         ..USUAL
     },
@@ -188,7 +188,7 @@ pub const SUITES: &[Suite] = &[
         name: "6.1-zn540-long",
         kver: "6.1",
         modparams: ZONED_LARGE,
-        scripts: &["zones", "zonedfs"],
+        scripts: &["zones"],
         length: Length::Long,
         ..USUAL
     },
