@@ -53,13 +53,25 @@ pub struct VmOptions {
 /// Memory for a guest in which the module is loaded with `modparams`, as QEMU writes it: what `size=` takes has to be there in one piece
 /// above the 3 GiB that lie below the PCI hole, beside what the guest itself needs.
 pub fn memory_for(modparams: &str) -> String {
-    const GIB: u64 = 1 << 30;
-    let taken = modparams
-        .split_whitespace()
+    format!("{}G", taken_gib(modparams).saturating_add(5).max(7))
+}
+
+/// What `size=` takes from the guest's kernel, GiB.
+fn taken_gib(modparams: &str) -> u64 {
+    let mut parameters = modparams.split_whitespace();
+    parameters
         .find_map(|parameter| parameter.strip_prefix("size="))
         .and_then(|size| module_params::size::parse_size(size).ok())
-        .unwrap_or(0);
-    format!("{}G", taken.div_ceil(GIB).saturating_add(5).max(7))
+        .unwrap_or(0)
+        .div_ceil(1 << 30)
+}
+
+/// A kernel spreads what cannot be moved over its memory as that grows: much memory in one piece is there only if it is kept movable.
+fn movable_memory(modparams: &str) -> String {
+    match taken_gib(modparams) {
+        0..=4 => String::new(),
+        gib => format!("movablecore={}G", gib.saturating_add(1)),
+    }
 }
 
 /// How a guest ended.
@@ -263,8 +275,9 @@ fn qemu_command(
         .arg("-initrd")
         .arg(initramfs);
     command.arg("-append").arg(format!(
-        "console=ttyS0 earlyprintk=ttyS0 ignore_loglevel printk.devkmsg=on panic=-1 oops=panic {} {}",
+        "console=ttyS0 earlyprintk=ttyS0 ignore_loglevel printk.devkmsg=on panic=-1 oops=panic {} {} {}",
         accelerator.kernel_parameters(),
+        movable_memory(&options.modparams),
         options.append
     ));
     Ok(command)

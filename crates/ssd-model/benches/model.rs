@@ -11,7 +11,7 @@ use std::process::{self, ExitCode};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use ssd_model::{profiles, AnyModel, Command, Model, Refusal};
+use ssd_model::{profiles, AnyModel, Command, Model, Refusal, ZoneAction};
 
 /// A measurement takes at least so long, after the set-up.
 const MEASURED: Duration = Duration::from_secs(2);
@@ -34,9 +34,11 @@ enum Load {
     Read,
     /// Random 4 KiB writes, as fast as the write buffer takes them, in steady garbage collection.
     Write,
+    /// Appends of 4 KiB to eight zones in turn, as fast as the write buffer takes them; a full zone is reset.
+    Append,
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 13] = [
     case("nvm read 1G", "optane", 1, Load::Read),
     case("conventional read 1G", "970pro", 1, Load::Read),
     case("conventional read 4G", "970pro", 4, Load::Read),
@@ -47,6 +49,9 @@ const CASES: [Case; 10] = [
     case("tlc-ssd write 1G", "tlc-ssd", 1, Load::Write),
     case("tlc-ssd write 4G", "tlc-ssd", 4, Load::Write),
     case("tlc-ssd write 64G", "tlc-ssd", 64, Load::Write),
+    case("zoned read 1G", "tlc-zns", 1, Load::Read),
+    case("zoned read 64G", "tlc-zns", 64, Load::Read),
+    case("zoned append 1G", "tlc-zns", 1, Load::Append),
 ];
 
 const fn case(name: &'static str, profile: &'static str, gib: u64, load: Load) -> Case {
@@ -77,6 +82,8 @@ struct Drive {
     pages: u64,
     now_ns: u64,
     random: Random,
+    /// The zone that was appended to last.
+    zone: u32,
 }
 
 impl Drive {
@@ -91,6 +98,7 @@ impl Drive {
             pages: bytes / PAGE,
             now_ns: 1_000_000_000,
             random: Random(42),
+            zone: 0,
         };
         drive.prepare(case.load);
         drive
@@ -103,7 +111,8 @@ impl Drive {
         }
         // Garbage collection is steady when the free lines of the beginning are used up and lines are as mixed as they get.
         let overwrites = match load {
-            Load::Read => self.pages / 10,
+            Load::Read if self.model.zoned().is_none() => self.pages / 10,
+            Load::Read | Load::Append => 0,
             Load::Write => self.physical_pages() + self.pages,
         };
         (0..overwrites).for_each(|_| self.random_write());
@@ -149,10 +158,41 @@ impl Drive {
         black_box(self.model.submit(self.now_ns, &command)).expect("reads are never refused");
     }
 
+    fn append(&mut self) {
+        let Some(geometry) = self.model.zoned().map(|model| *model.geometry()) else {
+            panic!("appends are for zoned drives")
+        };
+        self.zone = (self.zone + 1) % geometry.zones.min(8);
+        let offset_bytes = geometry.zone_start(self.zone);
+        let append = Command::Append {
+            offset_bytes,
+            len_bytes: PAGE as u32,
+            fua: false,
+        };
+        loop {
+            match self.model.submit(self.now_ns, &append) {
+                Ok(accepted) => {
+                    black_box(accepted);
+                    return;
+                }
+                Err(Refusal::Busy { retry_at_ns }) => self.now_ns = retry_at_ns,
+                Err(Refusal::Failed(_)) => {
+                    let action = ZoneAction::Reset;
+                    let reset = Command::ZoneSend { offset_bytes, action };
+                    self.model
+                        .submit(self.now_ns, &reset)
+                        .expect("a full zone can be reset");
+                }
+                Err(refusal) => panic!("an append failed: {refusal:?}"),
+            }
+        }
+    }
+
     fn run(&mut self, load: Load, commands: u64) {
         match load {
             Load::Read => (0..commands).for_each(|_| self.random_read()),
             Load::Write => (0..commands).for_each(|_| self.random_write()),
+            Load::Append => (0..commands).for_each(|_| self.append()),
         }
     }
 }
@@ -207,7 +247,9 @@ fn run_all(filter: &str, json: Option<&str>) -> std::io::Result<()> {
         let setup = started.elapsed();
         let per_second = measure(&mut drive, case.load);
         let report = drive.model.flash_report();
-        let waf = report.and_then(|report| report.statistics.write_amplification_milli());
+        let waf = report
+            .filter(|_| drive.model.zoned().is_none())
+            .and_then(|report| report.statistics.write_amplification_milli());
         let waf = waf.map_or(String::from("-"), |milli| format!("{:.2}", milli as f64 / 1000.0));
         let instructions = instructions(case);
         let shown = instructions.map_or(String::from("-"), |count| count.to_string());
