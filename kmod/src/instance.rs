@@ -167,13 +167,16 @@ impl Instance {
         namespaces::describe(&plan, settings.namespaces.as_slice())?;
         let nvm = namespaces::first_nvm(&plan);
         let namespace_count = plan.len() as u32;
-        let name = settings
+        let names = settings
             .namespaces
             .as_slice()
-            .first()
-            .map_or("", |first| first.profile);
+            .iter()
+            .map(|request| request.profile);
+        let namespaces = names.zip(plan.iter().map(|namespace| namespace.media_len_bytes));
+        let identity =
+            Identity::derive_for_namespaces(namespaces, bytes, settings.lba_bytes, settings.serial);
         let config = DeviceConfig {
-            identity: Identity::derive(name, bytes, settings.lba_bytes, settings.serial),
+            identity,
             worker_count: settings.cpus.worker_count(),
             namespaces: plan,
         };

@@ -45,14 +45,19 @@ check "close" nvme zns close-zone "$device" --start-lba="$(zone 1)"
 check_equal "it is closed" 0x40 "$(field State 1)"
 check "finish" nvme zns finish-zone "$device" --start-lba="$(zone 2)"
 check_equal "it is full" 0xe0 "$(field State 2)"
-check "open another one" nvme zns open-zone "$device" --start-lba="$(zone 3)"
+# Drives with large zones have few.
+others=0
+if ((zones > 4)); then
+    check "open another one" nvme zns open-zone "$device" --start-lba="$(zone 3)"
+    others=1
+fi
 dd if=/dev/urandom of="$scratch/unit" bs="$unit" count=1 status=none
 check_matches "append" 'LBA 0$' "$(nvme zns zone-append "$device" --zslba=0 --data-size="$unit" --data="$scratch/unit" 2>&1)"
 check_matches "append again, one unit further" "LBA $(printf '%x' "$unit_lbas")\$" "$(nvme zns zone-append "$device" --zslba=0 --data-size="$unit" --data="$scratch/unit" 2>&1)"
 check "what was appended is there" cmp -n "$unit" "$scratch/unit" <(dd if="$device" bs="$unit" skip=1 count=1 iflag=direct status=none)
 check_equal "the zone is implicitly opened" 0x20 "$(field State 0)"
 check_equal "the write pointer has moved" "$(printf '%#x' $((2 * unit_lbas)))" "$(field WP 0)"
-for report in "0 $zones" "1 $((zones - 4))" "2 1" "3 1" "4 1" "5 1" "6 0" "7 0"; do
+for report in "0 $zones" "1 $((zones - 3 - others))" "2 1" "3 $others" "4 1" "5 1" "6 0" "7 0"; do
     read -r option count <<<"$report"
     check_equal "reporting option $option" "$count" "$(states "$device" "$option")"
 done

@@ -15,7 +15,35 @@ pub struct Identity {
 impl Identity {
     /// Derives all names from what the device is: its profile, size and LBA size, and the serial number if the user gave one.
     pub fn derive(profile_name: &str, capacity_bytes: u64, lba_bytes: u32, serial: Option<&str>) -> Self {
-        let mut seed = fnv1a(FNV_OFFSET, profile_name.as_bytes());
+        Self::derive_from(FNV_OFFSET, profile_name, capacity_bytes, lba_bytes, serial)
+    }
+
+    /// As [`Identity::derive`], for a device of several namespaces: of which profiles and sizes, in their order. The first one's profile gives
+    /// the model number.
+    pub fn derive_for_namespaces<'a>(
+        namespaces: impl Iterator<Item = (&'a str, u64)> + Clone,
+        capacity_bytes: u64,
+        lba_bytes: u32,
+        serial: Option<&str>,
+    ) -> Self {
+        let (first, _) = namespaces.clone().next().unwrap_or_default();
+        // The first one's name is taken in below.
+        let seed = namespaces
+            .skip(1)
+            .fold(FNV_OFFSET, |seed, (profile_name, bytes)| {
+                fnv1a(fnv1a(seed, profile_name.as_bytes()), &bytes.to_le_bytes())
+            });
+        Self::derive_from(seed, first, capacity_bytes, lba_bytes, serial)
+    }
+
+    fn derive_from(
+        seed: u64,
+        profile_name: &str,
+        capacity_bytes: u64,
+        lba_bytes: u32,
+        serial: Option<&str>,
+    ) -> Self {
+        let mut seed = fnv1a(seed, profile_name.as_bytes());
         seed = fnv1a(seed, &capacity_bytes.to_le_bytes());
         seed = fnv1a(seed, &lba_bytes.to_le_bytes());
         seed = fnv1a(seed, serial.unwrap_or_default().as_bytes());

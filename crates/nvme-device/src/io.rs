@@ -208,6 +208,8 @@ pub(crate) struct Placed {
     pub result: u64,
     pub extents: Extents,
     pub zone: Option<ZoneMove>,
+    /// See [`Transfer::clears_on_failure`].
+    pub clears_on_failure: bool,
     pub zeroing: Option<Zeroing>,
 }
 
@@ -330,6 +332,7 @@ impl IoUnit {
                     result: accepted.result,
                     extents: Extents::whole(media_offset, plan.range.len_bytes),
                     zone: None,
+                    clears_on_failure: false,
                     zeroing: None,
                 }
             }
@@ -345,6 +348,7 @@ impl IoUnit {
             extents: placed.extents,
             len_bytes: plan.range.len_bytes,
             zone: placed.zone,
+            clears_on_failure: placed.clears_on_failure,
         };
         let job = Job {
             command,

@@ -92,6 +92,8 @@ pub(crate) struct Transfer {
     pub len_bytes: u32,
     /// For what is written to a zone: the controller may be waiting for the end of it.
     pub zone: Option<ZoneMove>,
+    /// If it fails, the medium is filled with zeros instead: what is there is not to be seen.
+    pub clears_on_failure: bool,
 }
 
 impl Transfer {
@@ -101,6 +103,7 @@ impl Transfer {
         extents: Extents::NONE,
         len_bytes: 0,
         zone: None,
+        clears_on_failure: false,
     };
 }
 

@@ -331,7 +331,7 @@ fn zero<H: Host>(transfer: &Transfer, host: &H) -> Result<(), MemoryFault> {
 
 /// A zone's write pointer has moved past what could not be written. What was there before the zone was reset must not be seen again.
 fn clear_unwritten<H: Host>(transfer: &Transfer, host: &H) {
-    if transfer.zone.is_some() {
+    if transfer.clears_on_failure {
         let zeroed = zero(transfer, host);
         debug_assert!(zeroed.is_ok(), "the controller has checked the range");
     }

@@ -43,7 +43,7 @@ open_enum! {
         WRITE_ZEROES = 0x08,
         /// Dataset Management.
         DATASET_MANAGEMENT = 0x09,
-        /// Zone Management Send (ZNS 1.1 figure 15).
+        /// Zone Management Send (ZNS 1.1 figure 12).
         ZONE_MANAGEMENT_SEND = 0x79,
         /// Zone Management Receive.
         ZONE_MANAGEMENT_RECEIVE = 0x7A,
@@ -151,7 +151,7 @@ open_enum! {
         FIRMWARE_SLOT = 0x03,
         /// Commands Supported and Effects.
         COMMANDS_SUPPORTED_AND_EFFECTS = 0x05,
-        /// Changed Zone List (ZNS 1.1 figure 44).
+        /// Changed Zone List (ZNS 1.1 figure 45).
         CHANGED_ZONE_LIST = 0xBF,
     }
 }

@@ -60,7 +60,7 @@ open_enum! {
         /// A Dataset Management command has more or longer ranges than the controller takes (NVM CS 1.0 figure 21).
         COMMAND_SIZE_LIMIT_EXCEEDED = 0x183,
 
-        /// The zone cannot do that (ZNS 1.1 figure 13, as all that follow).
+        /// The zone cannot do that (ZNS 1.1 figure 11, as all that follow but ZRWA Resources Unavailable, which is from TP 4076).
         INVALID_ZONE_OPERATION_REQUEST = 0x1B6,
         /// No random write area is free, or the zone cannot have one now.
         ZRWA_RESOURCES_UNAVAILABLE = 0x1B7,

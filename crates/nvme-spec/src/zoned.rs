@@ -7,7 +7,7 @@ use crate::open_enum::open_enum;
 use crate::IDENTIFY_BYTES;
 
 open_enum! {
-    /// Zone Send Action (ZNS 1.1 figure 43).
+    /// Zone Send Action (ZNS 1.1 figure 39).
     ZoneSendAction: u8 {
         /// Close Zone.
         CLOSE = 0x01,
@@ -27,7 +27,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// Zone Receive Action (ZNS 1.1 figure 36).
+    /// Zone Receive Action (ZNS 1.1 figure 34).
     ZoneReceiveAction: u8 {
         /// Report Zones.
         REPORT_ZONES = 0x00,
@@ -36,7 +36,7 @@ open_enum! {
     }
 }
 
-/// State of a zone, as the upper half of a zone descriptor's byte 1 has it (ZNS 1.1 figure 39). Only devices write it.
+/// State of a zone, as the upper half of a zone descriptor's byte 1 has it (ZNS 1.1 figure 37). Only devices write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ZoneState {
@@ -68,7 +68,7 @@ impl ZoneState {
     }
 }
 
-/// Zone attributes (ZNS 1.1 figure 40).
+/// Zone attributes (ZNS 1.1 figure 37).
 pub mod zone_attributes {
     /// FZR: Finish Zone Recommended.
     pub const FINISH_RECOMMENDED: u8 = 1 << 1;
@@ -80,10 +80,10 @@ pub mod zone_attributes {
     pub const DESCRIPTOR_EXTENSION_VALID: u8 = 1 << 7;
 }
 
-/// Zone Type: Sequential Write Required (ZNS 1.1 figure 39).
+/// Zone Type: Sequential Write Required (ZNS 1.1 figure 37).
 pub const ZONE_TYPE_SEQUENTIAL_WRITE_REQUIRED: u8 = 2;
 
-/// Zone descriptor, 64 bytes (ZNS 1.1 figure 39).
+/// Zone descriptor, 64 bytes (ZNS 1.1 figure 37).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ZoneDescriptor {
@@ -108,7 +108,7 @@ pub struct ZoneDescriptor {
 }
 const _: () = assert!(size_of::<ZoneDescriptor>() == 64);
 
-/// The head of a report of zones, 64 bytes (ZNS 1.1 figure 37).
+/// The head of a report of zones, 64 bytes (ZNS 1.1 figure 35).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ZoneReportHeader {
@@ -150,7 +150,7 @@ pub struct IdentifyZonedNamespace {
     pub frl_s: U32,
     #[doc(hidden)]
     pub limits1_to_3: [u8; 24],
-    /// NUMZRWA: random write areas, 0's based.
+    /// NUMZRWA: random write areas, 0's based (this and the next three: TP 4076).
     pub numzrwa_z: U32,
     /// ZRWAFG: flush granularity, LBAs.
     pub zrwafg_lbas: U16,
@@ -178,7 +178,7 @@ pub const ZRWACAP_EXPLICIT_FLUSH: u8 = 1;
 /// OAES bit 27, and the bit of the Asynchronous Event Configuration feature: Zone Descriptor Changed notices (ZNS 1.1 §4.1.2).
 pub const OAES_ZONE_DESCRIPTOR_CHANGED: u32 = 1 << 27;
 
-/// Information of the notice Zone Descriptor Changed (ZNS 1.1 figure 33).
+/// Information of the notice Zone Descriptor Changed (ZNS 1.1 figure 42).
 pub const NOTICE_ZONE_DESCRIPTOR_CHANGED: u8 = 0xEF;
 
 /// Bits of OZCS.
@@ -200,7 +200,7 @@ pub struct IdentifyZonedController {
 }
 const _: () = assert!(size_of::<IdentifyZonedController>() == IDENTIFY_BYTES);
 
-/// Bytes of the Changed Zone List log (ZNS 1.1 figure 45).
+/// Bytes of the Changed Zone List log (ZNS 1.1 figure 46).
 pub const CHANGED_ZONE_LIST_BYTES: usize = 4096;
 
 /// Most zones in the Changed Zone List log.

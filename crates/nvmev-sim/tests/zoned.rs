@@ -393,6 +393,7 @@ fn wrong_fields_are_refused_as_such() {
         (end, reports, 0, Status::LBA_OUT_OF_RANGE),
         (u64::MAX, reports, 0, Status::LBA_OUT_OF_RANGE),
         (0, reports, 8, Status::INVALID_FIELD_IN_COMMAND),
+        (0, reports, 10, Status::INVALID_FIELD_IN_COMMAND),
         (0, ZoneReceiveAction(2), 0, Status::INVALID_FIELD_IN_COMMAND),
     ] {
         assert_eq!(drive.report(slba, action, option, false, 64), Err(expected));
@@ -662,4 +663,111 @@ fn namespaces_of_different_kinds_share_a_device_and_nothing_else() {
     for (nsid, byte) in [(1, 1), (2, 0), (3, 3)] {
         assert_eq!(io(&mut drive, NvmOpcode::READ, nsid, 0xFF), byte);
     }
+}
+
+/// Found by an independent reading of the code.
+#[test]
+fn a_failed_overwrite_in_a_random_write_area_leaves_what_was_there() {
+    let mut drive = Zoned::new("", 2);
+    assert_eq!(drive.open_with_zrwa(0), OK);
+    assert_eq!(drive.write(0, 8, 0xAA), OK);
+    let lost = commands::read_write(NvmOpcode::WRITE, 1, 0, 8, 2, 0);
+    assert_eq!(drive.status(lost), Status::PRP_OFFSET_INVALID);
+    assert_eq!(drive.read(0, 8), Ok(vec![0xAA; 8]));
+}
+
+/// Found by an independent reading of the code.
+#[test]
+fn a_power_cycle_closes_zones_and_empties_those_that_were_not_written() {
+    let states = |drive: &mut Zoned| -> Vec<u8> { drive.descriptors()[..3].iter().map(state_of).collect() };
+    for is_shutdown in [false, true] {
+        let mut drive = Zoned::new("", 1);
+        assert_eq!(drive.send(0, ZoneSendAction::OPEN), OK);
+        assert_eq!(drive.write(ZONE_LBAS, 8, 1), OK);
+        assert_eq!(drive.open_with_zrwa(2), OK);
+        assert_eq!(drive.write(2 * ZONE_LBAS + 8, 8, 2), OK);
+        assert_eq!(states(&mut drive), [3, 2, 3]);
+        // A controller reset is none.
+        drive.0.disable();
+        drive.0.enable();
+        drive.0.create_io_queues(1, 64);
+        assert_eq!(states(&mut drive), [3, 2, 3]);
+        if is_shutdown {
+            let cc = drive.0.register(registers::CC);
+            drive.0.set_register(registers::CC, cc | 1 << 14);
+            drive.0.run();
+            drive.0.disable();
+        } else {
+            drive.0.set_register(registers::NSSR, nvme_spec::NSSR_RESET);
+            drive.0.run();
+        }
+        drive.0.enable();
+        drive.0.create_io_queues(1, 64);
+        assert_eq!(states(&mut drive), [1, 4, 4], "after a shutdown: {is_shutdown}");
+        assert_eq!(drive.read(2 * ZONE_LBAS + 8, 8), Ok(vec![2; 8]));
+        assert_eq!(drive.write(ZONE_LBAS + 8, 8, 1), OK);
+    }
+}
+
+/// Found by an independent reading of the code.
+#[test]
+fn appends_are_not_larger_than_other_transfers() {
+    let mut drive = Zoned::new("zone.zasl=13", 1);
+    let controller: IdentifyZonedController = drive
+        .identify(IdentifyCns::COMMAND_SET_CONTROLLER, 0, CSI_ZONED)
+        .unwrap();
+    assert_eq!(controller.zasl, 4, "MDTS");
+}
+
+/// Found by an independent reading of the code.
+#[test]
+fn an_extension_can_come_with_a_random_write_area() {
+    let mut drive = Zoned::new("", 1);
+    let buffer = drive.0.pages(1);
+    let mut entry = commands::zone_send(1, 0, ZoneSendAction::SET_ZONE_DESCRIPTOR_EXTENSION, false);
+    entry.cdw13 = (entry.cdw13.get() | 1 << 9).into();
+    entry.prp1 = buffer.into();
+    assert_eq!(drive.status(entry), OK);
+    let both = zone_attributes::DESCRIPTOR_EXTENSION_VALID | zone_attributes::ZRWA_VALID;
+    assert_eq!(drive.descriptor(0).attributes, both);
+    assert_eq!(drive.write(8, 8, 1), OK);
+}
+
+/// Found by an independent reading of the code.
+#[test]
+fn an_offline_zone_takes_no_deallocation() {
+    let mut drive = Zoned::new("", 1);
+    let list = drive.0.pages(1);
+    let slba = (ZONES - 1) * ZONE_LBAS;
+    drive.0.machine.set_ram(list, &commands::range_list(&[(slba, 8)]));
+    assert_eq!(
+        drive.status(commands::deallocate(1, 1, list)),
+        Status::ZONE_IS_OFFLINE
+    );
+}
+
+/// Found by an independent reading of the code.
+#[test]
+fn a_notice_that_a_reset_took_away_comes_again_and_recommended_zones_can_be_listed() {
+    let mut drive = Zoned::new("zone.finish_recommended_ms=5", 1);
+    let enable_notices = |drive: &mut Zoned| {
+        let feature = FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION;
+        let set = commands::set_features(feature, false, OAES_ZONE_DESCRIPTOR_CHANGED, 0);
+        assert_eq!(drive.0.admin(set).status(), OK);
+    };
+    enable_notices(&mut drive);
+    assert_eq!(drive.send(2, ZoneSendAction::OPEN), OK);
+    drive.0.settle();
+    let recommended = drive.report(0, ZoneReceiveAction::REPORT_ZONES, 9, false, 128);
+    let (count, bytes) = recommended.unwrap();
+    assert_eq!(count, 1);
+    let zone = ZoneDescriptor::read_from_bytes(&bytes[64..]).unwrap();
+    assert_eq!(zone.start_lba.get(), 2 * ZONE_LBAS);
+    drive.0.disable();
+    drive.0.enable();
+    enable_notices(&mut drive);
+    let request = commands::admin(nvme_spec::AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST);
+    drive.0.submit(0, request);
+    let event = drive.0.wait(0);
+    assert_eq!((event.dw0.get(), event.dw1.get()), (0x00BF_EF02, 1));
 }

@@ -30,8 +30,8 @@ impl fmt::Display for SetupError {
             Self::NoCapacity => formatter.write_str("the namespace's capacity is 0 bytes: give it room for data"),
             Self::TooLarge { capacity_bytes } => write!(
                 formatter,
-                "{capacity_bytes} bytes are more than the mapping can address: make the drive smaller, or set \
-                 ftl.partitions higher"
+                "{capacity_bytes} bytes are more than the tables can address: make the drive smaller, or set \
+                 ftl.partitions (of a zoned drive: zone.capacity_kib) higher"
             ),
             Self::OutOfMemory { needed_bytes } => write!(
                 formatter,

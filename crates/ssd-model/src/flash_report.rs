@@ -51,7 +51,7 @@ pub struct LineCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(
     missing_docs,
-    reason = "the fields are the states of a zone (NVMe ZNS 1.1 figure 4)"
+    reason = "the fields are the states of a zone (NVMe ZNS 1.1 figure 7)"
 )]
 pub struct ZoneCounts {
     pub empty: u64,

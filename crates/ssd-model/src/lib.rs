@@ -117,7 +117,10 @@ pub enum ZoneAction {
     /// Offline Zone.
     Offline,
     /// Set Zone Descriptor Extension: what this does to the zone's state.
-    SetExtension,
+    SetExtension {
+        /// With a random write area.
+        with_zrwa: bool,
+    },
     /// Flush Explicit ZRWA Zone.
     FlushZrwa {
         /// Up to so many bytes from the zone's start.

@@ -12,7 +12,7 @@ const ZONE_KIB: RangeInclusive<u32> = 64..=1 << 30;
 /// Most bytes of a zone descriptor extension: 255 units of 64 bytes (ZNS 1.1 figure 49, ZDES).
 const EXTENSION_BYTES_MAX: u32 = 255 * 64;
 
-/// Most bytes of a random write area: its size is 16 bits of LBAs (ZNS 1.1 figure 48, ZRWAS), and LBAs have 512 bytes at least.
+/// Most bytes of a random write area: its size is 16 bits of LBAs (TP 4076, ZRWAS), and LBAs have 512 bytes at least.
 const ZRWA_BYTES_MAX: u32 = 65_535 * 512;
 
 choice! {

@@ -285,8 +285,6 @@ fn identify_zoned_namespace(zoned: &Zoned, lba_log2: u8, data: &mut IdentifyZone
     if zone.reads_across_zones {
         data.ozcs = (data.ozcs.get() | ozcs::READ_ACROSS_ZONE_BOUNDARIES).into();
     }
-    data.rrl_s = zone.reset_recommended_ms.div_ceil(1000).into();
-    data.frl_s = zone.finish_recommended_ms.div_ceil(1000).into();
     if zrwa.count > 0 {
         data.ozcs = (data.ozcs.get() | ozcs::ZRWA_SUPPORTED).into();
         data.numzrwa_z = (zrwa.count - 1).into();

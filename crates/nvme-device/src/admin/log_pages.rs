@@ -163,7 +163,7 @@ impl Controller {
         }
     }
 
-    /// The number of zones, and then the first LBA of each (ZNS 1.1 figure 45).
+    /// The number of zones, and then the first LBA of each (ZNS 1.1 figure 46).
     fn changed_zone_list(&self, nsid: u32, buffer: &mut [u8]) -> Result<(), Status> {
         let namespace = self
             .io

@@ -68,7 +68,11 @@ impl Controller {
             .checked_shl(12 + u32::from(mdts))
             .filter(|_| mdts > 0 && mdts < 20);
         let transfer_bytes_max = transfer_bytes_max.unwrap_or(1 << 31);
-        let zasl = smallest_append_limit(&namespaces);
+        // No more than MDTS (ZNS 1.1 figure 50).
+        let zasl = match smallest_append_limit(&namespaces) {
+            zasl if mdts == 0 => zasl,
+            zasl => zasl.min(mdts),
+        };
         let limits = Limits {
             transfer_bytes_max,
             append_bytes_max: match zasl {
@@ -117,12 +121,12 @@ impl Controller {
             progressed: self.collect_reports(now_ns, bar),
             next_event_ns: self.recommend_zones(now_ns),
         };
-        activity.progressed |= self.poll_registers(host);
+        activity.progressed |= self.poll_registers(now_ns, host);
         if self.state == State::Ready {
             self.poll_completion_doorbells(bar);
             self.poll_queues(now_ns, host, &mut activity);
             activity.progressed |= self.deliver_events(now_ns, bar);
-            self.finish_shutdown(bar);
+            self.finish_shutdown(now_ns, bar);
         }
         activity
     }

@@ -9,6 +9,7 @@ use crate::host::Host;
 use crate::queues::{CompletionQueue, SubmissionQueue};
 use crate::shared::Interrupts;
 use crate::work::{Ticket, WorkItem};
+use crate::zoned::Target;
 use crate::IO_QUEUE_PAIRS_MAX;
 
 /// Why the controller is being reset: what is lost differs.
@@ -51,7 +52,7 @@ pub(super) enum Shutdown {
 
 impl Controller {
     /// Looks at the registers; returns whether anything happened.
-    pub(super) fn poll_registers<H: Host>(&mut self, host: &H) -> bool {
+    pub(super) fn poll_registers<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
         let bar = Bar(host.bar());
         self.restore_read_only(bar);
         if matches!(self.state, State::Resetting { .. }) {
@@ -76,11 +77,11 @@ impl Controller {
             return false;
         }
         self.cc = cc;
-        self.configure(ControllerConfiguration(cc), host);
+        self.configure(ControllerConfiguration(cc), now_ns, host);
         true
     }
 
-    fn configure<H: Host>(&mut self, cc: ControllerConfiguration, host: &H) {
+    fn configure<H: Host>(&mut self, cc: ControllerConfiguration, now_ns: u64, host: &H) {
         let bar = Bar(host.bar());
         match self.state {
             State::Disabled if cc.enabled() => self.enable(cc, host),
@@ -93,7 +94,7 @@ impl Controller {
         if cc.shutdown_notification() != 0 && self.shutdown == Shutdown::No {
             self.shutdown = Shutdown::Processing;
             if self.state != State::Ready {
-                self.complete_shutdown(bar);
+                self.complete_shutdown(now_ns, bar);
             }
         }
     }
@@ -182,6 +183,7 @@ impl Controller {
         self.completion_queues.fill(None);
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
         self.admin.reset(now_ns);
+        self.reset_zones(reset == Reset::Subsystem, now_ns);
         self.shutdown = Shutdown::No;
         self.interrupt_mask = 0;
         self.shared.set_interrupt_mask(0);
@@ -209,7 +211,7 @@ impl Controller {
     }
 
     /// A shutdown is complete when the commands that were fetched before it are.
-    pub(super) fn finish_shutdown(&mut self, bar: Bar<'_>) {
+    pub(super) fn finish_shutdown(&mut self, now_ns: u64, bar: Bar<'_>) {
         if self.shutdown != Shutdown::Processing {
             return;
         }
@@ -218,7 +220,7 @@ impl Controller {
             .filter_map(|(cqid, queue)| Some((cqid, queue.as_ref()?)))
             .all(|(cqid, queue)| queue.unposted(self.shared.cq_posted(cqid)) == self.stalled_count(cqid));
         if io_done {
-            self.complete_shutdown(bar);
+            self.complete_shutdown(now_ns, bar);
         }
     }
 
@@ -230,7 +232,27 @@ impl Controller {
             .count() as u32
     }
 
-    fn complete_shutdown(&mut self, bar: Bar<'_>) {
+    /// Notices that were not told of are forgotten with the queues, so changed zones are to be told of again; a subsystem reset is a power cycle.
+    fn reset_zones(&mut self, is_power_cycle: bool, now_ns: u64) {
+        for namespace in &mut self.io.namespaces {
+            let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
+                continue;
+            };
+            if is_power_cycle {
+                model.power_cycle(now_ns);
+                zoned.changed.clear();
+            }
+            zoned.changed.tell_again();
+        }
+    }
+
+    fn complete_shutdown(&mut self, now_ns: u64, bar: Bar<'_>) {
+        // Whatever comes next finds the zones as after a power cycle (ZNS 1.1 §2.1.1.3).
+        for namespace in &mut self.io.namespaces {
+            if let Some(model) = namespace.model.zoned_mut() {
+                model.power_cycle(now_ns);
+            }
+        }
         self.shutdown = Shutdown::Complete;
         self.set_csts(bar, self.csts & !csts::SHST_MASK | csts::SHST_COMPLETE);
     }

@@ -1,4 +1,4 @@
-//! The Changed Zone List: zones whose descriptors the controller changed by itself (NVMe ZNS 1.1 §4.1.4.2).
+//! The Changed Zone List: zones whose descriptors the controller changed by itself (NVMe ZNS 1.1 §4.1.4.1).
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
@@ -42,6 +42,11 @@ impl ChangedZones {
         self.zones.clear();
         self.has_overflowed = false;
         self.wants_event = false;
+    }
+
+    /// The host has forgotten that it was told.
+    pub fn tell_again(&mut self) {
+        self.wants_event = self.listed().0 != 0;
     }
 
     /// The number of zones as the log has it, and the zones: FFFFh and none if there are more than fit.

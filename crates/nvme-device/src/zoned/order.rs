@@ -6,8 +6,8 @@
 //! - A read of what is being written: it must not see what was there before the zone was reset.
 //! - Everything in a zone with a random write area: zeros are put before it as it moves.
 //!
-//! Such a command waits, and with it its queue, until the movements that it must follow are done: microseconds. With one worker nothing
-//! waits and nothing is counted.
+//! Such a command waits, and with it its queue, until the movements that it must follow are done: microseconds. So that this comes, no new movement
+//! begins in its zone meanwhile. With one worker nothing waits and nothing is counted.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -64,6 +64,8 @@ struct Movements {
     worker: Whose,
     /// What was written up to here has been moved.
     settled_bytes: u64,
+    /// A command waits for all movements to be done: others are not to begin.
+    is_awaited: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,7 @@ impl ZoneOrder {
         let quiet = Movements {
             worker: Whose::One(0),
             settled_bytes: 0,
+            is_awaited: false,
         };
         Ok(Self {
             zones: table(moves.0.len(), || quiet)?,
@@ -97,14 +100,29 @@ impl ZoneOrder {
 
     /// Whether a command of `worker` may go on although it must not overtake any movement in `zone`; its write pointer is at `write_pointer`.
     pub fn is_in_order(&mut self, zone: u32, worker: usize, write_pointer: u64) -> bool {
-        let Some(movements) = self.zones.get_mut(zone as usize) else {
-            return true;
-        };
-        if self.moves.is_quiet(zone) {
-            movements.settled_bytes = write_pointer;
-            return true;
+        let is_its_own = |movements: &Movements| movements.worker == Whose::One(worker);
+        self.zones.get(zone as usize).is_none_or(is_its_own) || self.is_quiet(zone, write_pointer)
+    }
+
+    /// Whether no data is being moved in `zone`, by anybody; if there is, no more begins until there is none.
+    pub fn is_quiet(&mut self, zone: u32, write_pointer: u64) -> bool {
+        let is_quiet = self.moves.is_quiet(zone);
+        if let Some(movements) = self.zones.get_mut(zone as usize) {
+            movements.is_awaited = !is_quiet;
+            if is_quiet {
+                movements.settled_bytes = write_pointer;
+            }
         }
-        movements.worker == Whose::One(worker)
+        is_quiet
+    }
+
+    /// Whether a new movement may begin in `zone`: not if somebody waits for the end of those under way.
+    pub fn may_begin(&mut self, zone: u32, write_pointer: u64) -> bool {
+        let is_awaited = self
+            .zones
+            .get(zone as usize)
+            .is_some_and(|movements| movements.is_awaited);
+        !is_awaited || self.is_quiet(zone, write_pointer)
     }
 
     /// Whether a read of `worker` that ends at byte `end` of `zone` gets what it must, now.
@@ -113,11 +131,6 @@ impl ZoneOrder {
             .get(zone as usize)
             .is_none_or(|movements| end <= movements.settled_bytes)
             || self.is_in_order(zone, worker, write_pointer)
-    }
-
-    /// Whether no data is being moved in `zone`, by anybody.
-    pub fn is_quiet(&self, zone: u32) -> bool {
-        self.moves.is_quiet(zone)
     }
 
     /// The zone, which is quiet, was reset: nothing of what was written counts any more.
@@ -171,7 +184,9 @@ mod tests {
         assert!(!order.is_in_order(0, 0, 8192) && !order.is_in_order(0, 1, 8192));
         moves.end(0);
         assert!(!order.is_in_order(0, 1, 8192));
+        assert!(!order.may_begin(0, 8192), "somebody waits");
         moves.end(0);
+        assert!(order.may_begin(0, 8192));
         assert!(order.is_in_order(0, 0, 8192));
         order.reset(0);
         order.begin(0, 1, 0);

@@ -1,14 +1,14 @@
 //! Zone Management Receive: reports of zones (NVMe ZNS 1.1 §3.4.2).
 
 use nvme_spec::{
-    Status, SubmissionQueueEntry, ZoneDescriptor, ZoneReceiveAction, ZoneReportHeader, ZoneState,
-    ZONE_TYPE_SEQUENTIAL_WRITE_REQUIRED,
+    zone_attributes, Status, SubmissionQueueEntry, ZoneDescriptor, ZoneReceiveAction, ZoneReportHeader,
+    ZoneState, ZONE_TYPE_SEQUENTIAL_WRITE_REQUIRED,
 };
 use ssd_model::zoned::{Zone, ZonedModel};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::Zoned;
-use crate::data_pointer::DataPointer;
+use crate::data_pointer::{write_zeros, DataPointer};
 use crate::host::{Host, MemoryFault};
 use crate::namespace::Namespace;
 
@@ -65,7 +65,7 @@ impl ReceiveRequest {
             }
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         };
-        let wanted = wanted_state(self.option)?;
+        let wanted = Wanted::new(self.option)?;
         if self.len_bytes > u64::from(transfer_bytes_max) {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
@@ -76,7 +76,6 @@ impl ReceiveRequest {
             .ok_or(Status::LBA_OUT_OF_RANGE)?;
         let len_bytes = self.len_bytes as usize;
         let room = len_bytes.saturating_sub(UNIT_BYTES) / (UNIT_BYTES + extension_bytes);
-        let is_listed = |zone: &Zone| wanted.is_none_or(|state| state == zone.state);
         let mut report = Report {
             zoned,
             model,
@@ -93,7 +92,7 @@ impl ReceiveRequest {
             .zones()
             .iter()
             .skip(first as usize)
-            .filter(|zone| is_listed(zone));
+            .filter(|zone| wanted.has(zone));
         let zones = if self.is_partial {
             matching.take(room).count()
         } else {
@@ -109,19 +108,41 @@ impl ReceiveRequest {
     }
 }
 
-/// The state that a reporting option asks for; nothing: all zones.
-fn wanted_state(option: u8) -> Result<Option<ZoneState>, Status> {
-    Ok(Some(match option {
-        0 => return Ok(None),
-        1 => ZoneState::Empty,
-        2 => ZoneState::ImplicitlyOpened,
-        3 => ZoneState::ExplicitlyOpened,
-        4 => ZoneState::Closed,
-        5 => ZoneState::Full,
-        6 => ZoneState::ReadOnly,
-        7 => ZoneState::Offline,
-        _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-    }))
+/// The zones that a reporting option asks for (ZNS 1.1 figure 34).
+#[derive(Clone, Copy)]
+enum Wanted {
+    All,
+    InState(ZoneState),
+    /// Those to which an attribute draws attention.
+    WithAttribute,
+}
+
+impl Wanted {
+    fn new(option: u8) -> Result<Self, Status> {
+        Ok(Self::InState(match option {
+            0 => return Ok(Self::All),
+            1 => ZoneState::Empty,
+            2 => ZoneState::ImplicitlyOpened,
+            3 => ZoneState::ExplicitlyOpened,
+            4 => ZoneState::Closed,
+            5 => ZoneState::Full,
+            6 => ZoneState::ReadOnly,
+            7 => ZoneState::Offline,
+            9 => return Ok(Self::WithAttribute),
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        }))
+    }
+
+    fn has(self, zone: &Zone) -> bool {
+        match self {
+            Self::All => true,
+            Self::InState(state) => state == zone.state,
+            Self::WithAttribute => {
+                zone.attributes & (zone_attributes::RESET_RECOMMENDED | zone_attributes::FINISH_RECOMMENDED)
+                    != 0
+            }
+        }
+    }
 }
 
 /// A report, put together unit by unit as the host's memory is filled: it may be longer than any buffer that we have.
@@ -130,7 +151,7 @@ struct Report<'a> {
     model: &'a ZonedModel,
     lba_log2: u8,
     with_extensions: bool,
-    wanted: Option<ZoneState>,
+    wanted: Wanted,
     next_zone: u32,
     /// Zones that there is room for yet.
     room: usize,
@@ -167,9 +188,7 @@ impl Report<'_> {
             else {
                 if !self.next() {
                     // Behind the last zone there are zeros.
-                    self.unit_of = None;
-                    self.unit = [0; UNIT_BYTES];
-                    self.used = 0;
+                    return write_zeros(host, address.wrapping_add(done as u64), len - done);
                 }
                 continue;
             };
@@ -188,7 +207,7 @@ impl Report<'_> {
         while let Some(zone) = self.model.zones().get(self.next_zone) {
             let number = self.next_zone;
             self.next_zone += 1;
-            if self.wanted.is_none_or(|state| state == zone.state) {
+            if self.wanted.has(zone) {
                 self.room -= 1;
                 self.unit_of = Some(number);
                 let descriptor = self.descriptor(number, zone);

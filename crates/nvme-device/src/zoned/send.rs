@@ -76,7 +76,7 @@ impl SendRequest {
             other => other,
         };
         target.wait_for_order(zone, action, now_ns)?;
-        if action == ZoneAction::SetExtension {
+        if matches!(action, ZoneAction::SetExtension { .. }) {
             target.fetch_extension(zone, pointer, host)?;
         }
         let before = target.before(zone);
@@ -103,12 +103,13 @@ impl SendRequest {
                 target.wait_for_order(zone, action, now_ns)?;
             }
         }
+        if action == ZoneAction::Reset {
+            // It never fails, and afterwards it cannot be seen which zones had an extension.
+            zones.clone().for_each(|zone| target.clear_extension(zone));
+        }
         let accepted = target.model.submit(now_ns, &Command::ZoneSendAll { action })?;
-        for zone in zones {
-            target.clear_invalid_extension(zone);
-            if action == ZoneAction::Reset {
-                target.zoned.order.reset(zone);
-            }
+        if action == ZoneAction::Reset {
+            zones.for_each(|zone| target.zoned.order.reset(zone));
         }
         Ok(Sent {
             zeroing: None,
@@ -125,7 +126,9 @@ impl SendRequest {
             },
             ZoneSendAction::RESET => ZoneAction::Reset,
             ZoneSendAction::OFFLINE => ZoneAction::Offline,
-            ZoneSendAction::SET_ZONE_DESCRIPTOR_EXTENSION => ZoneAction::SetExtension,
+            ZoneSendAction::SET_ZONE_DESCRIPTOR_EXTENSION => ZoneAction::SetExtension {
+                with_zrwa: self.allocates_zrwa,
+            },
             ZoneSendAction::FLUSH_EXPLICIT_ZRWA => ZoneAction::FlushZrwa {
                 len_bytes: 1 << lba_log2,
             },

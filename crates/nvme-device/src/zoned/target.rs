@@ -49,6 +49,7 @@ impl Target<'_> {
                 result: 0,
                 extents: Extents::NONE,
                 zone: None,
+                clears_on_failure: false,
                 zeroing: None,
             }),
         }
@@ -78,6 +79,7 @@ impl Target<'_> {
                 .zoned
                 .readable_extents(self.model, range.offset_bytes, range.len_bytes),
             zone: None,
+            clears_on_failure: false,
             zeroing: None,
         })
     }
@@ -89,12 +91,9 @@ impl Target<'_> {
         // A zone that cannot be written at all says so before anything else is wrong (ZNS 1.1 §2.1.1.2).
         self.model.zones().check_writable(zone).map_err(Refusal::Failed)?;
         let before = self.before(zone);
-        if before.has_zrwa
-            && !self
-                .zoned
-                .order
-                .is_in_order(zone, self.worker, before.write_pointer)
-        {
+        let order = &mut self.zoned.order;
+        let is_in_order = !before.has_zrwa || order.is_in_order(zone, self.worker, before.write_pointer);
+        if !is_in_order || !order.may_begin(zone, before.write_pointer) {
             return Err(look_again(now_ns));
         }
         let accepted = self.model.submit(now_ns, command)?;
@@ -113,6 +112,8 @@ impl Target<'_> {
                 nsid: self.nsid,
                 zone,
             }),
+            // A random write area was filled with zeros before, and what was written to it since then stays.
+            clears_on_failure: !before.has_zrwa,
             zeroing,
         })
     }
@@ -136,10 +137,10 @@ impl Target<'_> {
     ) -> Result<(), Refusal> {
         let write_pointer = self.before(zone).write_pointer;
         let is_in_order = match action {
-            ZoneAction::Reset => self.zoned.order.is_quiet(zone),
-            ZoneAction::Open { with_zrwa: true } | ZoneAction::FlushZrwa { .. } => {
-                self.zoned.order.is_in_order(zone, self.worker, write_pointer)
-            }
+            ZoneAction::Reset => self.zoned.order.is_quiet(zone, write_pointer),
+            ZoneAction::Open { with_zrwa: true }
+            | ZoneAction::SetExtension { with_zrwa: true }
+            | ZoneAction::FlushZrwa { .. } => self.zoned.order.is_in_order(zone, self.worker, write_pointer),
             _ => true,
         };
         if is_in_order {
@@ -171,10 +172,22 @@ impl Target<'_> {
         Ok(())
     }
 
+    /// Whether `zone` has a descriptor extension.
+    pub(super) fn has_extension(&self, zone: u32) -> bool {
+        let attributes = self.model.zones().get(zone).map_or(0, |zone| zone.attributes);
+        attributes & zone_attributes::DESCRIPTOR_EXTENSION_VALID != 0
+    }
+
+    /// Forgets the extension of `zone`, which is about to be reset.
+    pub(super) fn clear_extension(&mut self, zone: u32) {
+        if self.has_extension(zone) {
+            self.zoned.extension_mut(zone).fill(0);
+        }
+    }
+
     /// An extension that is not valid is all zeros.
     pub(super) fn clear_invalid_extension(&mut self, zone: u32) {
-        let attributes = self.model.zones().get(zone).map_or(0, |zone| zone.attributes);
-        if attributes & zone_attributes::DESCRIPTOR_EXTENSION_VALID == 0 {
+        if !self.has_extension(zone) {
             self.zoned.extension_mut(zone).fill(0);
         }
     }

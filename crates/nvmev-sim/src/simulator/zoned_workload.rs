@@ -42,6 +42,8 @@ struct Zone {
     written_bytes: u64,
     /// Something is in it, which a reset takes away.
     is_used: bool,
+    /// It was being written when the phase began.
+    is_active: bool,
 }
 
 /// The commands of a workload on a zoned drive.
@@ -53,6 +55,8 @@ pub(super) struct ZonedGenerator {
     zones: Vec<Zone>,
     /// For each zone that is written at a time, its place in `zones`, and whether it was begun in this phase.
     streams: Vec<(usize, bool)>,
+    /// Zones that an earlier phase was writing, and this one has no use for now: they are reset first, so that they hold nothing that is limited.
+    left_over: Vec<usize>,
     /// A write whose zone had to be reset before.
     pending: Option<Io>,
     blocks_per_zone: u64,
@@ -62,6 +66,35 @@ pub(super) struct ZonedGenerator {
     next_stream: usize,
     next_zone: usize,
     next_block: u64,
+}
+
+/// The zones that are written first: those that are being written already go on, then come the first ones of the span.
+fn first_streams(zones: &[Zone], streams: usize) -> Vec<(usize, bool)> {
+    let of = |is_active| {
+        let numbered = zones.iter().enumerate();
+        numbered
+            .filter(move |(_, zone)| zone.is_active == is_active)
+            .map(move |(number, _)| (number, is_active))
+    };
+    of(true).chain(of(false)).take(streams).collect()
+}
+
+/// Zones that are being written beyond those of [`first_streams`].
+fn left_over(zones: &[Zone], streams: usize) -> Vec<usize> {
+    let active = zones.iter().enumerate().filter(|(_, zone)| zone.is_active);
+    active.map(|(number, _)| number).skip(streams).collect()
+}
+
+/// Makes sure that the drive has what it takes to write so many zones at a time.
+fn check_active(model: &ZonedModel, zones: &[Zone], streams: usize) -> Result<(), String> {
+    let (_, active) = model.zones().open_and_active();
+    let outside = active as usize - zones.iter().filter(|zone| zone.is_active).count();
+    match model.zones().active_limit() {
+        Some(limit) if outside + streams > limit as usize => Err(format!(
+            "the drive can have {limit} active zones: {streams} are to be written at a time, and {outside} outside of the span are active"
+        )),
+        _ => Ok(()),
+    }
 }
 
 impl ZonedGenerator {
@@ -96,10 +129,15 @@ impl ZonedGenerator {
                     start_bytes: number * zone_bytes,
                     written_bytes: zone.write_pointer,
                     is_used: zone.state != ZoneState::Empty,
+                    is_active: zone.state.is_active(),
                 })
             })
             .collect();
         let streams = workload.zones.unwrap_or(STREAMS_DEFAULT) as usize;
+        let writes = workload.read_percent < 100 && workload.zone_writes != ZoneWrites::Reset;
+        if writes {
+            check_active(model, &zones, streams)?;
+        }
         if zones.len() < streams {
             return Err(format!(
                 "the span of {} bytes has {} zones of {zone_bytes} bytes that can be used; {streams} are to be written at a time",
@@ -107,7 +145,6 @@ impl ZonedGenerator {
                 zones.len()
             ));
         }
-        let zones_count = zones.len();
         let capacity_bytes = geometry.zone_capacity_bytes;
         let blocks_per_zone = capacity_bytes / workload.block_bytes;
         if blocks_per_zone == 0 {
@@ -124,10 +161,19 @@ impl ZonedGenerator {
             }
             _ => zones.len() as u64 * blocks_per_zone,
         };
+        let first_zones = first_streams(&zones, streams);
         Ok(Self {
             random: Random::new(seed),
             capacity_bytes,
-            streams: (0..streams).map(|stream| (stream, false)).collect(),
+            next_zone: first_zones
+                .last()
+                .map_or(0, |&(number, _)| (number + 1) % zones.len()),
+            streams: first_zones,
+            left_over: if writes {
+                left_over(&zones, streams)
+            } else {
+                Vec::new()
+            },
             zones,
             pending: None,
             blocks_per_zone,
@@ -139,7 +185,6 @@ impl ZonedGenerator {
                 }
             },
             next_stream: 0,
-            next_zone: streams % zones_count,
             next_block: 0,
             workload: workload.clone(),
         })
@@ -228,6 +273,12 @@ impl Source for ZonedGenerator {
         if let Some(io) = self.pending.take() {
             return Ok(Some(io));
         }
+        if let Some(number) = self.left_over.pop() {
+            let zone = &mut self.zones[number];
+            (zone.written_bytes, zone.is_used) = (0, false);
+            let start_bytes = zone.start_bytes;
+            return Ok(Some(self.io(Action::Reset, start_bytes, 0)));
+        }
         if self.index == self.count {
             return Ok(None);
         }
@@ -313,6 +364,21 @@ mod tests {
     }
 
     #[test]
+    fn a_phase_goes_on_with_what_the_one_before_left_half_written() {
+        let mut drive = drive("");
+        for text in [
+            "randwrite:bs=64k,qd=4,zones=3,count=100",
+            "randwrite:bs=64k,qd=4,zones=4,count=200",
+            "write:bs=64k,size=1.3x",
+            "append:bs=32k,qd=8,zones=4,count=500",
+            "write:bs=64k,qd=4,zones=2,span=25%,count=50",
+        ] {
+            let report = run(&mut drive, text);
+            assert!(commands(&report, "write") > 0, "{text}");
+        }
+    }
+
+    #[test]
     fn appends_need_no_order_and_may_come_from_several_queues() {
         let mut drive = drive("");
         let appends = run(&mut drive, "append:bs=32k,qd=16,queues=4,zones=4,size=3x");
@@ -328,8 +394,12 @@ mod tests {
             ("write:bs=64k", "written in multiples of 98304: say bs=96k"),
             ("read:offset=4k", "not where a zone of 1048576 bytes begins"),
             (
-                "append:bs=96k,zones=17",
+                "read:bs=96k,zones=17",
                 "has 16 zones of 1048576 bytes that can be used; 17 are to be written at a time",
+            ),
+            (
+                "append:bs=96k,zones=5",
+                "can have 4 active zones: 5 are to be written at a time",
             ),
             ("read:bs=1m", "only 983040 of a zone can be used"),
             ("trim", "a zoned drive is not trimmed: its zones are reset"),

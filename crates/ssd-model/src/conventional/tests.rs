@@ -389,7 +389,7 @@ fn a_terabyte_fits_the_arithmetic() {
         assert!(flash > geometry.namespace_bytes && flash < 2 * capacity, "{name}");
     }
     let too_large = Geometry::new(&parameters_of("tlc-ssd"), 1 << 60).unwrap_err();
-    assert!(format!("{too_large}").contains("more than the mapping can address"));
+    assert!(format!("{too_large}").contains("more than the tables can address"));
     assert!(Geometry::new(&parameters_of("970pro"), u64::MAX).is_err());
     assert_eq!(
         Geometry::new(&parameters_of("970pro"), 1),

@@ -7,6 +7,7 @@
 //! the flash behind a random write area (a write there takes the time of the buffer; the flash is programmed as the write pointer moves).
 
 mod geometry;
+mod opened;
 #[cfg(test)]
 mod tests;
 mod zones;
@@ -234,17 +235,12 @@ impl ZonedModel {
         }
     }
 
-    fn read(&mut self, now_ns: u64, offset_bytes: u64, len_bytes: u32) -> Result<u64, Refusal> {
-        if len_bytes == 0 {
-            return Ok(now_ns);
-        }
-        let end_bytes = offset_bytes.saturating_add(len_bytes.into());
-        let (first, last) = (
-            self.geometry.locate(offset_bytes),
-            self.geometry.locate(end_bytes - 1),
-        );
-        let (Some((first, _)), Some((last, _))) = (first, last) else {
-            return Err(Refusal::Failed(Status::LBA_OUT_OF_RANGE));
+    /// The first and the last zone of a range that is not empty, none of which may be offline.
+    fn check_online(&self, offset_bytes: u64, len_bytes: u64) -> Result<(u32, u32), Status> {
+        let last_byte = offset_bytes.saturating_add(len_bytes.saturating_sub(1));
+        let zone_of = |at| self.geometry.locate(at).map(|(zone, _)| zone);
+        let (Some(first), Some(last)) = (zone_of(offset_bytes), zone_of(last_byte)) else {
+            return Err(Status::LBA_OUT_OF_RANGE);
         };
         for zone in first..=last {
             if self
@@ -252,9 +248,26 @@ impl ZonedModel {
                 .get(zone)
                 .is_some_and(|zone| zone.state == ZoneState::Offline)
             {
-                return Err(Refusal::Failed(Status::ZONE_IS_OFFLINE));
+                return Err(Status::ZONE_IS_OFFLINE);
             }
         }
+        Ok((first, last))
+    }
+
+    /// The drive's power goes and comes: open zones become closed, or empty if nothing is in them (ZNS 1.1 §2.1.1.3).
+    pub fn power_cycle(&mut self, now_ns: u64) {
+        self.zones.power_cycle(now_ns);
+        self.recommendations.note_change(now_ns);
+    }
+
+    fn read(&mut self, now_ns: u64, offset_bytes: u64, len_bytes: u32) -> Result<u64, Refusal> {
+        if len_bytes == 0 {
+            return Ok(now_ns);
+        }
+        let end_bytes = offset_bytes.saturating_add(len_bytes.into());
+        let (first, last) = self
+            .check_online(offset_bytes, len_bytes.into())
+            .map_err(Refusal::Failed)?;
         let is_refused = first != last && !self.reads_across_zones;
         if is_refused && !self.failed_reads_take_time {
             return Err(Refusal::Failed(Status::ZONE_BOUNDARY_ERROR));
@@ -424,7 +437,7 @@ impl ZonedModel {
                 Ok(())
             }
             ZoneAction::Offline => self.zones.offline(zone, now_ns),
-            ZoneAction::SetExtension => self.zones.set_extension(zone, now_ns),
+            ZoneAction::SetExtension { with_zrwa } => self.zones.set_extension(zone, with_zrwa, now_ns),
             ZoneAction::FlushZrwa { len_bytes } => {
                 let end_bytes = in_zone.saturating_add(len_bytes);
                 let (before, after) = self.zones.flush_zrwa(zone, end_bytes, now_ns)?;
@@ -442,11 +455,11 @@ impl ZonedModel {
             ZoneAction::Finish => state.is_active(),
             ZoneAction::Reset => state.is_active() || state == ZoneState::Full,
             ZoneAction::Offline => state == ZoneState::ReadOnly,
-            ZoneAction::SetExtension | ZoneAction::FlushZrwa { .. } => false,
+            ZoneAction::SetExtension { .. } | ZoneAction::FlushZrwa { .. } => false,
         };
         match action {
             ZoneAction::Open { with_zrwa: true }
-            | ZoneAction::SetExtension
+            | ZoneAction::SetExtension { .. }
             | ZoneAction::FlushZrwa { .. } => return Err(Status::INVALID_FIELD_IN_COMMAND),
             ZoneAction::Open { with_zrwa: false } => self.zones.can_open_all()?,
             _ => {}
@@ -516,7 +529,14 @@ impl Model for ZonedModel {
                 return self.write(now_ns, zeros);
             }
             // A hint that a zoned drive has no use for: zones are reset.
-            Command::Deallocate { .. } => now_ns.saturating_add(self.firmware.write_ns.into()),
+            Command::Deallocate {
+                offset_bytes,
+                len_bytes,
+            } => {
+                self.check_online(offset_bytes, len_bytes)
+                    .map_err(Refusal::Failed)?;
+                now_ns.saturating_add(self.firmware.write_ns.into())
+            }
             Command::Flush => self.nand.idle_at_ns().max(now_ns),
             Command::ZoneSend { offset_bytes, action } => {
                 self.send(now_ns, offset_bytes, action).map_err(Refusal::Failed)?;

@@ -90,6 +90,7 @@ enum Operation {
     SendAll {
         action: ZoneAction,
     },
+    PowerCycle,
 }
 
 fn action() -> impl Strategy<Value = ZoneAction> {
@@ -100,7 +101,7 @@ fn action() -> impl Strategy<Value = ZoneAction> {
         2 => Just(ZoneAction::Finish),
         3 => Just(ZoneAction::Reset),
         1 => Just(ZoneAction::Offline),
-        1 => Just(ZoneAction::SetExtension),
+        1 => any::<bool>().prop_map(|with_zrwa| ZoneAction::SetExtension { with_zrwa }),
     ]
 }
 
@@ -115,6 +116,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         8 => (zone(), action()).prop_map(|(zone, action)| Operation::Send { zone, action }),
         2 => (zone(), 0..=10_u64).prop_map(|(zone, skew)| Operation::FlushZrwa { zone, skew }),
         1 => action().prop_map(|action| Operation::SendAll { action }),
+        1 => Just(Operation::PowerCycle),
     ]
 }
 
@@ -128,7 +130,7 @@ struct Expected {
     extension: bool,
 }
 
-/// The zones as the specification has them (ZNS 1.1 §2.1.1.2, figure 5): resources are counted anew each time.
+/// The zones as the specification has them (ZNS 1.1 §2.1.1.3 and §2.1.1.4): resources are counted anew each time.
 #[derive(Clone, Debug)]
 struct Oracle {
     zones: Vec<Expected>,
@@ -285,12 +287,16 @@ impl Oracle {
             (ZoneAction::Reset, Empty) => state,
             (ZoneAction::Reset, _) if is_active || state.state == Full => cleared(Empty),
             (ZoneAction::Offline, ReadOnly | Offline) => cleared(Offline),
-            (ZoneAction::SetExtension, Empty) => {
+            (ZoneAction::SetExtension { with_zrwa }, Empty) => {
+                if with_zrwa && self.zones.iter().filter(|zone| zone.zrwa).count() == MAX_ZRWA {
+                    return Err(Status::ZRWA_RESOURCES_UNAVAILABLE);
+                }
                 if self.active() == MAX_ACTIVE {
                     return Err(Status::TOO_MANY_ACTIVE_ZONES);
                 }
                 Expected {
                     extension: true,
+                    zrwa: with_zrwa,
                     ..becomes(Closed)
                 }
             }
@@ -453,6 +459,18 @@ impl Pair {
                     action,
                 };
                 (self.oracle.flush(zone, end), self.submit(None, command).map(drop))
+            }
+            Operation::PowerCycle => {
+                self.model.power_cycle(self.now_ns);
+                for zone in &mut self.oracle.zones {
+                    let is_kept = zone.pointer > 0 || zone.extension || zone.zrwa;
+                    zone.state = match zone.state {
+                        ImplicitlyOpened | ExplicitlyOpened | Closed if !is_kept => Empty,
+                        ImplicitlyOpened | ExplicitlyOpened => Closed,
+                        other => other,
+                    };
+                }
+                (Ok(()), Ok(()))
             }
             Operation::SendAll { action } => (
                 self.oracle.send_all(action),

@@ -1,4 +1,4 @@
-//! The zones of a namespace: states, write pointers, resources (NVMe ZNS 1.1 §2.1.1.2). It knows nothing of time or flash; addresses and lengths are in
+//! The zones of a namespace: states, write pointers, resources (NVMe ZNS 1.1 §2.1.1.3, §2.1.1.4; random write areas: TP 4076). It knows nothing of time or flash; addresses and lengths are in
 //! bytes from a zone's start.
 
 use alloc::vec::Vec;
@@ -7,7 +7,8 @@ use nvme_spec::{zone_attributes, Status, ZoneState};
 use ssd_profile::{ZoneParameters, ZrwaParameters};
 
 use super::geometry::ZonedGeometry;
-use crate::table::{room, table};
+use super::opened::OpenedOrder;
+use crate::table::table;
 use crate::SetupError;
 
 /// A zone.
@@ -56,7 +57,7 @@ pub struct Zones {
     zrwa_granularity_bytes: u64,
     /// Implicitly opened zones, the one that was opened first in front: the first to be closed when an open resource is wanted. Kept only
     /// where these are limited.
-    implicitly_opened: Vec<u32>,
+    implicitly_opened: OpenedOrder,
 }
 
 impl Zones {
@@ -87,7 +88,9 @@ impl Zones {
                 .take(count as usize)
                 .for_each(|zone| zone.state = state);
         }
-        let limit = parameters.open_limit().min(geometry.zones);
+        // As many as there are zones is no limit.
+        let limit = Some(parameters.open_limit()).filter(|&limit| limit < geometry.zones);
+        let limit = limit.unwrap_or(0);
         Ok(Self {
             zones,
             capacity_bytes: geometry.zone_capacity_bytes,
@@ -99,7 +102,7 @@ impl Zones {
             },
             zrwa_bytes: zrwa.size_bytes.into(),
             zrwa_granularity_bytes: u64::from(zrwa.granularity_bytes).max(1),
-            implicitly_opened: room(limit as usize)?,
+            implicitly_opened: OpenedOrder::new(if limit == 0 { 0 } else { geometry.zones })?,
         })
     }
 
@@ -127,6 +130,11 @@ impl Zones {
     /// How many zones are open, and how many are active.
     pub fn open_and_active(&self) -> (u32, u32) {
         (self.open.taken, self.active.taken)
+    }
+
+    /// How many zones can be active; nothing: all of them.
+    pub fn active_limit(&self) -> Option<u32> {
+        Some(self.active.max).filter(|&max| max != u32::MAX)
     }
 
     /// How many bytes of `zone`, from its start, may have been written since its last reset; what is beyond reads as zeros.
@@ -226,22 +234,15 @@ impl Zones {
             return Err(Status::INVALID_ZONE_STATE_TRANSITION);
         }
         let has_zrwa = state.attributes & zone_attributes::ZRWA_VALID != 0;
-        if with_zrwa {
-            if !self.has_zrwa() {
-                return Err(Status::INVALID_ZONE_OPERATION_REQUEST);
-            }
-            if !has_zrwa && (!self.zrwa.is_free(1) || state.write_pointer % self.zrwa_granularity_bytes != 0)
-            {
-                return Err(Status::ZRWA_RESOURCES_UNAVAILABLE);
-            }
+        if with_zrwa && !has_zrwa {
+            self.check_zrwa(zone)?;
         }
         if !state.state.is_open() {
             self.take_open_resource(zone, now_ns)?;
         }
         self.enter(zone, ZoneState::ExplicitlyOpened, now_ns);
         if with_zrwa && !has_zrwa {
-            self.zrwa.taken += 1;
-            self.set_attributes(zone, zone_attributes::ZRWA_VALID);
+            self.give_zrwa(zone);
         }
         Ok(())
     }
@@ -313,23 +314,60 @@ impl Zones {
         }
     }
 
-    /// `zone`, which is empty, gets a descriptor extension, and thereby becomes closed.
+    /// `zone`, which is empty, gets a descriptor extension, and with it a random write area if `with_zrwa`; thereby it becomes closed.
     ///
     /// # Errors
-    /// If the state has no such transition, or no active resource is free.
-    pub fn set_extension(&mut self, zone: u32, now_ns: u64) -> Result<(), Status> {
+    /// If the state has no such transition, or a resource is lacking; nothing has changed then.
+    pub fn set_extension(&mut self, zone: u32, with_zrwa: bool, now_ns: u64) -> Result<(), Status> {
         match self.get(zone).map(|zone| zone.state) {
             None => Err(Status::LBA_OUT_OF_RANGE),
             Some(ZoneState::Empty) => {
+                if with_zrwa {
+                    self.check_zrwa(zone)?;
+                }
                 if !self.active.is_free(1) {
                     return Err(Status::TOO_MANY_ACTIVE_ZONES);
                 }
                 self.enter(zone, ZoneState::Closed, now_ns);
                 self.set_attributes(zone, zone_attributes::DESCRIPTOR_EXTENSION_VALID);
+                if with_zrwa {
+                    self.give_zrwa(zone);
+                }
                 Ok(())
             }
             Some(_) => Err(Status::INVALID_ZONE_STATE_TRANSITION),
         }
+    }
+
+    /// Open zones become closed, or empty if nothing was written to them and nothing else is known of them.
+    pub(super) fn power_cycle(&mut self, now_ns: u64) {
+        for number in 0..self.zones.len() as u32 {
+            let Some(&zone) = self.get(number) else { break };
+            // What is in a random write area stays, and with it the area.
+            let kept = zone_attributes::DESCRIPTOR_EXTENSION_VALID | zone_attributes::ZRWA_VALID;
+            if zone.state.is_active() && zone.write_pointer == 0 && zone.attributes & kept == 0 {
+                self.enter(number, ZoneState::Empty, now_ns);
+            } else if zone.state.is_open() {
+                self.enter(number, ZoneState::Closed, now_ns);
+            }
+        }
+    }
+
+    /// Whether `zone` can get a random write area. As QEMU does, one that has been written to can, at the beginning of a granule.
+    fn check_zrwa(&self, zone: u32) -> Result<(), Status> {
+        if !self.has_zrwa() {
+            return Err(Status::INVALID_ZONE_OPERATION_REQUEST);
+        }
+        let write_pointer = self.get(zone).map_or(0, |zone| zone.write_pointer);
+        if !self.zrwa.is_free(1) || write_pointer % self.zrwa_granularity_bytes != 0 {
+            return Err(Status::ZRWA_RESOURCES_UNAVAILABLE);
+        }
+        Ok(())
+    }
+
+    fn give_zrwa(&mut self, zone: u32) {
+        self.zrwa.taken += 1;
+        self.set_attributes(zone, zone_attributes::ZRWA_VALID);
     }
 
     /// Flushes the random write area of `zone` up to `end_bytes`; the result is the write pointer before and after.
@@ -394,7 +432,7 @@ impl Zones {
             return Err(Status::TOO_MANY_ACTIVE_ZONES);
         }
         if !self.open.is_free(1) {
-            let Some(&oldest) = self.implicitly_opened.first() else {
+            let Some(oldest) = self.implicitly_opened.first() else {
                 return Err(Status::TOO_MANY_OPEN_ZONES);
             };
             self.enter(oldest, ZoneState::Closed, now_ns);
@@ -427,20 +465,16 @@ impl Zones {
         }
         self.open.taken = self.open.taken + u32::from(state.is_open()) - u32::from(before.is_open());
         self.active.taken = self.active.taken + u32::from(state.is_active()) - u32::from(before.is_active());
-        if self.open.max == u32::MAX {
-            return;
-        }
         if before == ZoneState::ImplicitlyOpened && state != before {
-            self.implicitly_opened.retain(|&other| other != number);
+            self.implicitly_opened.remove(number);
         }
         if state == ZoneState::ImplicitlyOpened && before != state {
-            // There is room: no more zones are open than the limit.
             self.implicitly_opened.push(number);
         }
     }
 
     /// Bytes of the tables.
     pub(super) fn metadata_bytes(&self) -> u64 {
-        (size_of_val(self.zones.as_slice()) + self.implicitly_opened.capacity() * size_of::<u32>()) as u64
+        size_of_val(self.zones.as_slice()) as u64 + self.implicitly_opened.metadata_bytes()
     }
 }
