@@ -91,23 +91,28 @@ pci_function() {
     return 1
 }
 
-# block_device [NSID]: the block device of our first namespace, or of another one; where there is no such device (trying a script with a
-# drive of QEMU's), any NVMe drive. Linux numbers the names of namespaces as it finds them, which may not be in their order.
-block_device() {
+# namespace_device NSID: the block device of a namespace of ours; where there is no such device (trying a script with a drive of QEMU's), that
+# of any NVMe drive. Linux numbers the names of namespaces as it finds them, which may not be in their order.
+namespace_device() {
     local function name nsid
     if function=$(pci_function); then
         # With multipath the namespace hangs under the subsystem, so the controller's name is what both have.
         name=$(basename "$(compgen -G "/sys/bus/pci/devices/$function/nvme/nvme*" | head -n 1)")
         for nsid in "/sys/block/${name}n"*/nsid; do
-            if [[ $(cat "$nsid" 2>/dev/null) == "${1:-1}" && -b /dev/$(basename "$(dirname "$nsid")") ]]; then
+            if [[ $(cat "$nsid" 2>/dev/null) == "$1" && -b /dev/$(basename "$(dirname "$nsid")") ]]; then
                 echo "/dev/$(basename "$(dirname "$nsid")")"
                 return
             fi
         done
         return 1
     else
-        compgen -G "/dev/nvme*n${1:-1}" | head -n 1
+        compgen -G "/dev/nvme*n$1" | head -n 1
     fi
+}
+
+# That of the first one.
+block_device() {
+    namespace_device 1
 }
 
 device_ready() {

@@ -45,6 +45,16 @@ refused "a parameter with a wrong value" size=256M cpus=1,2 profile=970pro profi
 refused "parameters that do not go together" size=256M cpus=1,2 profile=970pro profile_set=ftl.partitions=3
 refused "too few lines for the namespace" size=256M cpus=1,2 profile=970pro profile_set=ftl.blocks_per_lun=16
 refused "a parameter of another kind" size=256M cpus=1,2 profile=optane profile_set=ftl.victim=random
+refused "a zone larger than the drive" size=256M cpus=1,2 profile=zn540
+refused "a zone capacity larger than the zone" size=256M cpus=1,2 profile=tlc-zns profile_set=zone.capacity_kib=70000
+refused "a profile and a list of namespaces" size=256M cpus=1,2 profile=optane ns=optane
+refused "an empty list of namespaces" size=256M cpus=1,2 ns=
+refused "an unknown profile in a list" size=256M cpus=1,2 ns=optane:64M,nosuch
+refused "namespaces larger than the device" size=256M cpus=1,2 ns=optane:128M,optane:128M
+refused "two namespaces that want the rest" size=256M cpus=1,2 ns=optane,970pro
+refused "a second namespace that cannot be" size=256M cpus=1,2 ns=optane:64M,zn540
+refused "a parameter for no namespace" size=256M cpus=1,2 ns=optane:64M,970pro profile_set=3/nand.channels=4
+refused "a parameter for whichever namespace" size=256M cpus=1,2 ns=optane:64M,970pro profile_set=nand.channels=4
 if echo 0 >/sys/devices/system/cpu/cpu2/online; then
     refused "a CPU that is offline" size=256M cpus=1,2
     echo 1 >/sys/devices/system/cpu/cpu2/online

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 device=$(block_device)
-plain=$(block_device 2)
+plain=$(namespace_device 2)
 queue=/sys/block/$(basename "$device")/queue
 order_zone_writes "$device"
 zone_bytes=$(($(<"$queue/chunk_sectors") * 512))

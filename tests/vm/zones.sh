@@ -92,6 +92,7 @@ if [[ $(nvme zns id-ns "$device") == *"zdes:1 (in use)"* ]]; then
 fi
 if [[ $(nvme zns id-ns "$device") == *"zrwacap : 0x1"* || $(nvme zns id-ns "$device") == *"zrwacap : 1"* ]]; then
     check "open with a random write area" nvme zns open-zone "$device" --start-lba="$(zone 6)" --zrwaa
+    # shellcheck disable=SC2317,SC2329 # called by `check`
     write_at() { nvme write "$device" --start-block="$1" --block-count=$((unit_lbas - 1)) --data-size="$unit" --data="$scratch/unit"; }
     check "write into it, not at its beginning" write_at $(($(zone 6) + unit_lbas))
     check "and again" write_at $(($(zone 6) + unit_lbas))
@@ -102,7 +103,7 @@ if [[ $(nvme zns id-ns "$device") == *"zrwacap : 0x1"* || $(nvme zns id-ns "$dev
     check "what is behind it cannot be written" fails write_at "$(zone 6)"
     check "reset" nvme zns reset-zone "$device" --start-lba="$(zone 6)"
 fi
-if third=$(block_device 3); then
+if third=$(namespace_device 3); then
     last=$(($(<"/sys/block/$(basename "$third")/queue/nr_zones") - 1))
     check_equal "a zone is offline" 0xf0 "$(field State "$last" "$third")"
     check_equal "one is read only" 0xd0 "$(field State $((last - 1)) "$third")"

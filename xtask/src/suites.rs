@@ -148,7 +148,7 @@ pub const SUITES: &[Suite] = &[
         name: "6.1-flash",
         kver: "6.1",
         modparams: FLASH,
-        scripts: &["fio", "discard", "filesystem", "reset", "flash"],
+        scripts: &["discard", "filesystem", "reset", "flash"],
         brief: true,
         ..USUAL
     },
@@ -168,13 +168,20 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-zone-capacity",
         modparams: ZONED_CAPACITY,
-        scripts: &["zones", "zonedfs"],
+        scripts: &["zones"],
         ..USUAL
     },
     Suite {
         name: "6.12-zns-prototype",
         modparams: ZONED_PROTOTYPE,
         scripts: &["zones"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-zone-capacity-long",
+        modparams: ZONED_CAPACITY,
+        scripts: &["zones", "zonedfs"],
+        length: Length::Long,
         ..USUAL
     },
     Suite {
