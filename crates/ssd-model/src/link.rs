@@ -15,6 +15,10 @@ const BLOCK_SLOTS: u64 = 64;
 /// Blocks of the ring. It has more slots than the window, so that what has passed can be filled a block at a time.
 const BLOCKS: usize = 2048;
 const _: () = assert!(BLOCKS as u64 * BLOCK_SLOTS >= SLOTS + 2 * BLOCK_SLOTS && BLOCKS.is_power_of_two());
+/// Blocks that are used while nothing lies further ahead than they reach, which is 16 ms: they stay in the processor's cache.
+const NEAR_BLOCKS: u64 = 64;
+/// How far ahead a transfer may begin in them: the block of now and one behind it are in use as well.
+const NEAR_SLOTS: u64 = (NEAR_BLOCKS - 3) * BLOCK_SLOTS;
 /// Unit of transfer; one credit each.
 const UNIT_BYTES: u64 = 128;
 
@@ -35,8 +39,11 @@ pub struct Link {
     unit_ns: u64,
     /// Credits of a slot that nobody used.
     slot_credits: Divisor,
-    /// A ring of [`BLOCKS`]. Slots are numbered from the beginning of time.
+    /// A ring, of [`NEAR_BLOCKS`] or of all [`BLOCKS`]. Slots are numbered from the beginning of time. All blocks but those from
+    /// `filled_blocks` to `used_end` are full.
     blocks: Vec<Block>,
+    /// The ring's length, less 1.
+    ring_mask: u64,
     /// The slot of now.
     head: u64,
     /// The blocks before this one have been filled again since their slots passed.
@@ -67,6 +74,7 @@ impl Link {
                 + u64::from(firmware_ns_per_4k) * UNIT_BYTES / 4096,
             slot_credits: Divisor::new(slot_credits.into()),
             blocks: table(BLOCKS, full)?,
+            ring_mask: NEAR_BLOCKS - 1,
             head: 0,
             filled_blocks: 0,
             used_end: 0,
@@ -136,24 +144,55 @@ impl Link {
     #[cold]
     fn fill_passed_blocks(&mut self) {
         let passed = self.head / BLOCK_SLOTS;
-        let slot_credits = self.slot_credits.value() as u16;
+        let full = self.full_block();
         for number in self.filled_blocks..passed.min(self.used_end.div_ceil(BLOCK_SLOTS)) {
-            let block = self.block(number);
-            block.credits.fill(slot_credits);
-            block.open = u64::MAX;
+            *self.block(number) = full;
         }
         self.filled_blocks = passed;
+        if self.ring_mask != NEAR_BLOCKS - 1 && self.used_end <= self.head + NEAR_SLOTS {
+            self.change_ring(NEAR_BLOCKS - 1);
+        }
+    }
+
+    /// Goes over to a ring of another length. What is used must fit both, so no two used blocks have the same place in either.
+    #[cold]
+    fn change_ring(&mut self, mask: u64) {
+        let full = self.full_block();
+        let used_end = self.used_end.div_ceil(BLOCK_SLOTS);
+        for number in self.filled_blocks..used_end.min(self.filled_blocks + NEAR_BLOCKS) {
+            let (from, to) = ((number & self.ring_mask) as usize, (number & mask) as usize);
+            if from != to {
+                self.blocks[to] = core::mem::replace(&mut self.blocks[from], full);
+            }
+        }
+        self.ring_mask = mask;
+    }
+
+    fn full_block(&self) -> Block {
+        Block {
+            credits: [self.slot_credits.value() as u16; BLOCK_SLOTS as usize],
+            open: u64::MAX,
+        }
+    }
+
+    /// Makes sure that block `number` has a place of its own.
+    #[inline]
+    fn reach(&mut self, number: u64) {
+        if number - self.filled_blocks > self.ring_mask {
+            self.change_ring(BLOCKS as u64 - 1);
+        }
     }
 
     #[inline]
     fn block(&mut self, number: u64) -> &mut Block {
-        &mut self.blocks[number as usize % BLOCKS]
+        &mut self.blocks[(number & self.ring_mask) as usize % BLOCKS]
     }
 
     /// Takes `units` credits from slot `first` on; the result is how many slots later the last one was found.
     #[inline]
     fn take_credits(&mut self, first: u64, units: u32) -> u64 {
         let last = self.head + (SLOTS - 1);
+        self.reach(first / BLOCK_SLOTS);
         let mut remaining = units;
         let mut slot = first;
         loop {
@@ -193,6 +232,9 @@ impl Link {
         loop {
             number += 1;
             let first = number * BLOCK_SLOTS;
+            // What this transfer has taken so far is before that.
+            self.used_end = self.used_end.max(first);
+            self.reach(number);
             let open = self.block(number).open;
             if open != 0 || first - slot > SLOTS {
                 return first - slot + u64::from(open.trailing_zeros());
