@@ -53,7 +53,9 @@ pub struct VmOptions {
 /// Memory for a guest in which the module is loaded with `modparams`, as QEMU writes it: what `size=` takes has to be there in one piece
 /// above the 3 GiB that lie below the PCI hole, beside what the guest itself needs.
 pub fn memory_for(modparams: &str) -> String {
-    format!("{}G", taken_gib(modparams).saturating_add(5).max(7))
+    let gib = taken_gib(modparams);
+    let beside = if gib > 1 { 7 } else { 5 };
+    format!("{}G", gib.saturating_add(beside).max(7))
 }
 
 /// What `size=` takes from the guest's kernel, GiB.
@@ -66,11 +68,13 @@ fn taken_gib(modparams: &str) -> u64 {
         .div_ceil(1 << 30)
 }
 
-/// A kernel spreads what cannot be moved over its memory as that grows: much memory in one piece is there only if it is kept movable.
+/// A kernel spreads what cannot be moved over its memory as that grows, and puts itself anywhere: much memory in one piece is there for certain only
+/// if it is kept movable and the kernel stays where it always was.
 fn movable_memory(modparams: &str) -> String {
     match taken_gib(modparams) {
-        0..=4 => String::new(),
-        gib => format!("movablecore={}G", gib.saturating_add(1)),
+        0..=1 => String::new(),
+        // Some of it, at the end, the kernel has already used when it comes to that.
+        gib => format!("nokaslr movablecore={}G", gib.saturating_add(2)),
     }
 }
 
