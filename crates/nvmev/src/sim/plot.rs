@@ -158,10 +158,8 @@ fn draw_over_time(
         let at = (phase.start_ns - begin) as f64 / 1e9;
         chart.draw_series(LineSeries::new([(at, 0.0), (at, top)], BLACK.mix(0.4)))?;
     }
-    for line in lines
-        .iter()
-        .filter(|line| line.points.iter().any(|point| point.1 > 0.0))
-    {
+    let is_shown = |line: &&Line| line.points.iter().any(|point| point.1 > 0.0);
+    for line in lines.iter().filter(is_shown) {
         let color = line.color;
         chart
             .draw_series(LineSeries::new(
@@ -170,6 +168,10 @@ fn draw_over_time(
             ))?
             .label(line.name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
+    }
+    // Else there would be an empty box.
+    if lines.iter().filter(is_shown).count() == 0 {
+        return Ok(());
     }
     chart
         .configure_series_labels()
