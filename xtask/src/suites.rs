@@ -117,7 +117,7 @@ pub const SUITES: &[Suite] = &[
         name: "6.1-lifecycle",
         kver: "6.1",
         loaded: false,
-        scripts: &["lifecycle", "refuse"],
+        scripts: &["lifecycle"],
         ..USUAL
     },
     Suite {
@@ -140,7 +140,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-flash",
         modparams: FLASH,
-        scripts: &["identify", "fio", "discard", "filesystem", "reset", "flash"],
+        scripts: &["identify", "fio", "reset", "flash"],
         brief: true,
         ..USUAL
     },
@@ -148,7 +148,7 @@ pub const SUITES: &[Suite] = &[
         name: "6.1-flash",
         kver: "6.1",
         modparams: FLASH,
-        scripts: &["discard", "filesystem", "reset", "flash"],
+        scripts: &["discard", "filesystem"],
         brief: true,
         ..USUAL
     },
@@ -163,12 +163,6 @@ pub const SUITES: &[Suite] = &[
         kver: "6.1",
         modparams: ZONED,
         scripts: &["zones", "zonedfs"],
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-zone-capacity",
-        modparams: ZONED_CAPACITY,
-        scripts: &["zones"],
         ..USUAL
     },
     Suite {
@@ -221,6 +215,7 @@ pub const SUITES: &[Suite] = &[
         append: "pci=nomsi",
         scripts: &["interrupts", "fio"],
         brief: true,
+        length: Length::Long,
         ..USUAL
     },
     Suite {
