@@ -138,8 +138,9 @@ some=4
 ((zones < some)) && some=$zones
 bytes=$((zone_bytes * some))
 # Large zones are not filled: that is for the long suites.
-((bytes > (64 << 20) && ${#LONG} == 0)) && bytes=$((64 << 20))
-zbd "sequential writes, verified" --rw=write --size="$bytes" --iodepth=16
+io_bytes=$bytes
+((bytes > (64 << 20) && ${#LONG} == 0)) && io_bytes=$((64 << 20))
+zbd "sequential writes, verified" --rw=write --size="$bytes" --io_size="$io_bytes" --iodepth=16
 zbd "random writes in whole zones, verified" --rw=randwrite --size="$bytes" --io_size=$((16 << 20)) --max_open_zones=2 --iodepth=4
 zbd "random reads" --rw=randread --size="$bytes" --io_size=$((8 << 20)) --iodepth=16 --verify=0
 jobs=$((max_open > 0 && max_open <= 16 ? max_open : 4))
