@@ -29,6 +29,7 @@ enum Turn {
 impl Controller {
     pub(crate) fn add_submission_queue(&mut self, sqid: u16, queue: SubmissionQueue, bar: Bar<'_>) {
         bar.store(sq_tail_doorbell(sqid), 0);
+        self.queues_end = self.queues_end.max(sqid.saturating_add(1));
         self.shared.set_sq_head(sqid, 0);
         self.shared.statistics().queue(sqid).created();
         if let Some(Some(completion_queue)) = self.completion_queues.get_mut(usize::from(queue.cqid)) {
@@ -41,6 +42,7 @@ impl Controller {
 
     pub(crate) fn add_completion_queue(&mut self, cqid: u16, queue: CompletionQueue, bar: Bar<'_>) {
         bar.store(cq_head_doorbell(cqid), 0);
+        self.queues_end = self.queues_end.max(cqid.saturating_add(1));
         self.shared.set_cq_posted(cqid, 0);
         if let Some(slot) = self.completion_queues.get_mut(usize::from(cqid)) {
             *slot = Some(queue);
@@ -49,7 +51,7 @@ impl Controller {
 
     pub(super) fn poll_completion_doorbells(&mut self, bar: Bar<'_>) {
         let mut is_invalid = false;
-        for (cqid, queue) in (0u16..).zip(&mut self.completion_queues) {
+        for (cqid, queue) in (0..self.queues_end).zip(&mut self.completion_queues) {
             let Some(queue) = queue else { continue };
             let posted = self.shared.cq_posted(cqid);
             is_invalid |= queue
@@ -78,9 +80,10 @@ impl Controller {
 
     /// Gives the admin queue and each I/O queue a turn.
     pub(super) fn poll_queues<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
-        let first = self.next_queue;
-        self.next_queue = if first >= IO_QUEUE_PAIRS_MAX { 1 } else { first + 1 };
-        let io_queues = (first..=IO_QUEUE_PAIRS_MAX).chain(1..first);
+        let end = self.queues_end;
+        let first = if self.next_queue < end { self.next_queue } else { 1 };
+        self.next_queue = first + 1;
+        let io_queues = (first..end).chain(1..first);
         for sqid in core::iter::once(0).chain(io_queues) {
             if !self.is_fetching() {
                 return;

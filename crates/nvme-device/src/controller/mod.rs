@@ -48,6 +48,8 @@ pub struct Controller {
     cc: u32,
     csts: u32,
     interrupt_mask: u32,
+    /// No queue has an identifier from here on: a pass looks no further.
+    queues_end: u16,
     /// First queue of the next pass: queues take turns (round robin arbitration).
     next_queue: u16,
     /// Doorbell of a queue that does not exist, to be looked at next.
@@ -100,6 +102,7 @@ impl Controller {
             cc: 0,
             csts: 0,
             interrupt_mask: 0,
+            queues_end: 0,
             next_queue: 1,
             stray_doorbell: 0,
         })

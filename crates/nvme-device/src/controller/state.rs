@@ -181,6 +181,7 @@ impl Controller {
         }
         self.submission_queues.fill(None);
         self.completion_queues.fill(None);
+        self.queues_end = 0;
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
         self.admin.reset(now_ns);
         self.reset_zones(reset == Reset::Subsystem, now_ns);
