@@ -1,6 +1,6 @@
 //! PRP entries and lists (NVMe Base 2.0 §4.1.1).
 
-use nvme_spec::{Status, PAGE_SIZE_BYTES};
+use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 
 use crate::host::{Host, MemoryFault};
 
@@ -23,6 +23,14 @@ impl From<MemoryFault> for Status {
 }
 
 impl DataPointer {
+    /// That of a command.
+    pub fn of(entry: &SubmissionQueueEntry) -> Self {
+        Self {
+            prp1: entry.prp1.get(),
+            prp2: entry.prp2.get(),
+        }
+    }
+
     /// Calls `f(address, offset, len)` for each physically contiguous piece of the `len_bytes` that the pointer describes,
     /// in order; neighbouring pages are joined. Every list entry is read once.
     ///

@@ -50,11 +50,7 @@ impl RangeList {
         let fetched = fetched
             .get_mut(..count)
             .ok_or(Status::COMMAND_SIZE_LIMIT_EXCEEDED)?;
-        let pointer = DataPointer {
-            prp1: entry.prp1.get(),
-            prp2: entry.prp2.get(),
-        };
-        pointer.read(host, zerocopy::IntoBytes::as_mut_bytes(fetched))?;
+        DataPointer::of(entry).read(host, zerocopy::IntoBytes::as_mut_bytes(fetched))?;
         for (slot, range) in list.ranges.iter_mut().zip(fetched) {
             let lbas = range.lbas.get();
             if u64::from(lbas) << namespace.lba_log2 > RANGE_BYTES_MAX {

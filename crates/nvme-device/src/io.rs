@@ -235,10 +235,7 @@ pub(crate) struct Fetched<'a> {
 
 impl Fetched<'_> {
     fn data_pointer(&self) -> DataPointer {
-        DataPointer {
-            prp1: self.entry.prp1.get(),
-            prp2: self.entry.prp2.get(),
-        }
+        DataPointer::of(self.entry)
     }
 
     /// A wrong command becomes a job that carries its status; with no room now, the result is when to try again.

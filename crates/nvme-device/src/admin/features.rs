@@ -5,8 +5,9 @@ use nvme_spec::{
     OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
-use super::{data_pointer, Outcome};
+use super::Outcome;
 use crate::controller::Controller;
+use crate::data_pointer::DataPointer;
 use crate::host::Host;
 use crate::{IO_QUEUE_PAIRS_MAX, VECTORS_MAX};
 
@@ -299,7 +300,7 @@ impl Controller {
                 } else {
                     [0; 8]
                 };
-                data_pointer(entry).write(host, &bytes, bytes.len())?;
+                DataPointer::of(entry).write(host, &bytes, bytes.len())?;
                 0
             }
             FeatureId::HOST_IDENTIFIER => {
@@ -308,7 +309,7 @@ impl Controller {
                 } else {
                     [0; 16]
                 };
-                data_pointer(entry).write(host, &bytes, host_identifier_len(cdw11))?;
+                DataPointer::of(entry).write(host, &bytes, host_identifier_len(cdw11))?;
                 0
             }
             _ => match select {
@@ -350,7 +351,7 @@ impl Controller {
             }
             FeatureId::TIMESTAMP => {
                 let mut bytes = [0; 8];
-                data_pointer(entry).read(host, &mut bytes)?;
+                DataPointer::of(entry).read(host, &mut bytes)?;
                 let milliseconds = u64::from_le_bytes(bytes) & 0xFFFF_FFFF_FFFF;
                 self.admin.features.timestamp = Timestamp {
                     milliseconds,
@@ -361,7 +362,7 @@ impl Controller {
             FeatureId::HOST_IDENTIFIER => {
                 let mut bytes = [0; 16];
                 let len = host_identifier_len(cdw11);
-                data_pointer(entry).read(host, bytes.get_mut(..len).unwrap_or_default())?;
+                DataPointer::of(entry).read(host, bytes.get_mut(..len).unwrap_or_default())?;
                 self.admin.features.host_identifier = bytes;
             }
             FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION

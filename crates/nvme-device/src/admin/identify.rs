@@ -8,8 +8,9 @@ use nvme_spec::{
 };
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
-use super::{data_pointer, error_log, events, features, put, put_dword, Outcome};
+use super::{error_log, events, features, put, put_dword, Outcome};
 use crate::controller::Controller;
+use crate::data_pointer::DataPointer;
 use crate::dataset::{RANGES_MAX, RANGE_BYTES_MAX};
 use crate::host::Host;
 use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
@@ -57,7 +58,7 @@ impl Controller {
     ) -> Result<Outcome, Status> {
         self.with_page(
             |controller, page| controller.fill_identify(entry, page),
-            |page, ()| data_pointer(entry).write(host, page, IDENTIFY_BYTES),
+            |page, ()| DataPointer::of(entry).write(host, page, IDENTIFY_BYTES),
         )?;
         Ok(Outcome::Done(0))
     }

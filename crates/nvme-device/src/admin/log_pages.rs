@@ -7,8 +7,9 @@ use nvme_spec::{
 };
 use zerocopy::IntoBytes;
 
-use super::{data_pointer, error_log, put, put_dword, Outcome, SUPPORTED};
+use super::{error_log, put, put_dword, Outcome, SUPPORTED};
 use crate::controller::Controller;
+use crate::data_pointer::DataPointer;
 use crate::host::Host;
 
 const SUPPORTED_PAGES: [LogPageId; 6] = [
@@ -89,7 +90,7 @@ impl Controller {
                     .filter(|&offset| offset < page.len())
                     .and_then(|offset| page.get(offset..))
                     .ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
-                data_pointer(entry).write(host, content, len_bytes as usize)
+                DataPointer::of(entry).write(host, content, len_bytes as usize)
             },
         )?;
         if entry.cdw10.get() & RETAIN_ASYNC_EVENT == 0 {

@@ -15,7 +15,6 @@ use nvme_spec::{AdminOpcode, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 
 use crate::bar::Bar;
 use crate::controller::Controller;
-use crate::data_pointer::DataPointer;
 use crate::device::{table, SetupError};
 use crate::host::Host;
 use crate::queues::CompletionQueue;
@@ -208,13 +207,6 @@ impl Controller {
         let result = fill(self, &mut page).and_then(|filled| send(&page, filled));
         self.admin.page = page;
         result
-    }
-}
-
-fn data_pointer(entry: &SubmissionQueueEntry) -> DataPointer {
-    DataPointer {
-        prp1: entry.prp1.get(),
-        prp2: entry.prp2.get(),
     }
 }
 

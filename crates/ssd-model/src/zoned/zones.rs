@@ -122,11 +122,6 @@ impl Zones {
         self.zrwa.max > 0
     }
 
-    /// How many zones have a random write area.
-    pub fn zrwas_taken(&self) -> u32 {
-        self.zrwa.taken
-    }
-
     /// How many zones are open, and how many are active.
     pub fn open_and_active(&self) -> (u32, u32) {
         (self.open.taken, self.active.taken)
