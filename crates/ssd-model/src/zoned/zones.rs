@@ -247,14 +247,8 @@ impl Zones {
     /// # Errors
     /// If the state has no such transition.
     pub fn close(&mut self, zone: u32, now_ns: u64) -> Result<(), Status> {
-        match self.get(zone).map(|zone| zone.state) {
-            None => Err(Status::LBA_OUT_OF_RANGE),
-            Some(state) if state.is_active() => {
-                self.enter(zone, ZoneState::Closed, now_ns);
-                Ok(())
-            }
-            Some(_) => Err(Status::INVALID_ZONE_STATE_TRANSITION),
-        }
+        self.change(zone, ZoneState::Closed, ZoneState::is_active, now_ns)?;
+        Ok(())
     }
 
     /// Finishes `zone`.
@@ -262,15 +256,9 @@ impl Zones {
     /// # Errors
     /// If the state has no such transition.
     pub fn finish(&mut self, zone: u32, now_ns: u64) -> Result<(), Status> {
-        match self.get(zone).map(|zone| zone.state) {
-            None => Err(Status::LBA_OUT_OF_RANGE),
-            Some(ZoneState::Full) => Ok(()),
-            Some(state) if state.is_active() || state == ZoneState::Empty => {
-                self.enter(zone, ZoneState::Full, now_ns);
-                Ok(())
-            }
-            Some(_) => Err(Status::INVALID_ZONE_STATE_TRANSITION),
-        }
+        let can_finish = |state: ZoneState| state.is_active() || state == ZoneState::Empty;
+        self.change(zone, ZoneState::Full, can_finish, now_ns)?;
+        Ok(())
     }
 
     /// Resets `zone`.
@@ -278,19 +266,13 @@ impl Zones {
     /// # Errors
     /// If the state has no such transition.
     pub fn reset(&mut self, zone: u32, now_ns: u64) -> Result<(), Status> {
-        match self.get(zone).map(|zone| zone.state) {
-            None => Err(Status::LBA_OUT_OF_RANGE),
-            Some(ZoneState::Empty) => Ok(()),
-            Some(state) if state.is_active() || state == ZoneState::Full => {
-                self.enter(zone, ZoneState::Empty, now_ns);
-                if let Some(zone) = self.zones.get_mut(zone as usize) {
-                    zone.write_pointer = 0;
-                    zone.resets = zone.resets.saturating_add(1);
-                }
-                Ok(())
-            }
-            Some(_) => Err(Status::INVALID_ZONE_STATE_TRANSITION),
+        let can_reset = |state: ZoneState| state.is_active() || state == ZoneState::Full;
+        let has_changed = self.change(zone, ZoneState::Empty, can_reset, now_ns)?;
+        if let Some(zone) = self.zones.get_mut(zone as usize).filter(|_| has_changed) {
+            zone.write_pointer = 0;
+            zone.resets = zone.resets.saturating_add(1);
         }
+        Ok(())
     }
 
     /// Takes `zone`, which is read only, offline.
@@ -298,12 +280,28 @@ impl Zones {
     /// # Errors
     /// If the state has no such transition.
     pub fn offline(&mut self, zone: u32, now_ns: u64) -> Result<(), Status> {
+        let is_read_only = |state| state == ZoneState::ReadOnly;
+        self.change(zone, ZoneState::Offline, is_read_only, now_ns)?;
+        Ok(())
+    }
+
+    /// Brings `zone` from a state that `can_change` into `to`; whether it was in another one.
+    ///
+    /// # Errors
+    /// If the state has no such transition.
+    fn change(
+        &mut self,
+        zone: u32,
+        to: ZoneState,
+        can_change: impl Fn(ZoneState) -> bool,
+        now_ns: u64,
+    ) -> Result<bool, Status> {
         match self.get(zone).map(|zone| zone.state) {
             None => Err(Status::LBA_OUT_OF_RANGE),
-            Some(ZoneState::Offline) => Ok(()),
-            Some(ZoneState::ReadOnly) => {
-                self.enter(zone, ZoneState::Offline, now_ns);
-                Ok(())
+            Some(state) if state == to => Ok(false),
+            Some(state) if can_change(state) => {
+                self.enter(zone, to, now_ns);
+                Ok(true)
             }
             Some(_) => Err(Status::INVALID_ZONE_STATE_TRANSITION),
         }
