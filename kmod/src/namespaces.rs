@@ -8,9 +8,12 @@ use module_params::namespaces::NamespaceRequest;
 use module_params::{NvmOverrides, Settings};
 use nvme_device::NamespaceConfig;
 use ssd_model::conventional::Geometry;
+use ssd_model::key_value;
 use ssd_model::zoned::ZonedGeometry;
 use ssd_model::{namespace_bytes, profiles};
-use ssd_profile::{NvmParameters, ParameterError, Profile, ProfileKind};
+use ssd_profile::{
+    KeyValueCommandSet, KeyValueParameters, NvmParameters, ParameterError, Profile, ProfileKind,
+};
 
 use crate::instance::LoadError;
 use crate::log::info;
@@ -77,7 +80,10 @@ pub fn plan<'a>(settings: &Settings<'a>, storage_bytes: u64) -> Result<Vec<Names
 /// Puts the timing parameters that NVMeVirt had into `profile`. A drive with flash has no such parameters.
 fn apply_times(profile: &mut Profile<'_>, given: &NvmOverrides) {
     match &mut profile.kind {
-        ProfileKind::Nvm(parameters) => {
+        ProfileKind::Nvm(parameters)
+        | ProfileKind::KeyValue(KeyValueParameters {
+            timing: parameters, ..
+        }) => {
             *parameters = with_times(*parameters, given.apply(times_of(parameters)));
         }
         ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => {
@@ -95,7 +101,10 @@ fn apply_times(profile: &mut Profile<'_>, given: &NvmOverrides) {
 /// `/proc` cannot change.
 pub fn first_nvm(plan: &[NamespaceConfig]) -> NvmParameters {
     let mut parameters = plan.iter().filter_map(|namespace| match namespace.kind {
-        ProfileKind::Nvm(parameters) => Some(parameters),
+        ProfileKind::Nvm(parameters)
+        | ProfileKind::KeyValue(KeyValueParameters {
+            timing: parameters, ..
+        }) => Some(parameters),
         ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => None,
     });
     parameters.next().unwrap_or_default()
@@ -126,6 +135,7 @@ pub fn describe(
                     &ZonedGeometry::new(parameters, namespace.media_len_bytes)?,
                 );
             }
+            ProfileKind::KeyValue(parameters) => describe_pairs(namespace, parameters)?,
         }
     }
     Ok(())
@@ -142,6 +152,23 @@ fn describe_flash(namespace: &NamespaceConfig, geometry: &Geometry) {
         geometry.line_bytes() >> 10,
         geometry.block_bytes() >> 10
     );
+}
+
+fn describe_pairs(
+    namespace: &NamespaceConfig,
+    parameters: &KeyValueParameters,
+) -> Result<(), nvme_device::SetupError> {
+    let tables = key_value::table_sizes(parameters, namespace.media_len_bytes)?;
+    info!(
+        "Key-value: up to {} keys, units of {} bytes; the tables take {} MiB",
+        tables.keys_max,
+        parameters.unit_bytes,
+        tables.memory_bytes >> 20
+    );
+    if parameters.command_set == KeyValueCommandSet::WithoutLbas {
+        info!("Key-value: Linux shows this namespace as /dev/ngXnY, without a block device");
+    }
+    Ok(())
 }
 
 fn describe_zones(namespace: &NamespaceConfig, geometry: &ZonedGeometry) {

@@ -13,6 +13,7 @@
 
 mod features;
 mod identify;
+mod key_value;
 mod logs;
 mod opcodes;
 mod open_enum;
@@ -23,6 +24,7 @@ mod zoned;
 
 pub use features::*;
 pub use identify::*;
+pub use key_value::*;
 pub use logs::*;
 pub use opcodes::*;
 pub use queue_entries::*;

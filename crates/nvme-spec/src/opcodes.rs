@@ -119,6 +119,8 @@ open_enum! {
         TIMESTAMP = 0x0E,
         /// I/O Command Set Profile.
         IO_COMMAND_SET_PROFILE = 0x19,
+        /// Key Value Configuration (KV CS 1.0 figure 33).
+        KEY_VALUE_CONFIGURATION = 0x20,
         /// Host Identifier.
         HOST_IDENTIFIER = 0x81,
     }

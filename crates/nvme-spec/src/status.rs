@@ -31,8 +31,18 @@ open_enum! {
         INVALID_IO_COMMAND_SET = 0x02C,
         /// An LBA lies beyond the namespace.
         LBA_OUT_OF_RANGE = 0x080,
+        /// There is no room for what is to be stored.
+        CAPACITY_EXCEEDED = 0x081,
         /// The namespace cannot be reached now.
         NAMESPACE_NOT_READY = 0x082,
+        /// The value is longer than the namespace's format allows (KV CS 1.0 figure 4, as those that follow).
+        INVALID_VALUE_SIZE = 0x085,
+        /// A key has no bytes.
+        INVALID_KEY_SIZE = 0x086,
+        /// There is no such key.
+        KEY_DOES_NOT_EXIST = 0x087,
+        /// There is such a key already.
+        KEY_EXISTS = 0x089,
 
         /// The completion queue of a Create I/O Submission Queue does not exist.
         COMPLETION_QUEUE_INVALID = 0x100,
@@ -80,6 +90,31 @@ open_enum! {
         TOO_MANY_OPEN_ZONES = 0x1BE,
         /// The zone's state has no such transition.
         INVALID_ZONE_STATE_TRANSITION = 0x1BF,
+
+        /// Vendor specific: the value is too long, or the buffer too small for what is to be returned (Samsung's KV SSD, as all that follow).
+        VENDOR_INVALID_VALUE_SIZE = 0x301,
+        /// Vendor specific: the value does not reach to the offset, or the command takes none.
+        VENDOR_INVALID_VALUE_OFFSET = 0x302,
+        /// Vendor specific: the key is too long.
+        VENDOR_INVALID_KEY_SIZE = 0x303,
+        /// Vendor specific: no such option.
+        VENDOR_INVALID_OPTION = 0x304,
+        /// Vendor specific: there is no such key.
+        VENDOR_KEY_DOES_NOT_EXIST = 0x310,
+        /// Vendor specific: there is no room for what is to be stored.
+        VENDOR_CAPACITY_EXCEEDED = 0x312,
+        /// Vendor specific: there is such a key already.
+        VENDOR_KEY_EXISTS = 0x380,
+        /// Vendor specific: the value would become longer than values can be.
+        VENDOR_VALUE_LIMIT_EXCEEDED = 0x381,
+        /// Vendor specific: no iterator is open under the handle.
+        VENDOR_ITERATOR_DOES_NOT_EXIST = 0x390,
+        /// Vendor specific: as many iterators are open as can be.
+        VENDOR_NO_ITERATOR_AVAILABLE = 0x391,
+        /// Vendor specific: such an iterator is open already.
+        VENDOR_ITERATOR_EXISTS = 0x392,
+        /// Vendor specific: the iterator has come to its end.
+        VENDOR_ITERATOR_END = 0x393,
     }
 }
 

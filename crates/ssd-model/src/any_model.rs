@@ -1,18 +1,19 @@
 //! A model of any kind, chosen at run time.
 
-use ssd_profile::ProfileKind;
+use ssd_profile::{KeyValueCommandSet, ProfileKind};
 
 use crate::conventional::{ConventionalModel, Geometry};
+use crate::key_value;
 use crate::nand::Nand;
 use crate::nvm::NvmModel;
 use crate::zoned::{ZonedGeometry, ZonedModel};
 use crate::{Accepted, Command, FlashReport, Model, Refusal, SetupError};
 
-/// A model of any kind. A namespace holds one; the choice is a match on a local enum, not a virtual call. More kinds
-/// follow; within the project every match lists them all, so that a new one cannot be forgotten.
+/// A model of any kind. A namespace holds one; the choice is a match on a local enum, not a virtual call. Within the project every match
+/// lists them all, so that a new one cannot be forgotten.
 #[derive(Clone, Debug)]
 pub enum AnyModel {
-    /// A drive without flash, see [`crate::nvm`].
+    /// A drive without flash, see [`crate::nvm`]; also how a key-value drive is timed.
     Nvm(NvmModel),
     /// Flash behind a translation layer, see [`crate::conventional`].
     Conventional(ConventionalModel),
@@ -36,6 +37,13 @@ pub fn namespace_bytes(kind: &ProfileKind, capacity_bytes: u64) -> Result<u64, S
         ProfileKind::Zoned(parameters) => {
             Ok(ZonedGeometry::new(parameters, capacity_bytes)?.namespace_bytes())
         }
+        ProfileKind::KeyValue(parameters) => {
+            let bytes = key_value::usable_bytes(parameters, capacity_bytes)?;
+            Ok(match parameters.command_set {
+                KeyValueCommandSet::WithoutLbas => bytes,
+                KeyValueCommandSet::WithLbas => bytes - bytes % u64::from(key_value::PAGE_BYTES),
+            })
+        }
     }
 }
 
@@ -55,6 +63,7 @@ impl AnyModel {
                 capacity_bytes,
             )?)),
             ProfileKind::Zoned(parameters) => Ok(Self::Zoned(ZonedModel::new(parameters, capacity_bytes)?)),
+            ProfileKind::KeyValue(parameters) => Ok(Self::Nvm(NvmModel::new(parameters.timing)?)),
         }
     }
 

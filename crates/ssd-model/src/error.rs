@@ -16,6 +16,18 @@ pub enum SetupError {
         /// The capacity asked for, bytes.
         capacity_bytes: u64,
     },
+    /// A key-value drive has more units than its table can name.
+    TooManyUnits {
+        /// The capacity asked for, bytes.
+        capacity_bytes: u64,
+    },
+    /// There is no room for anything beside what the drive needs for itself.
+    TooSmall {
+        /// The capacity asked for, bytes.
+        capacity_bytes: u64,
+        /// What is needed at least, bytes.
+        needed_bytes: u64,
+    },
     /// The system has no memory for the model's tables.
     OutOfMemory {
         /// What the table that could not be allocated needs, bytes.
@@ -32,6 +44,19 @@ impl fmt::Display for SetupError {
                 formatter,
                 "{capacity_bytes} bytes are more than the tables can address: make the drive smaller, or set \
                  ftl.partitions (of a zoned drive: zone.capacity_kib) higher"
+            ),
+            Self::TooManyUnits { capacity_bytes } => write!(
+                formatter,
+                "{capacity_bytes} bytes are more than the tables can address: make the drive smaller, or set \
+                 key_value.unit_bytes higher"
+            ),
+            Self::TooSmall {
+                capacity_bytes,
+                needed_bytes,
+            } => write!(
+                formatter,
+                "{capacity_bytes} bytes are too few: give the namespace {needed_bytes} at least, or set \
+                 key_value.value_bytes_max lower"
             ),
             Self::OutOfMemory { needed_bytes } => write!(
                 formatter,

@@ -4,13 +4,13 @@
 //! out as a result; the same commands at the same times give the same answers, on any machine.
 //!
 //! How it is built: one module per kind of drive ([`nvm`], [`conventional`], [`zoned`]), each behind the trait [`Model`]; [`AnyModel`]
-//! chooses among them at run time without a virtual call. Drives with flash are put together from [`link`], [`nand`] and
+//! chooses among them at run time without a virtual call. [`key_value`] says where the pairs of a key-value drive are, which is timed as [`nvm`]. Drives with flash are put together from [`link`], [`nand`] and
 //! [`write_buffer`]. What a drive is like is a profile of the crate `ssd-profile`; [`profiles`] has the built-in ones.
 //!
 //! What is not here: a model never waits and reads no clock; it stores no user data; it knows nothing of NVMe queues,
 //! namespaces or LBA formats, and does not check that a command lies inside the namespace (the device has done so);
 //! it uses no floating point and no unsafe code. After set-up it allocates nothing, and set-up reports a lack of
-//! memory as an error. Key-value drives are not modelled yet.
+//! memory as an error.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,7 @@ pub mod conventional;
 mod divisor;
 mod error;
 mod flash_report;
+pub mod key_value;
 pub mod link;
 pub mod nand;
 pub mod nvm;

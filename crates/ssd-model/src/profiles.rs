@@ -6,6 +6,7 @@ use ssd_profile::Profile;
 mod table {
     use ssd_profile::AllocationOrder::*;
     use ssd_profile::GeometryRule::*;
+    use ssd_profile::KeyValueCommandSet::*;
     use ssd_profile::Mapping::*;
     use ssd_profile::ProfileKind::*;
     use ssd_profile::VictimPolicy::*;

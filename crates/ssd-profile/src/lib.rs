@@ -17,6 +17,7 @@ mod conventional;
 mod field;
 #[cfg(feature = "file")]
 pub mod file;
+mod key_value;
 mod nvm;
 mod profile;
 #[cfg(test)]
@@ -28,6 +29,9 @@ pub use conventional::{
     Mapping, NandParameters, VictimPolicy, WriteBufferParameters, WriteBufferPolicy,
 };
 pub use field::{Choice, Field, PageTimes, ParameterError, Rule, SetError, CELL_BITS_MAX};
+pub use key_value::{
+    KeyValueCommandSet, KeyValueParameters, AVERAGE_PAIR_BYTES, UNIT_BYTES, VALUE_BYTES_MAX,
+};
 pub use nvm::{NvmParameters, Timing, IO_UNITS, IO_UNIT_SHIFT};
 pub use profile::{Profile, ProfileKind, DESCRIPTION_LEN_MAX, MDTS, NAME_LEN_MAX};
 pub use zoned::{

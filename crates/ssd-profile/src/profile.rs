@@ -3,7 +3,10 @@
 use core::fmt;
 use core::ops::RangeInclusive;
 
-use crate::{ConventionalParameters, Field, NvmParameters, ParameterError, SetError, ZonedParameters};
+use crate::{
+    ConventionalParameters, Field, KeyValueParameters, NvmParameters, ParameterError, SetError,
+    ZonedParameters,
+};
 
 /// MDTS: from two pages to 2^13 pages of 4 KiB, 32 MiB. 0 would mean "no limit", which no drive here has.
 pub const MDTS: RangeInclusive<u32> = 1..=13;
@@ -27,8 +30,7 @@ pub struct Profile<'a> {
     pub kind: ProfileKind,
 }
 
-/// A kind of drive with its parameters. More kinds follow; within the project every match lists them all, so that a
-/// new one cannot be forgotten.
+/// A kind of drive with its parameters. Within the project every match lists them all, so that a new one cannot be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProfileKind {
     /// A drive without flash.
@@ -37,11 +39,13 @@ pub enum ProfileKind {
     Conventional(ConventionalParameters),
     /// Flash in zones that are written from beginning to end.
     Zoned(ZonedParameters),
+    /// Values under keys instead of LBAs.
+    KeyValue(KeyValueParameters),
 }
 
 impl ProfileKind {
     /// The kinds' names as `kind =` in a profile has them.
-    pub const NAMES: [&'static str; 3] = ["nvm", "conventional", "zoned"];
+    pub const NAMES: [&'static str; 4] = ["nvm", "conventional", "zoned", "key-value"];
 
     /// The kind's name.
     pub const fn name(&self) -> &'static str {
@@ -49,6 +53,7 @@ impl ProfileKind {
             Self::Nvm(_) => Self::NAMES[0],
             Self::Conventional(_) => Self::NAMES[1],
             Self::Zoned(_) => Self::NAMES[2],
+            Self::KeyValue(_) => Self::NAMES[3],
         }
     }
 
@@ -58,6 +63,7 @@ impl ProfileKind {
             "nvm" => Some(Self::Nvm(NvmParameters::default())),
             "conventional" => Some(Self::Conventional(ConventionalParameters::default())),
             "zoned" => Some(Self::Zoned(ZonedParameters::default())),
+            "key-value" => Some(Self::KeyValue(KeyValueParameters::default())),
             _ => None,
         }
     }
@@ -71,6 +77,7 @@ impl Profile<'_> {
             ProfileKind::Nvm(parameters) => parameters.fields(each),
             ProfileKind::Conventional(parameters) => parameters.fields(each),
             ProfileKind::Zoned(parameters) => parameters.fields(each),
+            ProfileKind::KeyValue(parameters) => parameters.fields(each),
         }
     }
 
@@ -120,6 +127,7 @@ impl Profile<'_> {
             ProfileKind::Nvm(_) => Ok(()),
             ProfileKind::Conventional(parameters) => parameters.validate(self.transfer_bytes_max()),
             ProfileKind::Zoned(parameters) => parameters.validate(self.transfer_bytes_max()),
+            ProfileKind::KeyValue(parameters) => parameters.validate(),
         }
     }
 

@@ -22,8 +22,6 @@ pub struct Summary {
     pub equal: u64,
     /// Something differs.
     pub different: u64,
-    /// No model yet.
-    pub not_built: u64,
     /// Traces of the reference's defects.
     pub not_to_be_matched: u64,
     /// Files that could not be read, or paths without a trace.
@@ -41,7 +39,6 @@ impl Summary {
             Ok(report) => match report.verdict {
                 Verdict::Equal => &mut self.equal,
                 Verdict::Different(_) => &mut self.different,
-                Verdict::NotBuilt => &mut self.not_built,
                 Verdict::NotToBeMatched => &mut self.not_to_be_matched,
             },
             Err(_) => &mut self.unreadable,
@@ -55,13 +52,12 @@ impl fmt::Display for Summary {
         let Self {
             equal,
             different,
-            not_built,
             not_to_be_matched,
             unreadable,
         } = self;
         write!(
             formatter,
-            "{equal} equal, {different} different, {unreadable} unreadable, {not_built} not built yet, \
+            "{equal} equal, {different} different, {unreadable} unreadable, \
              {not_to_be_matched} not to be matched: {}",
             if self.is_ok() { "ok" } else { "FAILED" }
         )

@@ -36,7 +36,6 @@ pub fn check_with<R: BufRead>(
     let target = target(&header).map_err(|reason| lines.error(reason))?;
     let (subject, verdict) = match target {
         Target::Replay(subject) => (Some(Dispatcher { subject, clock_ns: 0 }), Verdict::Equal),
-        Target::NotBuilt => (None, Verdict::NotBuilt),
         Target::NotToBeMatched => (None, Verdict::NotToBeMatched),
     };
     let is_replayed = subject.is_some();

@@ -55,8 +55,6 @@ pub enum Verdict {
     Equal,
     /// Something differs; this is the first. Without a replay it can only be a checksum over the inputs.
     Different(Difference),
-    /// Not replayed: no model of this kind yet.
-    NotBuilt,
     /// Not replayed: the trace shows a defect of the reference.
     NotToBeMatched,
 }
@@ -66,7 +64,6 @@ impl fmt::Display for Verdict {
         formatter.pad(match self {
             Self::Equal => "equal",
             Self::Different(_) => "DIFFERENT",
-            Self::NotBuilt => "not built yet",
             Self::NotToBeMatched => "not to be matched",
         })
     }
@@ -124,7 +121,7 @@ impl fmt::Display for Report {
         )?;
         match verdict {
             Verdict::Different(difference) => write!(formatter, "\n    first difference: {difference}"),
-            Verdict::Equal | Verdict::NotBuilt | Verdict::NotToBeMatched => Ok(()),
+            Verdict::Equal | Verdict::NotToBeMatched => Ok(()),
         }
     }
 }

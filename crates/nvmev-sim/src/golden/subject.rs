@@ -5,6 +5,7 @@ use std::fmt;
 
 use nvme_spec::Status;
 use ssd_model::conventional::ConventionalModel;
+use ssd_model::key_value;
 use ssd_model::nvm::NvmModel;
 use ssd_model::zoned::ZonedModel;
 use ssd_model::{Command, Model, Refusal, ZoneAction};
@@ -61,9 +62,9 @@ pub trait Subject {
 #[derive(Clone, Debug)]
 pub struct ModelSubject<M>(pub M);
 
-impl<M: Model> Subject for ModelSubject<M> {
-    fn submit(&mut self, now_ns: u64, request: &Request) -> Result<Answer, String> {
-        Ok(match self.0.submit(now_ns, &command(request)?) {
+impl<M: Model> ModelSubject<M> {
+    fn time(&mut self, now_ns: u64, command: &Command) -> Answer {
+        match self.0.submit(now_ns, command) {
             Ok(accepted) => Answer::Done {
                 done_at_ns: accepted.done_at_ns,
                 status: Status::SUCCESSFUL_COMPLETION.0,
@@ -80,7 +81,13 @@ impl<M: Model> Subject for ModelSubject<M> {
                 status: status.0,
                 result: 0,
             },
-        })
+        }
+    }
+}
+
+impl<M: Model> Subject for ModelSubject<M> {
+    fn submit(&mut self, now_ns: u64, request: &Request) -> Result<Answer, String> {
+        Ok(self.time(now_ns, &command(request)?))
     }
 }
 
@@ -159,6 +166,26 @@ impl Subject for ZonedSubject {
                 result: append_lba,
             },
         })
+    }
+}
+
+/// A key-value drive: a drive without flash, and the vendor specific commands by the length of their values.
+struct KeyValueSubject(ModelSubject<NvmModel>);
+
+impl Subject for KeyValueSubject {
+    fn submit(&mut self, now_ns: u64, request: &Request) -> Result<Answer, String> {
+        // The column has the value's length in bytes here.
+        let value_bytes = request.nlb;
+        match request.opcode {
+            129 => Ok(self.0.time(now_ns, &key_value::store_command(value_bytes))),
+            144 => Ok(self.0.time(now_ns, &key_value::retrieve_command(value_bytes))),
+            161 | 179 => Ok(Answer::Done {
+                done_at_ns: now_ns,
+                status: Status::SUCCESSFUL_COMPLETION.0,
+                result: 0,
+            }),
+            _ => self.0.submit(now_ns, request),
+        }
     }
 }
 
@@ -307,8 +334,6 @@ impl TraceHeader {
 pub enum Target {
     /// Replay it against this and compare.
     Replay(Box<dyn Subject>),
-    /// There is no model of this kind yet: check the file only.
-    NotBuilt,
     /// It shows a defect of the reference: check the file only.
     NotToBeMatched,
 }
@@ -317,7 +342,6 @@ impl fmt::Debug for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Replay(_) => "Replay",
-            Self::NotBuilt => "NotBuilt",
             Self::NotToBeMatched => "NotToBeMatched",
         })
     }
@@ -332,12 +356,13 @@ impl Target {
         if NOT_TO_BE_MATCHED.contains(&header.name.as_str()) {
             return Ok(Self::NotToBeMatched);
         }
+        let nvm_model =
+            || NvmModel::new(nvm_parameters(&header.parameters)?).map_err(|error| error.to_string());
         match header.kind {
-            Kind::Nvm => {
-                let model =
-                    NvmModel::new(nvm_parameters(&header.parameters)?).map_err(|error| error.to_string())?;
-                Ok(Self::Replay(Box::new(ModelSubject(model))))
-            }
+            Kind::Nvm => Ok(Self::Replay(Box::new(ModelSubject(nvm_model()?)))),
+            Kind::KeyValue => Ok(Self::Replay(Box::new(KeyValueSubject(
+                ModelSubject(nvm_model()?),
+            )))),
             Kind::Conventional => {
                 let parameters = conventional_parameters(&header.parameters)?;
                 let capacity_bytes = physical_bytes(&header.parameters)?;
@@ -352,7 +377,6 @@ impl Target {
                     ZonedModel::new(&parameters, capacity_bytes).map_err(|error| error.to_string())?;
                 Ok(Self::Replay(Box::new(ZonedSubject(model))))
             }
-            Kind::KeyValue => Ok(Self::NotBuilt),
         }
     }
 }

@@ -17,7 +17,7 @@ const MIB: u64 = 1 << 20;
 fn parameters_of(name: &str) -> ConventionalParameters {
     match profiles::by_name(name).expect("a built-in profile").kind {
         ProfileKind::Conventional(parameters) => parameters,
-        ProfileKind::Nvm(_) | ProfileKind::Zoned(_) => panic!("{name} is not a conventional drive"),
+        _ => panic!("{name} is not a conventional drive"),
     }
 }
 

@@ -25,7 +25,7 @@ const MAX_ZRWA: usize = 2;
 fn parameters_of(name: &str) -> ZonedParameters {
     match profiles::by_name(name).expect("a built-in profile").kind {
         ProfileKind::Zoned(parameters) => parameters,
-        ProfileKind::Nvm(_) | ProfileKind::Conventional(_) => panic!("{name} is not a zoned drive"),
+        _ => panic!("{name} is not a zoned drive"),
     }
 }
 
