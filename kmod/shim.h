@@ -84,6 +84,7 @@ void nvmev_rs_mark_failed(void *body);
 /* shim_main.c */
 void nvmev_log(u32 is_error, const char *text, size_t len);
 u64 nvmev_now_ns(void);
+u64 nvmev_random(void);
 void nvmev_sleep_us(u32 us);
 u32 nvmev_cpu_is_online(u32 cpu);
 u32 nvmev_cpu_limit(void);

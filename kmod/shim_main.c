@@ -5,6 +5,7 @@
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/ktime.h>
+#include <linux/random.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -72,6 +73,11 @@ void nvmev_log(u32 is_error, const char *text, size_t len)
 u64 nvmev_now_ns(void)
 {
 	return ktime_get_ns();
+}
+
+u64 nvmev_random(void)
+{
+	return get_random_u64();
 }
 
 /* Only where sleeping is allowed. */

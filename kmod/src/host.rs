@@ -129,6 +129,20 @@ impl Host for KernelHost {
         )
     }
 
+    fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
+        let from = self.media(media_offset, into.len(), media_offset)?;
+        // SAFETY: `from` has this many bytes inside the storage, of which we never make references, and `into` is ours to write.
+        unsafe { from.copy_to_nonoverlapping(into.as_mut_ptr(), into.len()) };
+        Ok(())
+    }
+
+    fn write_media(&self, media_offset: u64, from: &[u8]) -> Result<(), MemoryFault> {
+        let into = self.media(media_offset, from.len(), media_offset)?;
+        // SAFETY: `into` has this many bytes inside the storage, of which we never make references, and `from` is ours to read.
+        unsafe { into.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+        Ok(())
+    }
+
     fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         let at = self.media(media_offset, len_bytes, media_offset)?;
         // SAFETY: `at` has `len_bytes` inside the storage, of which we never make references.

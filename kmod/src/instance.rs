@@ -179,6 +179,7 @@ impl Instance {
             identity,
             worker_count: settings.cpus.worker_count(),
             namespaces: plan,
+            hash_seed: shim::nvmev_random(),
         };
         let Device {
             controller,

@@ -60,6 +60,7 @@ unsafe extern "C" {
     // shim_main.c
     pub unsafe fn nvmev_log(is_error: u32, text: *const u8, len: usize);
     pub safe fn nvmev_now_ns() -> u64;
+    pub safe fn nvmev_random() -> u64;
     pub safe fn nvmev_sleep_us(us: u32);
     pub safe fn nvmev_cpu_is_online(cpu: u32) -> u32;
     pub safe fn nvmev_cpu_limit() -> u32;

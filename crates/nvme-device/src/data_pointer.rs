@@ -41,23 +41,40 @@ impl DataPointer {
         self,
         host: &H,
         len_bytes: usize,
+        f: impl FnMut(u64, usize, usize) -> Result<(), MemoryFault>,
+    ) -> Result<(), Status> {
+        self.for_each_piece_of(host, len_bytes, len_bytes, f)
+    }
+
+    /// As [`DataPointer::for_each_piece`], for the first `len_bytes` of a buffer of `buffer_bytes`: what the entries mean depends on the whole buffer.
+    ///
+    /// # Errors
+    /// As [`DataPointer::for_each_piece`].
+    pub fn for_each_piece_of<H: Host>(
+        self,
+        host: &H,
+        buffer_bytes: usize,
+        len_bytes: usize,
         mut f: impl FnMut(u64, usize, usize) -> Result<(), MemoryFault>,
     ) -> Result<(), Status> {
         if self.prp1 % 4 != 0 {
             return Err(Status::PRP_OFFSET_INVALID);
         }
-        let first_len = len_bytes.min((PAGE - self.prp1 % PAGE) as usize);
+        let in_first_page = (PAGE - self.prp1 % PAGE) as usize;
+        let first_len = len_bytes.min(in_first_page);
         let mut pieces = Pieces {
             address: self.prp1,
             offset: 0,
             len: first_len,
         };
         let remaining = len_bytes - first_len;
-        if remaining > PAGE_SIZE_BYTES {
+        let buffer_remaining = buffer_bytes.saturating_sub(in_first_page);
+        if remaining > 0 && buffer_remaining > PAGE_SIZE_BYTES {
             let mut list = List::new(self.prp2)?;
             let mut left = remaining;
+            let unused = buffer_remaining.saturating_sub(remaining);
             while left > 0 {
-                let entry = list.next(host, left.div_ceil(PAGE_SIZE_BYTES))?;
+                let entry = list.next(host, (left + unused).div_ceil(PAGE_SIZE_BYTES))?;
                 let piece_len = left.min(PAGE_SIZE_BYTES);
                 pieces.add(entry, piece_len, &mut f)?;
                 left -= piece_len;
@@ -66,6 +83,16 @@ impl DataPointer {
             pieces.add(page_entry(self.prp2)?, remaining, &mut f)?;
         }
         pieces.finish(&mut f)
+    }
+
+    /// Copies `bytes` to the beginning of a buffer of `buffer_bytes`, which has room for them.
+    ///
+    /// # Errors
+    /// As [`DataPointer::for_each_piece`].
+    pub fn write_to_buffer<H: Host>(self, host: &H, bytes: &[u8], buffer_bytes: usize) -> Result<(), Status> {
+        self.for_each_piece_of(host, buffer_bytes, bytes.len(), |address, offset, len| {
+            host.write(address, bytes.get(offset..offset + len).unwrap_or_default())
+        })
     }
 
     /// Copies `bytes` to the host, then zeros up to `len_bytes`.

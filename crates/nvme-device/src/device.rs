@@ -9,7 +9,7 @@ use core::sync::atomic::AtomicU32;
 use crate::controller::{Controller, WorkerLink};
 use crate::dataset::RANGES_MAX;
 use crate::identity::Identity;
-use crate::namespace::{Namespace, NamespaceConfig};
+use crate::namespace::{DeviceTraits, Namespace, NamespaceConfig};
 use crate::ring::ring;
 use crate::shared::Shared;
 use crate::worker::{Worker, IN_FLIGHT_MAX};
@@ -30,6 +30,8 @@ pub struct DeviceConfig {
     pub worker_count: usize,
     /// The namespaces, from nsid 1 on; at least one.
     pub namespaces: Vec<NamespaceConfig>,
+    /// For the index of keys: whoever does not know this number cannot choose keys that make it slow.
+    pub hash_seed: u64,
 }
 
 /// A device, in the parts that a shell runs on its threads.
@@ -54,17 +56,22 @@ impl Device {
         if config.worker_count == 0 {
             return Err(SetupError::NoWorkers);
         }
-        let mut namespaces = Vec::new();
-        namespaces.try_reserve_exact(config.namespaces.len())?;
-        for (nsid, namespace) in (1..).zip(&config.namespaces) {
-            namespaces.push(Namespace::new(nsid, namespace, config.worker_count)?);
-        }
         let mdts = config
             .namespaces
             .iter()
             .map(|namespace| namespace.mdts)
             .min()
             .ok_or(SetupError::NoNamespace)?;
+        let traits = DeviceTraits {
+            worker_count: config.worker_count,
+            transfer_bytes_max: transfer_bytes_max(mdts),
+            hash_seed: config.hash_seed,
+        };
+        let mut namespaces = Vec::new();
+        namespaces.try_reserve_exact(config.namespaces.len())?;
+        for (nsid, namespace) in (1..).zip(&config.namespaces) {
+            namespaces.push(Namespace::new(nsid, namespace, &traits)?);
+        }
         let mut zone_moves = Vec::new();
         zone_moves.try_reserve_exact(namespaces.len())?;
         for namespace in &namespaces {
@@ -98,6 +105,13 @@ impl Device {
             shared,
         })
     }
+}
+
+/// Largest data transfer, for MDTS in pages of 4 KiB.
+pub(crate) fn transfer_bytes_max(mdts: u8) -> u32 {
+    // A limit of 2^31 bytes keeps every length within 32 bits.
+    let bytes = 1u32.checked_shl(12 + u32::from(mdts));
+    bytes.filter(|_| mdts > 0 && mdts < 20).unwrap_or(1 << 31)
 }
 
 // They pass over kernel stacks of 16 KiB, some of them more than once.

@@ -49,6 +49,18 @@ pub trait Host {
     /// [`MemoryFault`] if any byte on either side is not there.
     fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault>;
 
+    /// Copies `into.len()` bytes of the medium at `media_offset` out. See [`Host::media_to_host`].
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if any byte is not there.
+    fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault>;
+
+    /// Copies `from` to the medium at `media_offset`. See [`Host::media_to_host`].
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if any byte is not there.
+    fn write_media(&self, media_offset: u64, from: &[u8]) -> Result<(), MemoryFault>;
+
     /// Fills `len_bytes` of the medium at `media_offset` with zeros. See [`Host::media_to_host`].
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use ssd_model::{Command, Model, Refusal};
 use crate::data_pointer::DataPointer;
 use crate::dataset::RangeList;
 use crate::host::Host;
+use crate::key_value::ListProgress;
 use crate::namespace::{ByteRange, Namespace};
 use crate::work::{CommandRef, Direction, Extents, Job, Transfer, Zeroing};
 use crate::zoned::{ReceiveRequest, SendRequest, ZoneMove};
@@ -88,7 +89,7 @@ pub(crate) struct IoCounters {
 }
 
 impl IoCounters {
-    fn count(&mut self, now_ns: u64, done_at_ns: u64, direction: Direction, len_bytes: u32) {
+    pub fn count(&mut self, now_ns: u64, done_at_ns: u64, direction: Direction, len_bytes: u32) {
         let (commands, units) = match direction {
             Direction::ToHost => (&mut self.read_commands, &mut self.read_512b),
             Direction::FromHost => (&mut self.write_commands, &mut self.written_512b),
@@ -105,7 +106,7 @@ impl IoCounters {
 }
 
 /// Commands cannot be fused and have no SGLs or metadata here.
-fn check_flags(entry: &SubmissionQueueEntry) -> Result<(), Status> {
+pub(crate) fn check_flags(entry: &SubmissionQueueEntry) -> Result<(), Status> {
     if entry.fuse() != 0 || entry.psdt() != 0 {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
@@ -231,18 +232,36 @@ pub(crate) struct Fetched<'a> {
     pub entry: &'a SubmissionQueueEntry,
     pub command: CommandRef,
     pub worker: usize,
+    /// What earlier passes have done of it.
+    pub progress: ListProgress,
+}
+
+/// A command is to be looked at again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    pub retry_at_ns: u64,
+    /// What has been done of it.
+    pub progress: ListProgress,
 }
 
 impl Fetched<'_> {
-    fn data_pointer(&self) -> DataPointer {
+    pub fn data_pointer(&self) -> DataPointer {
         DataPointer::of(self.entry)
     }
 
     /// A wrong command becomes a job that carries its status; with no room now, the result is when to try again.
-    fn settle(&self, now_ns: u64, lba: u64, result: Result<Dispatched, Refusal>) -> Result<Dispatched, u64> {
+    pub fn settle(
+        &self,
+        now_ns: u64,
+        lba: u64,
+        result: Result<Dispatched, Refusal>,
+    ) -> Result<Dispatched, Wait> {
         match result {
             Ok(dispatched) => Ok(dispatched),
-            Err(Refusal::Busy { retry_at_ns }) => Err(retry_at_ns),
+            Err(Refusal::Busy { retry_at_ns }) => Err(Wait {
+                retry_at_ns,
+                progress: ListProgress::default(),
+            }),
             Err(Refusal::Failed(status)) => Ok(self.failed(now_ns, lba, status)),
             Err(Refusal::FailedLate { status, done_at_ns }) => {
                 Ok(self.failed(done_at_ns.max(now_ns), lba, status))
@@ -282,7 +301,13 @@ impl IoUnit {
         self.namespaces.get(nsid.checked_sub(1)? as usize)
     }
 
-    fn namespace_mut(&mut self, entry: &SubmissionQueueEntry) -> Result<&mut Namespace, Status> {
+    /// Whether `nsid` is that of a key-value namespace.
+    pub fn is_key_value(&self, nsid: u32) -> bool {
+        self.namespace(nsid)
+            .is_some_and(|namespace| namespace.key_value.is_some())
+    }
+
+    pub fn namespace_mut(&mut self, entry: &SubmissionQueueEntry) -> Result<&mut Namespace, Status> {
         entry
             .nsid
             .get()
@@ -294,8 +319,8 @@ impl IoUnit {
     /// Times a command and says what the worker has to do; a wrong command becomes a job that carries its status.
     ///
     /// # Errors
-    /// The time at which to try again, if the command cannot be taken on now.
-    pub fn dispatch(&mut self, now_ns: u64, fetched: &Fetched<'_>) -> Result<Dispatched, u64> {
+    /// When to try again, if the command cannot be taken on now.
+    pub fn dispatch(&mut self, now_ns: u64, fetched: &Fetched<'_>) -> Result<Dispatched, Wait> {
         let request = Request::parse(fetched.entry);
         let result = self.submit(now_ns, fetched, request);
         fetched.settle(now_ns, request.slba(), result)
@@ -368,7 +393,7 @@ impl IoUnit {
         now_ns: u64,
         fetched: &Fetched<'_>,
         host: &H,
-    ) -> Result<Dispatched, u64> {
+    ) -> Result<Dispatched, Wait> {
         let request = SendRequest::parse(fetched.entry);
         let result = self.submit_zone_send(now_ns, fetched, request, host);
         fetched.settle(now_ns, request.slba(), result)
@@ -399,7 +424,7 @@ impl IoUnit {
         now_ns: u64,
         fetched: &Fetched<'_>,
         host: &H,
-    ) -> Result<Dispatched, u64> {
+    ) -> Result<Dispatched, Wait> {
         let request = ReceiveRequest::parse(fetched.entry);
         let transfer_bytes_max = self.limits.transfer_bytes_max;
         let result = self
@@ -436,7 +461,7 @@ impl IoUnit {
     ) -> Result<Deallocated, Status> {
         check_flags(entry)?;
         let namespace = self.namespace_mut(entry)?;
-        let mut ranges = RangeList::fetch(entry, namespace, host)?;
+        let mut ranges = RangeList::fetch(entry, namespace.lba_log2, namespace.size_lbas, host)?;
         let mut done_at_ns = now_ns;
         for range in ranges.iter() {
             let command = Command::Deallocate {

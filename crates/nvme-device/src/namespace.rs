@@ -7,6 +7,7 @@ use ssd_model::{namespace_bytes, AnyModel};
 use ssd_profile::ProfileKind;
 
 use crate::device::SetupError;
+use crate::key_value::KeyValue;
 use crate::zoned::{Target, ZoneMoves, Zoned};
 
 /// What a namespace is to be.
@@ -36,6 +37,8 @@ pub(crate) struct Namespace {
     pub model: AnyModel,
     /// What a zoned namespace has besides.
     pub zoned: Option<Zoned>,
+    /// What a key-value namespace has besides.
+    pub key_value: Option<KeyValue>,
 }
 
 /// A range of LBAs that lies inside its namespace.
@@ -46,9 +49,32 @@ pub(crate) struct ByteRange {
     pub len_bytes: u32,
 }
 
+impl ByteRange {
+    /// The bytes of `lbas` LBAs from `slba`, or nothing if any of them is beyond the `size_lbas` that there are.
+    pub fn of_lbas(slba: u64, lbas: u32, lba_log2: u8, size_lbas: u64) -> Option<Self> {
+        if slba.checked_add(u64::from(lbas))? > size_lbas {
+            return None;
+        }
+        Some(Self {
+            offset_bytes: slba << lba_log2,
+            len_bytes: lbas.checked_shl(lba_log2.into())?,
+        })
+    }
+}
+
+/// What a namespace has to know of its device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeviceTraits {
+    pub worker_count: usize,
+    /// Largest data transfer.
+    pub transfer_bytes_max: u32,
+    /// See [`crate::DeviceConfig::hash_seed`].
+    pub hash_seed: u64,
+}
+
 impl Namespace {
-    /// A namespace of a device with `worker_count` workers.
-    pub fn new(nsid: u32, config: &NamespaceConfig, worker_count: usize) -> Result<Self, SetupError> {
+    /// A namespace of `device`.
+    pub fn new(nsid: u32, config: &NamespaceConfig, device: &DeviceTraits) -> Result<Self, SetupError> {
         let lba_log2 = LBA_FORMATS_LOG2
             .into_iter()
             .find(|log2| 1 << log2 == config.lba_bytes)
@@ -66,9 +92,18 @@ impl Namespace {
                 parameters,
                 *model.geometry(),
                 config.media_offset,
-                Arc::new(ZoneMoves::new(model.geometry().zones, worker_count)?),
+                Arc::new(ZoneMoves::new(model.geometry().zones, device.worker_count)?),
             )?),
             _ => None,
+        };
+        let key_value = match &config.kind {
+            ProfileKind::KeyValue(parameters) => Some(KeyValue::new(
+                parameters,
+                config.media_len_bytes,
+                device.hash_seed,
+                device.transfer_bytes_max,
+            )?),
+            ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => None,
         };
         Ok(Self {
             nsid,
@@ -77,26 +112,31 @@ impl Namespace {
             media_offset: config.media_offset,
             model,
             zoned,
+            key_value,
         })
     }
 
     /// The bytes of `lbas` LBAs from `slba`, or nothing if any of them is beyond the namespace.
     pub fn range(&self, slba: u64, lbas: u32) -> Option<ByteRange> {
-        if slba.checked_add(u64::from(lbas))? > self.size_lbas {
-            return None;
-        }
-        Some(ByteRange {
-            offset_bytes: slba << self.lba_log2,
-            len_bytes: lbas.checked_shl(self.lba_log2.into())?,
-        })
+        ByteRange::of_lbas(slba, lbas, self.lba_log2, self.size_lbas)
     }
 
     /// The I/O command set that the namespace speaks.
     pub fn command_set(&self) -> CommandSet {
+        if self.has_pairs_only() {
+            return CommandSet::KEY_VALUE;
+        }
         match self.model {
             AnyModel::Nvm(_) | AnyModel::Conventional(_) => CommandSet::NVM,
             AnyModel::Zoned(_) => CommandSet::ZONED,
         }
+    }
+
+    /// Whether the namespace speaks the Key Value Command Set, and so has no LBAs.
+    pub fn has_pairs_only(&self) -> bool {
+        self.key_value
+            .as_ref()
+            .is_some_and(|key_value| !key_value.has_lbas())
     }
 
     /// What writes and deallocations are best multiples of: the unit of mapping, or of writing, where there is one.
@@ -110,9 +150,10 @@ impl Namespace {
 
     /// Bytes that can be written: fewer than the addresses, if zones are larger than what can be written of them.
     pub fn capacity_bytes(&self) -> u64 {
-        match &self.zoned {
-            Some(zoned) => zoned.geometry.capacity_bytes(),
-            None => self.size_lbas << self.lba_log2,
+        match (&self.zoned, &self.key_value) {
+            (Some(zoned), _) => zoned.geometry.capacity_bytes(),
+            (_, Some(key_value)) if !key_value.has_lbas() => key_value.store.capacity_bytes(),
+            _ => self.size_lbas << self.lba_log2,
         }
     }
 

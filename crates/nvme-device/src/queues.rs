@@ -1,5 +1,6 @@
 //! The controller's half of the queues: indices, doorbell checks, room for completions.
 
+use crate::io::Wait;
 use crate::work::CommandRef;
 use nvme_spec::SubmissionQueueEntry;
 
@@ -27,12 +28,12 @@ impl Doorbell {
     }
 }
 
-/// A command that its namespace's model could not take on for lack of buffer space.
+/// A command that cannot be done now: there is no buffer space, or it has had its turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stalled {
     pub entry: SubmissionQueueEntry,
     pub command: CommandRef,
-    pub retry_at_ns: u64,
+    pub wait: Wait,
 }
 
 /// A submission queue as the controller sees it.

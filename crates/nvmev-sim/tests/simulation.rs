@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 
 use nvme_device::NamespaceConfig;
 use nvme_spec::registers::{self, csts};
-use nvme_spec::{AdminOpcode, FeatureId, IdentifyCns, LogPageId, NvmOpcode, Status, SubmissionQueueEntry};
-use nvmev_sim::host::{commands, TestHost, RAM_BASE};
+use nvme_spec::{
+    AdminOpcode, FeatureId, IdentifyCns, KeyValueOpcode, LogPageId, NvmOpcode, Status, SubmissionQueueEntry,
+};
+use nvmev_sim::host::{commands, key_value, TestHost, RAM_BASE};
 use ssd_model::profiles;
 use ssd_profile::Profile;
 use zerocopy::{FromBytes, IntoBytes};
@@ -245,15 +247,40 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
     entry.opcode = match random.below(10) {
         0 => random.next() as u8,
         _ if is_admin => admin[random.below(10) as usize],
-        _ => [0, 1, 2, 8, 9, 0x79, 0x7A, 0x7D][random.below(8) as usize],
+        _ => [
+            0, 1, 2, 8, 9, 0x79, 0x7A, 0x7D, 6, 0x10, 0x14, 0x81, 0x83, 0x85, 0x90, 0xA1, 0xB1, 0xB2, 0xB3,
+        ][random.below(19) as usize],
     };
     if !random.one_in(10) {
         entry.flags = 0;
     }
     if !random.one_in(4) {
-        entry.nsid = (1 + random.below(2) as u32).into();
+        entry.nsid = (1 + random.below(4) as u32).into();
     }
     if !is_admin && random.one_in(3) {
+        // Keys that may be there, options and lengths that may be right, a batch that may be one.
+        let key = random.below(30) as u32;
+        entry.cdw2 = key.into();
+        entry.cdw3 = 0.into();
+        entry.mptr = if random.one_in(4) {
+            random.below(5000) << 32
+        } else {
+            0
+        }
+        .into();
+        entry.cdw10 = (random.below(3000) as u32).into();
+        entry.cdw11 =
+            ((1 + random.below(20) as u32) | [0, 0, 1, 2, 5, 9][random.below(6) as usize] << 8).into();
+        entry.cdw12 = if random.one_in(3) {
+            RAM_BASE as u32 + key * 4096
+        } else {
+            key
+        }
+        .into();
+        entry.cdw13 = (0xFF * random.below(2) as u32).into();
+        entry.cdw14 = 0.into();
+        entry.cdw15 = 0.into();
+    } else if !is_admin && random.one_in(3) {
         // Management of a zone that is there, with actions and options that may be.
         entry.cdw10 = (256 * random.below(9) as u32).into();
         entry.cdw11 = 0.into();
@@ -276,7 +303,7 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
             3 => commands::delete_queue(AdminOpcode::DELETE_IO_COMPLETION_QUEUE, random.below(6) as u16),
             4 => commands::abort(random.below(6) as u16, random.next() as u16),
             5 => commands::set_features(
-                FeatureId(random.below(0x20) as u8),
+                FeatureId(random.below(0x24) as u8),
                 random.one_in(2),
                 nasty(random) as u32,
                 page,
@@ -382,14 +409,60 @@ fn zoned() -> Profile<'static> {
     profile
 }
 
+/// A small key-value drive.
+fn key_value_profile(command_set: &'static str) -> Profile<'static> {
+    let mut profile = *profiles::by_name("kv-prototype").unwrap();
+    profile.set("key_value.command_set", command_set).unwrap();
+    profile.set("key_value.value_bytes_max", "65536").unwrap();
+    profile.set("mdts", "4").unwrap();
+    profile.validate().unwrap();
+    profile
+}
+
+/// A device of all kinds of namespaces, with a few workers.
+fn device_of_all_kinds(seed: u64, random: &mut Random) -> TestHost {
+    let workers = 1 + random.below(3) as usize;
+    let profile = profiles::by_name(PROFILES[(seed % 2) as usize]).unwrap();
+    let namespaces = vec![
+        namespace(profile, 0),
+        namespace(&zoned(), 1),
+        namespace(&key_value_profile("key-value"), 2),
+        namespace(&key_value_profile("nvm"), 3),
+    ];
+    TestHost::with_namespaces(namespaces, workers)
+}
+
+/// The queues are in order here, so that what is in the commands is all that is wrong; their data may land on the queues.
+#[test]
+fn commands_with_anything_in_them_are_survived_and_the_next_host_is_served() {
+    let mut completed = 0;
+    for seed in 0..25 {
+        let mut random = Random::new(seed);
+        let mut host = device_of_all_kinds(seed, &mut random);
+        let first_free = host.next_page();
+        for _ in 0..60 {
+            host.forget_pages(first_free);
+            host.enable();
+            (1..=3).for_each(|qid| host.create_io_queues(qid, 16));
+            for _ in 0..200 {
+                let qid = 1 + random.below(3) as u16;
+                host.submit(qid, hostile_entry(&mut random, false));
+                host.settle();
+                completed += u64::from(host.reap(qid).is_some());
+            }
+            host.set_register(registers::CC, 0);
+            host.settle();
+        }
+        well_formed_host_is_served(seed, &mut host);
+    }
+    assert!(completed > 100_000, "most of the commands have an end: {completed}");
+}
+
 #[test]
 fn a_host_that_writes_anything_anywhere_is_survived_and_the_next_one_is_served() {
     for seed in 0..25 {
         let mut random = Random::new(seed);
-        let workers = 1 + random.below(3) as usize;
-        let profile = profiles::by_name(PROFILES[(seed % 2) as usize]).unwrap();
-        let mut host =
-            TestHost::with_namespaces(vec![namespace(profile, 0), namespace(&zoned(), 1)], workers);
+        let mut host = device_of_all_kinds(seed, &mut random);
         host.enable();
         for _ in 0..20_000 {
             act(&mut host, &mut random);
@@ -429,4 +502,67 @@ fn well_formed_host_is_served(seed: u64, host: &mut TestHost) {
         "seed {seed}"
     );
     assert_eq!(host.machine.ram(buffer, 512), [0x77; 512], "seed {seed}");
+    // Whatever pairs the other host has left: all of them can be deleted, and then there is room for the largest.
+    for nsid in [3, 4] {
+        delete_all_pairs(seed, host, nsid, buffer);
+        let store = SubmissionQueueEntry {
+            prp1: buffer.into(),
+            ..key_value::vendor(KeyValueOpcode::VENDOR_STORE, nsid, b"key", 0, 512)
+        };
+        let retrieve = SubmissionQueueEntry {
+            prp1: buffer.into(),
+            ..key_value::vendor(KeyValueOpcode::VENDOR_RETRIEVE, nsid, b"key", 0, 512)
+        };
+        host.machine.set_ram(buffer, &[0x66; 512]);
+        assert_eq!(
+            host.execute(1, store).status(),
+            Status::SUCCESSFUL_COMPLETION,
+            "seed {seed}"
+        );
+        host.machine.set_ram(buffer, &[0; 512]);
+        assert_eq!(
+            host.execute(1, retrieve).status(),
+            Status::SUCCESSFUL_COMPLETION,
+            "seed {seed}"
+        );
+        assert_eq!(host.machine.ram(buffer, 512), [0x66; 512], "seed {seed}");
+    }
+}
+
+/// By an iterator, until it finds no key.
+fn delete_all_pairs(seed: u64, host: &mut TestHost, nsid: u32, buffer: u64) {
+    let key_buffer = host.pages(1);
+    let open = key_value::iterate_request(nsid, 0, 1, 0, 0);
+    let completion = host.execute(1, open);
+    assert_eq!(completion.status(), Status::SUCCESSFUL_COMPLETION, "seed {seed}");
+    let handle = completion.dw0.get() as u8;
+    loop {
+        let read = SubmissionQueueEntry {
+            prp1: buffer.into(),
+            ..key_value::iterate_read(nsid, handle, 4096)
+        };
+        match host.execute(1, read).status() {
+            Status::VENDOR_ITERATOR_END => break,
+            status => assert_eq!(status, Status::SUCCESSFUL_COMPLETION, "seed {seed}"),
+        }
+        let answer = host.machine.ram(buffer, 4096);
+        let number = |at: usize| u32::from_le_bytes(answer[at..at + 4].try_into().unwrap()) as usize;
+        let mut at = 4;
+        for _ in 0..number(0) {
+            let len = number(at);
+            let key = &answer[at + 4..at + 4 + len];
+            at += 4 + len.next_multiple_of(4);
+            host.machine.set_ram(key_buffer, key);
+            let mut delete = key_value::vendor(KeyValueOpcode::VENDOR_DELETE, nsid, key, 1, 0);
+            if len > 16 {
+                delete.cdw12 = (key_buffer as u32).into();
+                delete.cdw13 = ((key_buffer >> 32) as u32).into();
+            }
+            assert_eq!(
+                host.execute(1, delete).status(),
+                Status::SUCCESSFUL_COMPLETION,
+                "seed {seed}"
+            );
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Get and Set Features (NVMe Base 2.0 §5.15 and §5.27).
 
 use nvme_spec::{
-    FeatureCapabilities, FeatureId, FeatureSelect, Status, SubmissionQueueEntry, NSID_BROADCAST,
+    CommandSet, FeatureCapabilities, FeatureId, FeatureSelect, Status, SubmissionQueueEntry, NSID_BROADCAST,
     OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
@@ -231,12 +231,12 @@ impl Features {
     }
 }
 
-/// What can be done with `feature`.
+/// What can be done with `feature`, which a namespace can have of its own.
 fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
     let capabilities = |saveable| {
         Ok(FeatureCapabilities {
             saveable,
-            namespace_specific: false,
+            namespace_specific: feature == FeatureId::KEY_VALUE_CONFIGURATION,
             changeable: true,
         })
     };
@@ -249,7 +249,8 @@ fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
         | FeatureId::INTERRUPT_COALESCING
         | FeatureId::INTERRUPT_VECTOR_CONFIGURATION
         | FeatureId::WRITE_ATOMICITY_NORMAL
-        | FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => capabilities(true),
+        | FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION
+        | FeatureId::KEY_VALUE_CONFIGURATION => capabilities(true),
         FeatureId::NUMBER_OF_QUEUES
         | FeatureId::TIMESTAMP
         | FeatureId::IO_COMMAND_SET_PROFILE
@@ -277,7 +278,7 @@ impl Controller {
         let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
         let select = FeatureSelect((entry.cdw10.get() >> 8 & 0b111) as u8);
         let cdw11 = entry.cdw11.get();
-        let capabilities = capabilities(feature)?;
+        let capabilities = self.capabilities(feature)?;
         if select == FeatureSelect::SUPPORTED_CAPABILITIES {
             return Ok(Outcome::Done(capabilities.to_dword().into()));
         }
@@ -294,6 +295,16 @@ impl Controller {
                 IO_QUEUE_PAIRS_MAX
             }),
             FeatureId::IO_COMMAND_SET_PROFILE => 0,
+            FeatureId::KEY_VALUE_CONFIGURATION => {
+                let namespace = self
+                    .io
+                    .namespace(entry.nsid.get())
+                    .ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+                let key_value = namespace.key_value.as_ref();
+                key_value
+                    .ok_or(Status::INVALID_FIELD_IN_COMMAND)?
+                    .configuration(select)
+            }
             FeatureId::TIMESTAMP => {
                 let bytes = if is_current {
                     features.timestamp(now_ns)
@@ -329,10 +340,14 @@ impl Controller {
     ) -> Result<Outcome, Status> {
         let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
         let cdw11 = entry.cdw11.get();
-        let capabilities = capabilities(feature)?;
+        let capabilities = self.capabilities(feature)?;
         let is_saved = entry.cdw10.get() & SAVE != 0;
         if is_saved && !capabilities.saveable {
             return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
+        }
+        if feature == FeatureId::KEY_VALUE_CONFIGURATION {
+            self.configure_key_value(entry.nsid.get(), cdw11, is_saved)?;
+            return Ok(Outcome::Done(0));
         }
         if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
             return Err(if self.io.namespace(entry.nsid.get()).is_some() {
@@ -366,7 +381,7 @@ impl Controller {
                 self.admin.features.host_identifier = bytes;
             }
             FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION
-                if cdw11 & OAES_ZONE_DESCRIPTOR_CHANGED != 0 && !self.has_zoned_namespace() =>
+                if cdw11 & OAES_ZONE_DESCRIPTOR_CHANGED != 0 && !self.has_command_set(CommandSet::ZONED) =>
             {
                 return Err(Status::INVALID_FIELD_IN_COMMAND);
             }
@@ -381,6 +396,31 @@ impl Controller {
             self.admin.events.smart(SMART_EVENT_TEMPERATURE_THRESHOLD);
         }
         Ok(Outcome::Done(result.into()))
+    }
+
+    fn capabilities(&self, feature: FeatureId) -> Result<FeatureCapabilities, Status> {
+        if feature == FeatureId::KEY_VALUE_CONFIGURATION && !self.has_command_set(CommandSet::KEY_VALUE) {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        capabilities(feature)
+    }
+
+    /// Sets the configuration of a key-value namespace, or of all.
+    fn configure_key_value(&mut self, nsid: u32, value: u32, is_saved: bool) -> Result<(), Status> {
+        let is_all = nsid == NSID_BROADCAST;
+        if !is_all && self.io.namespace(nsid).is_none() {
+            return Err(Status::INVALID_NAMESPACE_OR_FORMAT);
+        }
+        let mut configured = false;
+        for namespace in &mut self.io.namespaces {
+            if is_all || namespace.nsid == nsid {
+                if let Some(key_value) = &mut namespace.key_value {
+                    key_value.configure(value, is_saved)?;
+                    configured = true;
+                }
+            }
+        }
+        configured.then_some(()).ok_or(Status::INVALID_FIELD_IN_COMMAND)
     }
 
     /// Queues are allocated in pairs: as many as the smaller of the two numbers asked for, and the larger within reach.

@@ -3,16 +3,18 @@
 use nvme_spec::registers::{ControllerConfiguration, VERSION_2_0};
 use nvme_spec::{
     namespace_id_type, ozcs, CommandSet, IdentifyCns, IdentifyController, IdentifyIndependentNamespace,
-    IdentifyNamespace, IdentifyNvmController, IdentifyZonedController, IdentifyZonedNamespace, LbaFormat,
-    Status, SubmissionQueueEntry, IDENTIFY_BYTES, OAES_ZONE_DESCRIPTOR_CHANGED, ZRWACAP_EXPLICIT_FLUSH,
+    IdentifyKeyValueNamespace, IdentifyNamespace, IdentifyNvmController, IdentifyZonedController,
+    IdentifyZonedNamespace, KeyValueFormat, LbaFormat, Status, SubmissionQueueEntry, IDENTIFY_BYTES,
+    KEY_VALUE_KEY_BYTES_MAX, OAES_ZONE_DESCRIPTOR_CHANGED, ZRWACAP_EXPLICIT_FLUSH,
 };
-use zerocopy::{FromBytes, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
 use super::{error_log, events, features, put, put_dword, Outcome};
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::dataset::{RANGES_MAX, RANGE_BYTES_MAX};
 use crate::host::Host;
+use crate::key_value::KeyValue;
 use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
 use crate::pci;
 use crate::zoned::Zoned;
@@ -71,8 +73,12 @@ impl Controller {
         match cns {
             // Every namespace that exists is attached: allocated and active ones are the same.
             IdentifyCns::NAMESPACE | IdentifyCns::ALLOCATED_NAMESPACE => {
+                let namespace = self.namespace_for_identify(nsid)?;
                 // The structure of the NVM command set is that of zoned namespaces, too (ZNS 1.1 §4.1.5.1).
-                self.identify_namespace(self.namespace_for_identify(nsid)?, layout(page)?);
+                if namespace.has_pairs_only() {
+                    return Err(Status::INVALID_IO_COMMAND_SET);
+                }
+                self.identify_namespace(namespace, layout(page)?);
             }
             IdentifyCns::CONTROLLER => self.identify_controller(layout(page)?),
             IdentifyCns::ACTIVE_NAMESPACE_LIST | IdentifyCns::ALLOCATED_NAMESPACE_LIST => {
@@ -83,18 +89,23 @@ impl Controller {
             }
             IdentifyCns::COMMAND_SET_NAMESPACE => {
                 let namespace = self.namespace_for_identify(nsid)?;
-                match (command_set, &namespace.zoned) {
+                match (command_set, &namespace.zoned, &namespace.key_value) {
                     // Nothing but zeros: no protection information.
-                    (CommandSet::NVM, _) => {}
-                    (CommandSet::ZONED, Some(zoned)) => {
+                    (CommandSet::NVM, _, _) if !namespace.has_pairs_only() => {}
+                    (CommandSet::ZONED, Some(zoned), _) => {
                         identify_zoned_namespace(zoned, namespace.lba_log2, layout(page)?);
+                    }
+                    (CommandSet::KEY_VALUE, _, Some(key_value)) if namespace.has_pairs_only() => {
+                        self.identify_key_value_namespace(namespace, key_value, layout(page)?);
                     }
                     _ => return Err(Status::INVALID_IO_COMMAND_SET),
                 }
             }
             IdentifyCns::COMMAND_SET_CONTROLLER => match command_set {
                 CommandSet::NVM => self.identify_nvm_controller(layout(page)?),
-                CommandSet::ZONED if self.has_zoned_namespace() => {
+                // There is no such structure: all zeros (KV CS 1.0 §4.1.5.2).
+                CommandSet::KEY_VALUE if self.has_command_set(command_set) => {}
+                CommandSet::ZONED if self.has_command_set(command_set) => {
                     let data: &mut IdentifyZonedController = layout(page)?;
                     data.zasl = self.zasl;
                 }
@@ -125,17 +136,16 @@ impl Controller {
         self.io.namespace(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)
     }
 
-    pub(super) fn has_zoned_namespace(&self) -> bool {
-        self.io
-            .namespaces
-            .iter()
-            .any(|namespace| namespace.zoned.is_some())
+    /// Whether a namespace speaks `command_set`.
+    pub(super) fn has_command_set(&self, command_set: CommandSet) -> bool {
+        let mut namespaces = self.io.namespaces.iter();
+        namespaces.any(|namespace| namespace.command_set() == command_set)
     }
 
     /// The I/O command sets that the controller has, a bit for each (NVMe Base 2.0 figure 290): the NVM command set always, as CAP.CSS says.
     fn command_sets(&self) -> u64 {
-        let zoned = u64::from(self.has_zoned_namespace()) << CommandSet::ZONED.0;
-        1 << CommandSet::NVM.0 | zoned
+        let sets = self.io.namespaces.iter().map(Namespace::command_set);
+        sets.fold(1 << CommandSet::NVM.0, |bits, set| bits | 1 << set.0)
     }
 
     fn require_command_set(&self, asked: CommandSet) -> Result<(), Status> {
@@ -170,7 +180,7 @@ impl Controller {
         data.sqes = controller_fields::SQES;
         data.cqes = controller_fields::CQES;
         data.nn = (self.io.namespaces.len() as u32).into();
-        if self.has_zoned_namespace() {
+        if self.has_command_set(CommandSet::ZONED) {
             data.oaes = OAES_ZONE_DESCRIPTOR_CHANGED.into();
         }
         data.oncs = controller_fields::ONCS.into();
@@ -234,6 +244,26 @@ impl Controller {
                 relative_performance: 0,
             };
         }
+    }
+
+    /// What the Key Value Command Set has about a namespace (KV CS 1.0 figure 36).
+    fn identify_key_value_namespace(
+        &self,
+        namespace: &Namespace,
+        key_value: &KeyValue,
+        data: &mut IdentifyKeyValueNamespace,
+    ) {
+        data.nsze_bytes = key_value.store.capacity_bytes().into();
+        data.nuse_bytes = key_value.store.used_bytes().into();
+        data.novg_bytes = key_value.parameters.unit_bytes.into();
+        data.nguid = self.identity.nguid(namespace.nsid);
+        data.eui64 = self.identity.eui64(namespace.nsid);
+        data.kvf[0] = KeyValueFormat {
+            key_bytes_max: (KEY_VALUE_KEY_BYTES_MAX as u16).into(),
+            value_bytes_max: key_value.value_bytes_max().into(),
+            keys_max: key_value.store.keys_max().into(),
+            ..KeyValueFormat::new_zeroed()
+        };
     }
 
     /// Identifiers above `after`, ascending, ended by zeros.

@@ -1,7 +1,7 @@
 //! Get Log Page (NVMe Base 2.0 §5.16).
 
 use nvme_spec::{
-    effects, CommandSet, LogPageId, NvmOpcode, SmartLog, Status, SubmissionQueueEntry,
+    effects, CommandSet, KeyValueOpcode, LogPageId, NvmOpcode, SmartLog, Status, SubmissionQueueEntry,
     CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FIRMWARE_SLOT_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES,
     SUPPORTED_LOG_PAGES_BYTES,
 };
@@ -37,6 +37,46 @@ const NVM_EFFECTS: [(NvmOpcode, u32); 5] = [
         NvmOpcode::DATASET_MANAGEMENT,
         effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
     ),
+];
+
+/// Those of the Key Value Command Set.
+const KEY_VALUE_EFFECTS: [(KeyValueOpcode, u32); 6] = [
+    (KeyValueOpcode::FLUSH, effects::SUPPORTED),
+    (
+        KeyValueOpcode::STORE,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+    (KeyValueOpcode::RETRIEVE, effects::SUPPORTED),
+    (KeyValueOpcode::LIST, effects::SUPPORTED),
+    (
+        KeyValueOpcode::DELETE,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+    (KeyValueOpcode::EXIST, effects::SUPPORTED),
+];
+
+/// The vendor specific commands that a key-value namespace has in any case.
+const VENDOR_EFFECTS: [(KeyValueOpcode, u32); 8] = [
+    (
+        KeyValueOpcode::VENDOR_STORE,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+    (
+        KeyValueOpcode::VENDOR_APPEND,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+    (
+        KeyValueOpcode::VENDOR_BATCH,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+    (KeyValueOpcode::VENDOR_RETRIEVE, effects::SUPPORTED),
+    (
+        KeyValueOpcode::VENDOR_DELETE,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+    (KeyValueOpcode::VENDOR_ITERATE_REQUEST, effects::SUPPORTED),
+    (KeyValueOpcode::VENDOR_ITERATE_READ, effects::SUPPORTED),
+    (KeyValueOpcode::VENDOR_EXIST, effects::SUPPORTED),
 ];
 
 /// What a zoned namespace has besides.
@@ -112,7 +152,7 @@ impl Controller {
     ) -> Result<usize, Status> {
         match log {
             LogPageId::SUPPORTED_LOG_PAGES => {
-                let has_zones = self.has_zoned_namespace();
+                let has_zones = self.has_command_set(CommandSet::ZONED);
                 let is_there = |&page: &LogPageId| has_zones || page != LogPageId::CHANGED_ZONE_LIST;
                 for page in SUPPORTED_PAGES.into_iter().filter(is_there) {
                     put_dword(buffer, usize::from(page.0), 1);
@@ -146,7 +186,9 @@ impl Controller {
                 for opcode in SUPPORTED {
                     put_dword(buffer, usize::from(opcode.0), effects::SUPPORTED);
                 }
-                let is_zoned = command_set == CommandSet::ZONED && self.has_zoned_namespace();
+                let is_there = |set| command_set == set && self.has_command_set(set);
+                let is_zoned = is_there(CommandSet::ZONED);
+                let is_key_value = is_there(CommandSet::KEY_VALUE);
                 let block = NVM_EFFECTS
                     .iter()
                     .filter(|_| is_zoned || command_set == CommandSet::NVM);
@@ -154,9 +196,18 @@ impl Controller {
                 for (opcode, effect) in block.chain(zoned) {
                     put_dword(buffer, 256 + usize::from(opcode.0), *effect);
                 }
+                let has_vendor_commands =
+                    self.io.namespaces.iter().any(|namespace| {
+                        namespace.key_value.is_some() && namespace.command_set() == command_set
+                    });
+                let pairs = KEY_VALUE_EFFECTS.iter().filter(|_| is_key_value);
+                let vendor = VENDOR_EFFECTS.iter().filter(|_| has_vendor_commands);
+                for (opcode, effect) in pairs.chain(vendor) {
+                    put_dword(buffer, 256 + usize::from(opcode.0), *effect);
+                }
                 Ok(EFFECTS_LOG_BYTES)
             }
-            LogPageId::CHANGED_ZONE_LIST if self.has_zoned_namespace() => {
+            LogPageId::CHANGED_ZONE_LIST if self.has_command_set(CommandSet::ZONED) => {
                 self.changed_zone_list(entry.nsid.get(), buffer)?;
                 Ok(CHANGED_ZONE_LIST_BYTES)
             }

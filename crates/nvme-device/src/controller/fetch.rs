@@ -11,7 +11,8 @@ use super::{Controller, WorkerLink};
 use crate::admin::Outcome;
 use crate::bar::Bar;
 use crate::host::Host;
-use crate::io::{Dispatched, Fetched};
+use crate::io::{Dispatched, Fetched, Wait};
+use crate::key_value::ListProgress;
 use crate::queues::{CompletionQueue, Stalled, SubmissionQueue};
 use crate::work::{CommandRef, Job, WorkItem, Zeroing};
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
@@ -108,11 +109,15 @@ impl Controller {
             self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
         }
         if let Some(stalled) = queue.stalled {
-            if now_ns < stalled.retry_at_ns {
-                return Turn::Waiting(stalled.retry_at_ns);
+            let Wait {
+                retry_at_ns,
+                progress,
+            } = stalled.wait;
+            if now_ns < retry_at_ns {
+                return Turn::Waiting(retry_at_ns);
             }
             queue.stalled = None;
-            return self.start_io(stalled.entry, stalled.command, now_ns, host);
+            return self.start_io(stalled.entry, stalled.command, progress, now_ns, host);
         }
         let pending = queue.pending();
         if pending == 0 {
@@ -139,7 +144,7 @@ impl Controller {
             self.start_admin(&entry, command, now_ns, host);
             return Turn::Fetched;
         }
-        self.start_io(entry, command, now_ns, host)
+        self.start_io(entry, command, ListProgress::default(), now_ns, host)
     }
 
     /// Whether a command of the queue can be taken through to its completion: room in the completion queue and at the
@@ -172,6 +177,7 @@ impl Controller {
         &mut self,
         entry: SubmissionQueueEntry,
         command: CommandRef,
+        progress: ListProgress,
         now_ns: u64,
         host: &H,
     ) -> Turn {
@@ -180,8 +186,10 @@ impl Controller {
             entry: &entry,
             command,
             worker: self.worker_of(command.cqid),
+            progress,
         };
         let dispatched = match NvmOpcode(entry.opcode) {
+            _ if self.io.is_key_value(entry.nsid.get()) => self.io.key_value(now_ns, &fetched, host),
             NvmOpcode::DATASET_MANAGEMENT => {
                 self.start_dataset_management(&entry, command, now_ns, host);
                 return Turn::Fetched;
@@ -195,15 +203,11 @@ impl Controller {
                 self.finish_dispatch(dispatched, bar);
                 Turn::Fetched
             }
-            Err(retry_at_ns) => {
+            Err(wait) => {
                 if let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(command.sqid)) {
-                    queue.stalled = Some(Stalled {
-                        entry,
-                        command,
-                        retry_at_ns,
-                    });
+                    queue.stalled = Some(Stalled { entry, command, wait });
                 }
-                Turn::Waiting(retry_at_ns)
+                Turn::Waiting(wait.retry_at_ns)
             }
         }
     }

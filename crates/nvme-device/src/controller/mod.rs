@@ -13,7 +13,7 @@ use ssd_profile::NvmParameters;
 
 use crate::admin::{AdminState, PendingAdmin};
 use crate::bar::Bar;
-use crate::device::{table, SetupError};
+use crate::device::{table, transfer_bytes_max, SetupError};
 use crate::host::Host;
 use crate::identity::Identity;
 use crate::io::{IoCounters, IoUnit, Limits};
@@ -65,11 +65,7 @@ impl Controller {
         shared: Arc<Shared>,
     ) -> Result<Self, SetupError> {
         let queues = usize::from(IO_QUEUE_PAIRS_MAX) + 1;
-        // 4 KiB pages; a limit of 2^31 bytes keeps every length within 32 bits.
-        let transfer_bytes_max = 1u32
-            .checked_shl(12 + u32::from(mdts))
-            .filter(|_| mdts > 0 && mdts < 20);
-        let transfer_bytes_max = transfer_bytes_max.unwrap_or(1 << 31);
+        let transfer_bytes_max = transfer_bytes_max(mdts);
         // No more than MDTS (ZNS 1.1 figure 50).
         let zasl = match smallest_append_limit(&namespaces) {
             zasl if mdts == 0 => zasl,

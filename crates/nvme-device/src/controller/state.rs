@@ -184,6 +184,11 @@ impl Controller {
         self.queues_end = 0;
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
         self.admin.reset(now_ns);
+        for namespace in &mut self.io.namespaces {
+            if let Some(key_value) = &mut namespace.key_value {
+                key_value.reset();
+            }
+        }
         self.reset_zones(reset == Reset::Subsystem, now_ns);
         self.shutdown = Shutdown::No;
         self.interrupt_mask = 0;

@@ -142,6 +142,19 @@ impl Host for Machine {
         Ok(())
     }
 
+    fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
+        let media = self.media.borrow();
+        into.copy_from_slice(&media[media_range(&media, media_offset, into.len())]);
+        Ok(())
+    }
+
+    fn write_media(&self, media_offset: u64, from: &[u8]) -> Result<(), MemoryFault> {
+        let mut media = self.media.borrow_mut();
+        let range = media_range(&media, media_offset, from.len());
+        media[range].copy_from_slice(from);
+        Ok(())
+    }
+
     fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         let mut media = self.media.borrow_mut();
         let range = media_range(&media, media_offset, len_bytes);

@@ -5,6 +5,7 @@
 
 pub mod commands;
 mod driver;
+pub mod key_value;
 mod machine;
 
 pub use driver::{QueuePair, TestHost};

@@ -1,0 +1,111 @@
+//! Batches: up to eight vendor specific stores and deletes in one command (MODELS.md §7).
+
+use nvme_spec::{
+    vendor_option, KeyValueOpcode, Status, VendorBatchAttribute, VendorBatchHead,
+    VENDOR_BATCH_ALIGNMENT_BYTES,
+};
+use ssd_model::key_value::{store_command, KeyBuffer};
+use zerocopy::FromBytes;
+
+use super::command::Dialect;
+use super::pairs::StoreConditions;
+use super::{Done, Execution};
+use crate::host::Host;
+use crate::work::Direction;
+
+/// One command of a batch, checked.
+struct Part<'a> {
+    opcode: KeyValueOpcode,
+    option: u8,
+    key: KeyBuffer,
+    value: &'a [u8],
+}
+
+impl<H: Host> Execution<'_, H> {
+    /// Carries the commands of a batch out, in order. One that fails ends the batch with its status; those before it have been done.
+    ///
+    /// The payload is fetched once, and the whole of it checked before anything is done.
+    pub(super) fn batch(&mut self) -> Result<Done, Status> {
+        let len_bytes = Dialect::Vendor.len_bytes(self.fetched.entry);
+        let mut buffer = core::mem::take(&mut self.key_value.buffer);
+        let result = match buffer.get_mut(..len_bytes as usize) {
+            Some(payload) => self
+                .fetched
+                .data_pointer()
+                .read(self.medium.host, payload)
+                .and_then(|()| self.execute_batch(payload)),
+            None => Err(Status::INVALID_FIELD_IN_COMMAND),
+        };
+        self.key_value.buffer = buffer;
+        result.map(|()| Done {
+            result: 0,
+            timed_as: Some(store_command(len_bytes)),
+            direction: Direction::FromHost,
+            len_bytes,
+        })
+    }
+
+    fn execute_batch(&mut self, payload: &[u8]) -> Result<(), Status> {
+        for part in parts(payload)? {
+            part?;
+        }
+        for part in parts(payload)? {
+            self.execute_part(&part?)?;
+        }
+        Ok(())
+    }
+
+    fn execute_part(&mut self, part: &Part<'_>) -> Result<(), Status> {
+        match part.opcode {
+            KeyValueOpcode::VENDOR_STORE => {
+                if part.value.len() > self.key_value.value_bytes_max() as usize {
+                    return Err(Status::VENDOR_INVALID_VALUE_SIZE);
+                }
+                let conditions = StoreConditions::new(part.option, Dialect::Vendor)?;
+                self.store_bytes(&part.key, part.value, conditions)
+            }
+            _ => {
+                let must_exist = part.option & vendor_option::DELETE_MUST_EXIST != 0;
+                self.delete_key(&part.key, must_exist, Dialect::Vendor)
+            }
+        }
+    }
+}
+
+/// The commands in `payload`.
+fn parts(payload: &[u8]) -> Result<impl Iterator<Item = Result<Part<'_>, Status>> + '_, Status> {
+    let (head, mut rest) =
+        VendorBatchHead::ref_from_prefix(payload).map_err(|_| Status::VENDOR_INVALID_VALUE_SIZE)?;
+    let used = |attribute: &&VendorBatchAttribute| attribute.opcode != 0;
+    Ok(head.attributes.iter().take_while(used).map(move |attribute| {
+        let too_short = Status::VENDOR_INVALID_VALUE_SIZE;
+        let mut take = |len: usize| -> Result<&[u8], Status> {
+            let padded = len.next_multiple_of(VENDOR_BATCH_ALIGNMENT_BYTES);
+            // The padding of the last one may be left out.
+            let (taken, after) = rest.split_at_checked(padded.min(rest.len())).ok_or(too_short)?;
+            rest = after;
+            taken.get(..len).ok_or(too_short)
+        };
+        let opcode = KeyValueOpcode(attribute.opcode);
+        let known = match opcode {
+            KeyValueOpcode::VENDOR_STORE => u8::MAX,
+            KeyValueOpcode::VENDOR_DELETE => vendor_option::DELETE_MUST_EXIST,
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        };
+        if attribute.option & !known != 0 {
+            return Err(Status::VENDOR_INVALID_OPTION);
+        }
+        StoreConditions::new(attribute.option, Dialect::Vendor)?;
+        take(VENDOR_BATCH_ALIGNMENT_BYTES)?;
+        let key = take(attribute.key_bytes.into())?;
+        if key.is_empty() {
+            return Err(Status::VENDOR_INVALID_KEY_SIZE);
+        }
+        Ok(Part {
+            opcode,
+            option: attribute.option,
+            key: KeyBuffer::new(key).ok_or(Status::VENDOR_INVALID_KEY_SIZE)?,
+            value: take(attribute.value_bytes.get() as usize)?,
+        })
+    }))
+}

@@ -1,0 +1,233 @@
+//! Iterators of the vendor specific commands: the keys whose first four bytes, under a mask, are as given (MODELS.md §7).
+
+use alloc::vec::Vec;
+
+use nvme_spec::{vendor_option, Status, VENDOR_ITERATORS, VENDOR_PAIR_VALUE_OFFSET};
+use ssd_model::key_value::{Cursor, Place, Step};
+
+use super::command::{options, Dialect};
+use super::list::ListProgress;
+use super::transfer::PieceStream;
+use super::{Done, Execution, Unfinished, WORK_PER_PASS};
+use crate::device::{table, SetupError};
+use crate::host::Host;
+use crate::work::Direction;
+
+/// The number of keys, and the length of each, are so long.
+const COUNT_BYTES: usize = 4;
+
+/// Something that goes through keys.
+#[derive(Clone, Copy, Debug)]
+struct OpenIterator {
+    prefix: u32,
+    mask: u32,
+    with_values: bool,
+    cursor: Cursor,
+}
+
+impl OpenIterator {
+    /// The four bytes are compared as the number that a little-endian host makes of them; a shorter key has zeros there.
+    fn wants(&self, key: &[u8]) -> bool {
+        let mut first = [0; 4];
+        first.iter_mut().zip(key).for_each(|(slot, byte)| *slot = *byte);
+        (u32::from_le_bytes(first) ^ self.prefix) & self.mask == 0
+    }
+}
+
+/// Those that are open; the handle of the first one is 1, since clients take 0 for none.
+pub(super) struct Iterators(Vec<Option<OpenIterator>>);
+
+impl Iterators {
+    /// None is open.
+    pub fn new() -> Result<Self, SetupError> {
+        Ok(Self(table(VENDOR_ITERATORS, || None)?))
+    }
+
+    pub fn close_all(&mut self) {
+        self.0.fill(None);
+    }
+
+    fn get_mut(&mut self, handle: u8) -> Option<&mut Option<OpenIterator>> {
+        self.0.get_mut(usize::from(handle).checked_sub(1)?)
+    }
+
+    /// Opens an iterator and returns its handle.
+    fn open(&mut self, prefix: u32, mask: u32, with_values: bool) -> Result<u8, Status> {
+        let is_same = |open: &OpenIterator| (open.prefix ^ prefix) & mask == 0 && open.mask == mask;
+        if self.0.iter().flatten().any(is_same) {
+            return Err(Status::VENDOR_ITERATOR_EXISTS);
+        }
+        let (handle, place) = (1u8..)
+            .zip(&mut self.0)
+            .find(|(_, place)| place.is_none())
+            .ok_or(Status::VENDOR_NO_ITERATOR_AVAILABLE)?;
+        *place = Some(OpenIterator {
+            prefix,
+            mask,
+            with_values,
+            cursor: Cursor::START,
+        });
+        Ok(handle)
+    }
+}
+
+impl<H: Host> Execution<'_, H> {
+    fn handle(&self) -> u8 {
+        (self.fetched.entry.cdw11.get() & 0xFF) as u8
+    }
+
+    /// Opens or closes. The result of opening is the handle.
+    pub(super) fn iterate_request(&mut self) -> Result<Done, Status> {
+        use vendor_option::{ITERATE_CLOSE, ITERATE_KEYS, ITERATE_OPEN, ITERATE_PAIRS};
+        let entry = self.fetched.entry;
+        let iterators = &mut self.key_value.iterators;
+        let options = options(entry);
+        let with_values = match options {
+            ITERATE_CLOSE => {
+                let handle = (entry.cdw11.get() & 0xFF) as u8;
+                let open = iterators.get_mut(handle).and_then(Option::take);
+                open.ok_or(Status::VENDOR_ITERATOR_DOES_NOT_EXIST)?;
+                return Ok(Done::with_result(0));
+            }
+            _ if options & !ITERATE_PAIRS & !ITERATE_KEYS != ITERATE_OPEN => {
+                return Err(Status::VENDOR_INVALID_OPTION);
+            }
+            _ => options & ITERATE_PAIRS != 0,
+        };
+        if options & ITERATE_PAIRS != 0 && options & ITERATE_KEYS != 0 {
+            return Err(Status::VENDOR_INVALID_OPTION);
+        }
+        let handle = iterators.open(entry.cdw12.get(), entry.cdw13.get(), with_values)?;
+        Ok(Done::with_result(handle.into()))
+    }
+
+    /// Reads as many keys as fit, or one key with its value.
+    pub(super) fn iterate_read(&mut self) -> Result<Done, Unfinished> {
+        let len_bytes = Dialect::Vendor.len_bytes(self.fetched.entry);
+        if len_bytes > self.key_value.transfer_bytes_max {
+            return Err(Status::INVALID_FIELD_IN_COMMAND.into());
+        }
+        let handle = self.handle();
+        let open = self.key_value.iterators.get_mut(handle).and_then(|place| *place);
+        let mut iterator = open.ok_or(Status::VENDOR_ITERATOR_DOES_NOT_EXIST)?;
+        let result = if iterator.with_values {
+            self.read_pair(&mut iterator, len_bytes)
+        } else {
+            let mut buffer = core::mem::take(&mut self.key_value.buffer);
+            let answer = buffer.get_mut(..len_bytes as usize).unwrap_or_default();
+            let result = self.read_keys(&mut iterator, answer);
+            self.key_value.buffer = buffer;
+            result
+        };
+        // A read that fails for want of room or memory has read nothing.
+        if !matches!(result, Err(Unfinished::Failed(_))) {
+            if let Some(place) = self.key_value.iterators.get_mut(handle) {
+                *place = Some(iterator);
+            }
+        }
+        result
+    }
+
+    /// The next pair that the iterator wants; its key is the cursor's then.
+    ///
+    /// # Errors
+    /// If it is another command's turn.
+    fn next_wanted(&self, iterator: &mut OpenIterator, work: &mut u32) -> Result<Option<Place>, Unfinished> {
+        loop {
+            let step = self
+                .key_value
+                .store
+                .next(&self.medium, &mut iterator.cursor, work)?;
+            match step {
+                Step::Pair(place) if iterator.wants(iterator.cursor.key()) => return Ok(Some(place)),
+                Step::Pair(_) => {}
+                Step::Pause => return Err(Unfinished::Paused(ListProgress::default())),
+                Step::End => return Ok(None),
+            }
+        }
+    }
+
+    /// A count, and then each key behind its length, padded. The result is the length of that.
+    fn read_keys(&self, iterator: &mut OpenIterator, answer: &mut [u8]) -> Result<Done, Unfinished> {
+        let buffer_bytes = answer.len();
+        let (head, mut rest) = answer
+            .split_at_mut_checked(COUNT_BYTES)
+            .ok_or(Status::VENDOR_INVALID_VALUE_SIZE)?;
+        let mut work = WORK_PER_PASS;
+        let mut keys = 0u32;
+        let mut used = COUNT_BYTES;
+        let is_full = loop {
+            let before = iterator.cursor;
+            match self.next_wanted(iterator, &mut work) {
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                // What was found so far is an answer.
+                Err(Unfinished::Paused(_)) if keys > 0 => break false,
+                Err(other) => return Err(other),
+            }
+            let key = iterator.cursor.key();
+            let len = COUNT_BYTES + key.len().next_multiple_of(COUNT_BYTES);
+            if len > rest.len() {
+                iterator.cursor = before;
+                break true;
+            }
+            let (slot, after) = rest.split_at_mut(len);
+            let length = (key.len() as u32).to_le_bytes();
+            let bytes = length.iter().chain(key).chain(core::iter::repeat(&0));
+            slot.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+            rest = after;
+            keys += 1;
+            used += len;
+        };
+        if keys == 0 {
+            return Err(Unfinished::Failed(if is_full {
+                Status::VENDOR_INVALID_VALUE_SIZE
+            } else {
+                Status::VENDOR_ITERATOR_END
+            }));
+        }
+        head.copy_from_slice(&keys.to_le_bytes());
+        let answer = answer.get(..used).unwrap_or_default();
+        self.fetched
+            .data_pointer()
+            .write_to_buffer(self.medium.host, answer, buffer_bytes)?;
+        Ok(Done {
+            direction: Direction::ToHost,
+            len_bytes: used as u32,
+            ..Done::with_result(used as u64)
+        })
+    }
+
+    /// The key at 0, the value at 512. The result has the value's length, and in its upper byte the key's.
+    fn read_pair(&self, iterator: &mut OpenIterator, len_bytes: u32) -> Result<Done, Unfinished> {
+        let mut work = WORK_PER_PASS;
+        let Some(place) = self.next_wanted(iterator, &mut work)? else {
+            return Err(Status::VENDOR_ITERATOR_END.into());
+        };
+        let value_bytes = place.value_bytes().unwrap_or(0);
+        let used = VENDOR_PAIR_VALUE_OFFSET + value_bytes as usize;
+        if used > len_bytes as usize {
+            return Err(Status::VENDOR_INVALID_VALUE_SIZE.into());
+        }
+        let host = self.medium.host;
+        let key = iterator.cursor.key();
+        let mut stream = PieceStream::new(self.key_value.store.pieces(&place, 0, value_bytes));
+        let pointer = self.fetched.data_pointer();
+        pointer.for_each_piece_of(host, len_bytes as usize, used, |address, offset, len| {
+            let part = key.get(offset..).unwrap_or_default();
+            host.write(address, part.get(..len).unwrap_or(part))?;
+            let value_at = VENDOR_PAIR_VALUE_OFFSET.clamp(offset, offset + len);
+            self.medium.move_piece(
+                Direction::ToHost,
+                address.wrapping_add((value_at - offset) as u64),
+                offset + len - value_at,
+                &mut stream,
+            )
+        })?;
+        Ok(Done {
+            direction: Direction::ToHost,
+            len_bytes: used as u32,
+            ..Done::with_result(u64::from(value_bytes) | (key.len() as u64) << 24)
+        })
+    }
+}

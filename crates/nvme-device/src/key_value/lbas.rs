@@ -1,0 +1,209 @@
+//! LBAs of a namespace that speaks the NVM command set (MODELS.md §7): pages under keys of their own, beside the pairs.
+//!
+//! A page that was never written, or deallocated, takes no room and reads as zeros. So a drive that is full of pairs has no room for LBAs.
+
+use nvme_spec::{NvmOpcode, Status};
+use ssd_model::key_value::{Key, Place, PrepareError, PAGE_BYTES};
+use ssd_model::Command;
+
+use super::transfer::PieceStream;
+use super::{Done, Execution};
+use crate::data_pointer::write_zeros;
+use crate::dataset::RangeList;
+use crate::host::{Host, MemoryFault};
+use crate::io::Request;
+use crate::namespace::ByteRange;
+use crate::work::Direction;
+
+/// The part of a page that a command is about.
+struct PagePart {
+    page: u64,
+    offset: u32,
+    len_bytes: u32,
+}
+
+/// The pages of `range`.
+fn page_parts(range: ByteRange) -> impl Iterator<Item = PagePart> {
+    let page_bytes = u64::from(PAGE_BYTES);
+    let end = range.offset_bytes + u64::from(range.len_bytes);
+    let mut at = range.offset_bytes;
+    core::iter::from_fn(move || {
+        if at >= end {
+            return None;
+        }
+        let part_end = (at / page_bytes + 1) * page_bytes;
+        let part = PagePart {
+            page: at / page_bytes,
+            offset: (at % page_bytes) as u32,
+            len_bytes: (part_end.min(end) - at) as u32,
+        };
+        at = part_end;
+        Some(part)
+    })
+}
+
+impl<H: Host> Execution<'_, H> {
+    pub(super) fn lbas(&mut self) -> Result<Done, Status> {
+        match Request::parse(self.fetched.entry) {
+            Request::Read { slba, lbas } => {
+                let range = self.range(slba, lbas)?;
+                self.read_lbas(range)?;
+                Ok(done(Direction::ToHost, range, |offset_bytes, len_bytes| {
+                    Command::Read {
+                        offset_bytes,
+                        len_bytes,
+                    }
+                }))
+            }
+            Request::Write { slba, lbas, fua } => {
+                let range = self.range(slba, lbas)?;
+                self.write_lbas(range)?;
+                Ok(done(Direction::FromHost, range, |offset_bytes, len_bytes| {
+                    Command::Write {
+                        offset_bytes,
+                        len_bytes,
+                        fua,
+                    }
+                }))
+            }
+            Request::WriteZeroes {
+                slba,
+                lbas,
+                fua,
+                deallocate,
+            } => {
+                let range = self.range(slba, lbas)?;
+                self.forget(range)?;
+                Ok(done(Direction::Zeros, range, |offset_bytes, len_bytes| {
+                    Command::WriteZeroes {
+                        offset_bytes,
+                        len_bytes,
+                        fua,
+                        deallocate,
+                    }
+                }))
+            }
+            Request::Unknown(NvmOpcode::DATASET_MANAGEMENT) => self.deallocate(),
+            _ => Err(Status::INVALID_COMMAND_OPCODE),
+        }
+    }
+
+    fn range(&self, slba: u64, lbas: u32) -> Result<ByteRange, Status> {
+        if u64::from(lbas) << self.lba_log2 > u64::from(self.key_value.transfer_bytes_max) {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        ByteRange::of_lbas(slba, lbas, self.lba_log2, self.size_lbas).ok_or(Status::LBA_OUT_OF_RANGE)
+    }
+
+    fn page(&self, page: u64) -> Result<Place, MemoryFault> {
+        self.key_value.store.look_up(&self.medium, Key::Page(page))
+    }
+
+    fn move_lbas(&self, direction: Direction, range: ByteRange) -> Result<(), Status> {
+        let pointer = self.fetched.data_pointer();
+        let len_bytes = range.len_bytes as usize;
+        pointer.for_each_piece(self.medium.host, len_bytes, |address, offset, len| {
+            let mut address = address;
+            let piece = ByteRange {
+                offset_bytes: range.offset_bytes + offset as u64,
+                len_bytes: len as u32,
+            };
+            for part in page_parts(piece) {
+                let place = self.page(part.page)?;
+                let part_len = part.len_bytes as usize;
+                if place.value_bytes().is_some() {
+                    let pieces = self.key_value.store.pieces(&place, part.offset, part.len_bytes);
+                    let mut stream = PieceStream::new(pieces);
+                    self.medium
+                        .move_piece(direction, address, part_len, &mut stream)?;
+                } else {
+                    write_zeros(self.medium.host, address, part_len)?;
+                }
+                address = address.wrapping_add(part_len as u64);
+            }
+            Ok(())
+        })
+    }
+
+    fn read_lbas(&self, range: ByteRange) -> Result<(), Status> {
+        self.move_lbas(Direction::ToHost, range)
+    }
+
+    /// Pages that are not there yet are made first, all or none of them: what is written may then fail to arrive, but all has a place.
+    fn write_lbas(&mut self, range: ByteRange) -> Result<(), Status> {
+        let mut missing = 0;
+        for part in page_parts(range) {
+            missing += u32::from(self.page(part.page)?.value_bytes().is_none());
+        }
+        if missing > 0 {
+            if !self.key_value.store.has_room_for_pages(missing) {
+                return Err(Status::CAPACITY_EXCEEDED);
+            }
+            for part in page_parts(range) {
+                self.make_page(part.page)?;
+            }
+        }
+        self.move_lbas(Direction::FromHost, range)
+    }
+
+    /// A page of zeros, unless there is one already.
+    fn make_page(&mut self, page: u64) -> Result<(), Status> {
+        let place = self.page(page)?;
+        if place.value_bytes().is_some() {
+            return Ok(());
+        }
+        let store = &mut self.key_value.store;
+        let draft = store
+            .prepare(&self.medium, Key::Page(page), &place, PAGE_BYTES)
+            .map_err(|error| match error {
+                PrepareError::CapacityExceeded => Status::CAPACITY_EXCEEDED,
+                PrepareError::Medium(fault) => fault.into(),
+            })?;
+        match self.medium.zero_value(store.draft_pieces(&draft)) {
+            Ok(()) => store.commit(&place, draft),
+            Err(fault) => {
+                store.discard(draft);
+                return Err(fault.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `range` read as zeros: whole pages go.
+    fn forget(&mut self, range: ByteRange) -> Result<(), Status> {
+        for part in page_parts(range) {
+            let place = self.page(part.page)?;
+            if place.value_bytes().is_none() {
+                continue;
+            }
+            let store = &mut self.key_value.store;
+            if part.len_bytes == PAGE_BYTES {
+                store.remove(&place);
+            } else {
+                self.medium
+                    .zero_value(store.pieces(&place, part.offset, part.len_bytes))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn deallocate(&mut self) -> Result<Done, Status> {
+        let entry = self.fetched.entry;
+        let lba_log2 = self.lba_log2;
+        let ranges = RangeList::fetch(entry, lba_log2, self.size_lbas, self.medium.host)?;
+        for range in ranges.iter() {
+            self.forget(range)?;
+        }
+        Ok(Done::with_result(0))
+    }
+}
+
+/// A command that was carried out, timed by its place and length.
+fn done(direction: Direction, range: ByteRange, command: impl FnOnce(u64, u32) -> Command) -> Done {
+    Done {
+        result: 0,
+        timed_as: Some(command(range.offset_bytes, range.len_bytes)),
+        direction,
+        len_bytes: range.len_bytes,
+    }
+}

@@ -1,0 +1,125 @@
+//! List of the Key Value Command Set (KV CS 1.0 §3.2.2): the keys that its commands can have, from one of them on.
+
+use nvme_spec::{Status, KEY_VALUE_KEY_BYTES_MAX};
+use ssd_model::key_value::{Cursor, Step};
+
+use super::command::standard_key;
+use super::{Done, Execution, Unfinished, WORK_PER_PASS};
+use crate::host::Host;
+use crate::work::Direction;
+
+/// NRK: what the answer begins with.
+const HEAD_BYTES: usize = 4;
+/// KL: what each key begins with.
+const KEY_LENGTH_BYTES: usize = 2;
+const ALIGNMENT_BYTES: usize = 4;
+
+/// How far a List has come that takes several passes. The keys that it has found are in the host's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ListProgress {
+    /// Where it goes on; 0 before the first pass.
+    hash: u64,
+    keys: u32,
+    len_bytes: u32,
+}
+
+impl<H: Host> Execution<'_, H> {
+    /// Keys longer than the Key Value Command Set knows are left out. Whoever begins with a key of zeros, or with none, gets all there are; the
+    /// last key of an answer is where the next one begins.
+    pub(super) fn list(&mut self) -> Result<Done, Unfinished> {
+        let entry = self.fetched.entry;
+        let buffer_bytes = entry.cdw10.get();
+        if buffer_bytes > self.key_value.transfer_bytes_max || (buffer_bytes as usize) < HEAD_BYTES {
+            return Err(Status::INVALID_FIELD_IN_COMMAND.into());
+        }
+        let progress = self.fetched.progress;
+        let mut cursor = if progress.len_bytes > 0 {
+            Cursor::at_hash(progress.hash)
+        } else {
+            self.first_of_list()?
+        };
+        let mut progress = ListProgress {
+            len_bytes: progress.len_bytes.max(HEAD_BYTES as u32),
+            ..progress
+        };
+        let mut answer = core::mem::take(&mut self.key_value.buffer);
+        let filled = self.fill_list(&mut cursor, &mut progress, buffer_bytes, &mut answer);
+        self.key_value.buffer = answer;
+        if filled? {
+            Ok(Done {
+                direction: Direction::ToHost,
+                len_bytes: progress.len_bytes,
+                ..Done::with_result(0)
+            })
+        } else {
+            progress.hash = cursor.hash();
+            Err(Unfinished::Paused(progress))
+        }
+    }
+
+    fn first_of_list(&self) -> Result<Cursor, Status> {
+        let key = standard_key(self.fetched.entry)?;
+        let is_zeros = key.as_bytes().iter().all(|&byte| byte == 0);
+        if is_zeros && self.look_up(&key)?.value_bytes().is_none() {
+            return Ok(Cursor::START);
+        }
+        Ok(self.key_value.store.cursor_at(&key))
+    }
+
+    /// Adds keys to the answer until it is full, or there are no more: true; or it is another command's turn: false. What is new of it is then
+    /// in the host's memory.
+    fn fill_list(
+        &self,
+        cursor: &mut Cursor,
+        progress: &mut ListProgress,
+        buffer_bytes: u32,
+        answer: &mut [u8],
+    ) -> Result<bool, Status> {
+        let start = progress.len_bytes as usize;
+        let mut work = WORK_PER_PASS;
+        let is_complete = loop {
+            match self.key_value.store.next(&self.medium, cursor, &mut work)? {
+                Step::Pair(_) => {}
+                Step::Pause => break false,
+                Step::End => break true,
+            }
+            let key = cursor.key();
+            if key.len() > KEY_VALUE_KEY_BYTES_MAX {
+                continue;
+            }
+            let at = progress.len_bytes as usize;
+            let len = (KEY_LENGTH_BYTES + key.len()).next_multiple_of(ALIGNMENT_BYTES);
+            let Some(slot) = answer
+                .get_mut(at..at + len)
+                .filter(|_| at + len <= buffer_bytes as usize)
+            else {
+                break true;
+            };
+            let length = (key.len() as u16).to_le_bytes();
+            let padding = core::iter::repeat(&0);
+            let bytes = length.iter().chain(key).chain(padding);
+            slot.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+            progress.keys += 1;
+            progress.len_bytes += len as u32;
+        };
+        let head = progress.keys.to_le_bytes();
+        if let Some(slot) = answer.get_mut(..HEAD_BYTES) {
+            slot.copy_from_slice(&head);
+        }
+        let end = progress.len_bytes as usize;
+        let pointer = self.fetched.data_pointer();
+        let host = self.medium.host;
+        // What an earlier pass has found is there; the head is written anew.
+        pointer.for_each_piece_of(host, buffer_bytes as usize, end, |address, offset, len| {
+            for part in [0..HEAD_BYTES, start..end] {
+                let (from, to) = (part.start.max(offset), part.end.min(offset + len));
+                if from < to {
+                    let bytes = answer.get(from..to).unwrap_or_default();
+                    host.write(address.wrapping_add((from - offset) as u64), bytes)?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(is_complete)
+    }
+}

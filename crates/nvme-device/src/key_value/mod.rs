@@ -1,0 +1,275 @@
+//! Key-value namespaces: the Key Value Command Set (KV CS 1.0), and the vendor specific commands that the reference's drive has (MODELS.md §7).
+//!
+//! What is here besides the commands is which iterators are open, and a buffer. Where pairs are is `ssd_model::key_value`'s business.
+//!
+//! The controller moves the values itself, at once: a pair is visible when all of it has arrived, and not before, and a command sees what was
+//! stored by the commands before it, whichever worker completes them.
+
+mod batch;
+mod command;
+mod iterators;
+mod lbas;
+mod list;
+mod pairs;
+mod transfer;
+
+use alloc::vec::Vec;
+
+use nvme_spec::{FeatureSelect, KeyValueOpcode, Status, KEY_VALUE_ERROR_ON_DELETE};
+use ssd_model::key_value::{KeyValueStore, Medium};
+use ssd_model::{Command, Model, Refusal};
+use ssd_profile::{KeyValueCommandSet, KeyValueParameters};
+
+use crate::device::{table, SetupError};
+use crate::host::{Host, MemoryFault};
+use crate::io::{check_flags, Dispatched, Fetched, IoUnit, Wait};
+use crate::work::{Direction, Job, Transfer};
+
+use command::Dialect;
+use iterators::Iterators;
+pub(crate) use list::ListProgress;
+
+/// Nodes and buckets of the index that one pass looks at: then other queues have their turn.
+const WORK_PER_PASS: u32 = 1024;
+
+/// The feature Key Value Configuration: as it is, and as a reset brings it back.
+#[derive(Clone, Copy, Debug, Default)]
+struct Configuration {
+    current: u32,
+    saved: u32,
+}
+
+/// What a key-value namespace has beyond its timing model.
+pub(crate) struct KeyValue {
+    pub parameters: KeyValueParameters,
+    pub store: KeyValueStore,
+    configuration: Configuration,
+    iterators: Iterators,
+    transfer_bytes_max: u32,
+    /// Where a batch is copied to and a list is put together: as long as the longest transfer.
+    buffer: Vec<u8>,
+}
+
+impl KeyValue {
+    pub fn new(
+        parameters: &KeyValueParameters,
+        capacity_bytes: u64,
+        hash_seed: u64,
+        transfer_bytes_max: u32,
+    ) -> Result<Self, SetupError> {
+        Ok(Self {
+            parameters: *parameters,
+            store: KeyValueStore::new(parameters, capacity_bytes, hash_seed)?,
+            configuration: Configuration::default(),
+            iterators: Iterators::new()?,
+            transfer_bytes_max,
+            buffer: table(transfer_bytes_max as usize, || 0)?,
+        })
+    }
+
+    /// Whether the namespace speaks the NVM command set beside the vendor specific commands.
+    pub fn has_lbas(&self) -> bool {
+        self.parameters.command_set == KeyValueCommandSet::WithLbas
+    }
+
+    /// Longest value that one command can store.
+    pub fn value_bytes_max(&self) -> u32 {
+        self.parameters.value_bytes_max.min(self.transfer_bytes_max)
+    }
+
+    /// The feature Key Value Configuration (KV CS 1.0 §4.1.3.1).
+    pub fn configuration(&self, select: FeatureSelect) -> u32 {
+        match select {
+            FeatureSelect::CURRENT => self.configuration.current,
+            FeatureSelect::SAVED => self.configuration.saved,
+            _ => 0,
+        }
+    }
+
+    /// Sets the feature Key Value Configuration.
+    ///
+    /// # Errors
+    /// If a bit is set that has no meaning; nothing has changed then.
+    pub fn configure(&mut self, value: u32, is_saved: bool) -> Result<(), Status> {
+        if value & !KEY_VALUE_ERROR_ON_DELETE != 0 {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        self.configuration.current = value;
+        if is_saved {
+            self.configuration.saved = value;
+        }
+        Ok(())
+    }
+
+    /// A controller level reset.
+    pub fn reset(&mut self) {
+        self.configuration.current = self.configuration.saved;
+        self.iterators.close_all();
+    }
+}
+
+/// The namespace's part of the medium.
+struct HostMedium<'a, H> {
+    host: &'a H,
+    media_offset: u64,
+}
+
+impl<H: Host> Medium for HostMedium<'_, H> {
+    type Error = MemoryFault;
+
+    fn read(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
+        self.host.read_media(self.media_offset + media_offset, into)
+    }
+
+    fn write(&self, media_offset: u64, from: &[u8]) -> Result<(), MemoryFault> {
+        self.host.write_media(self.media_offset + media_offset, from)
+    }
+}
+
+/// A command on its way.
+struct Execution<'a, H> {
+    key_value: &'a mut KeyValue,
+    medium: HostMedium<'a, H>,
+    fetched: &'a Fetched<'a>,
+    lba_log2: u8,
+    size_lbas: u64,
+}
+
+/// What a command did.
+struct Done {
+    result: u64,
+    /// How it is timed; nothing for a command that takes no time.
+    timed_as: Option<Command>,
+    direction: Direction,
+    len_bytes: u32,
+}
+
+impl Done {
+    /// Without data and time.
+    fn with_result(result: u64) -> Self {
+        Self {
+            result,
+            timed_as: None,
+            direction: Direction::None,
+            len_bytes: 0,
+        }
+    }
+}
+
+/// Why a command is not done.
+enum Unfinished {
+    /// It is wrong.
+    Failed(Status),
+    /// There is more to do, in another pass.
+    Paused(ListProgress),
+}
+
+impl From<Status> for Unfinished {
+    fn from(status: Status) -> Self {
+        Self::Failed(status)
+    }
+}
+
+impl From<MemoryFault> for Unfinished {
+    fn from(fault: MemoryFault) -> Self {
+        Self::Failed(fault.into())
+    }
+}
+
+impl IoUnit {
+    /// Carries a command of a key-value namespace out. As [`IoUnit::dispatch`].
+    pub fn key_value<H: Host>(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        host: &H,
+    ) -> Result<Dispatched, Wait> {
+        match self.execute_key_value(now_ns, fetched, host) {
+            Ok(job) => Ok(job.into()),
+            Err(Unfinished::Failed(status)) => Ok(fetched.settle(now_ns, 0, Err(Refusal::Failed(status)))?),
+            Err(Unfinished::Paused(progress)) => Err(Wait {
+                retry_at_ns: now_ns.saturating_add(1),
+                progress,
+            }),
+        }
+    }
+
+    fn execute_key_value<H: Host>(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        host: &H,
+    ) -> Result<Job, Unfinished> {
+        check_flags(fetched.entry)?;
+        let has_all_command_sets = self.has_all_command_sets;
+        let namespace = self.namespace_mut(fetched.entry)?;
+        let key_value = namespace
+            .key_value
+            .as_mut()
+            .ok_or(Status::INVALID_COMMAND_OPCODE)?;
+        let mut execution = Execution {
+            key_value,
+            medium: HostMedium {
+                host,
+                media_offset: namespace.media_offset,
+            },
+            fetched,
+            lba_log2: namespace.lba_log2,
+            size_lbas: namespace.size_lbas,
+        };
+        let done = execution.execute(has_all_command_sets)?;
+        let done_at_ns = match &done.timed_as {
+            Some(command) => match namespace.model.submit(now_ns, command) {
+                Ok(accepted) => accepted.done_at_ns.max(now_ns),
+                // The model of a drive without flash takes everything on.
+                Err(_) => return Err(Status::INTERNAL_ERROR.into()),
+            },
+            None => now_ns,
+        };
+        self.counters
+            .count(now_ns, done_at_ns, done.direction, done.len_bytes);
+        Ok(Job {
+            done_at_ns,
+            transfer: Transfer {
+                len_bytes: done.len_bytes,
+                ..Transfer::NONE
+            },
+            nsid: fetched.entry.nsid.get(),
+            ..Job::immediate(
+                fetched.command,
+                now_ns,
+                Status::SUCCESSFUL_COMPLETION,
+                done.result,
+            )
+        })
+    }
+}
+
+impl<H: Host> Execution<'_, H> {
+    fn execute(&mut self, has_all_command_sets: bool) -> Result<Done, Unfinished> {
+        let opcode = KeyValueOpcode(self.fetched.entry.opcode);
+        Ok(match opcode {
+            KeyValueOpcode::FLUSH => Done {
+                timed_as: Some(Command::Flush),
+                ..Done::with_result(0)
+            },
+            KeyValueOpcode::VENDOR_STORE => self.store(Dialect::Vendor)?,
+            KeyValueOpcode::VENDOR_APPEND => self.append()?,
+            KeyValueOpcode::VENDOR_BATCH => self.batch()?,
+            KeyValueOpcode::VENDOR_RETRIEVE => self.retrieve(Dialect::Vendor)?,
+            KeyValueOpcode::VENDOR_DELETE => self.delete(Dialect::Vendor)?,
+            KeyValueOpcode::VENDOR_ITERATE_REQUEST => self.iterate_request()?,
+            KeyValueOpcode::VENDOR_ITERATE_READ => self.iterate_read()?,
+            KeyValueOpcode::VENDOR_EXIST => self.exist(Dialect::Vendor)?,
+            _ if self.key_value.has_lbas() => self.lbas()?,
+            // The Key Value Command Set is there if the host has enabled all command sets.
+            _ if !has_all_command_sets => return Err(Status::INVALID_COMMAND_OPCODE.into()),
+            KeyValueOpcode::STORE => self.store(Dialect::Standard)?,
+            KeyValueOpcode::RETRIEVE => self.retrieve(Dialect::Standard)?,
+            KeyValueOpcode::DELETE => self.delete(Dialect::Standard)?,
+            KeyValueOpcode::EXIST => self.exist(Dialect::Standard)?,
+            KeyValueOpcode::LIST => self.list()?,
+            _ => return Err(Status::INVALID_COMMAND_OPCODE.into()),
+        })
+    }
+}
