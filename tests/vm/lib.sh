@@ -110,13 +110,27 @@ namespace_device() {
     fi
 }
 
+# generic_device NSID: the character device of a namespace of ours, which every namespace has: /dev/ngXnY.
+generic_device() {
+    local function name device
+    function=$(pci_function) || return 1
+    name=$(basename "$(compgen -G "/sys/bus/pci/devices/$function/nvme/nvme*" | head -n 1)")
+    for device in "/dev/ng${name#nvme}n"*; do
+        if [[ -c $device && $(nvme get-ns-id "$device" 2>/dev/null) == *":$1" ]]; then
+            echo "$device"
+            return
+        fi
+    done
+    return 1
+}
+
 # That of the first one.
 block_device() {
     namespace_device 1
 }
 
 device_ready() {
-    [[ -n $(block_device) ]]
+    [[ -n $(block_device) || -n $(generic_device 1) ]]
 }
 
 # order_zone_writes DEVICE: before 6.10, Linux keeps the order of writes to a zone only with the scheduler mq-deadline.

@@ -51,6 +51,9 @@ const ZONED_CAPACITY: &str = "ns=zn540:1G,optane:80M size=1136M cpus=1,2 idle_ti
     profile_set=1/zone.size_kib=16384,1/zone.capacity_kib=14336,1/zone.max_open=10,1/zone.max_active=12";
 const ZONED_PROTOTYPE: &str = "profile=zns-prototype size=400M cpus=1,2 idle_timeout_us=20";
 const ZONED_LARGE: &str = "profile=zn540 size=8G cpus=1,2 idle_timeout_us=20";
+const KEY_VALUE: &str = "profile=kv-prototype size=256M cpus=1,2 idle_timeout_us=20";
+const KEY_VALUE_LBAS: &str =
+    "profile=kv-prototype size=256M cpus=1,2 idle_timeout_us=20 profile_set=key_value.command_set=nvm";
 const SIZE_LONG: &str = "size=1G cpus=1,2 idle_timeout_us=20";
 const MEMMAP_LONG: &str = "memmap_start=4G memmap_size=1G cpus=1,2 idle_timeout_us=20";
 const ALL: &[&str] = &[
@@ -190,6 +193,32 @@ pub const SUITES: &[Suite] = &[
         kver: "6.1",
         modparams: ZONED_LARGE,
         scripts: &["zones"],
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-keyvalue",
+        modparams: KEY_VALUE,
+        scripts: &["keyvalue"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-keyvalue",
+        kver: "6.1",
+        modparams: KEY_VALUE,
+        scripts: &["keyvalue"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-keyvalue-lbas",
+        modparams: KEY_VALUE_LBAS,
+        scripts: &["keyvalue"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-keyvalue-long",
+        modparams: KEY_VALUE,
+        scripts: &["keyvalue"],
         length: Length::Long,
         ..USUAL
     },

@@ -237,13 +237,20 @@ fn counts(line: &str) -> Option<(usize, usize)> {
     Some((number_before(" passed")?, number_before(" failed")?))
 }
 
+/// Scripts that run the nvmev command in the guest.
+const WITH_NVMEV: [&str; 2] = ["flash", "keyvalue"];
+
 fn in_vms(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
     let suites: Vec<&Suite> = SUITES
         .iter()
         .filter(|suite| suite.length == length && suite.name.starts_with(selected))
         .collect();
     anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{selected}'");
-    if suites.iter().any(|suite| suite.scripts.contains(&"flash")) {
+    let runs_nvmev = |suite: &&Suite| {
+        let mut scripts = suite.scripts.iter();
+        scripts.any(|script| WITH_NVMEV.contains(script))
+    };
+    if suites.iter().any(runs_nvmev) {
         tally.step("the nvmev command", || {
             passes(cargo(&["build", "--release", "--quiet", "--package", "nvmev"]))
         });

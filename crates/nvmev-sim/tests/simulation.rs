@@ -455,7 +455,10 @@ fn commands_with_anything_in_them_are_survived_and_the_next_host_is_served() {
         }
         well_formed_host_is_served(seed, &mut host);
     }
-    assert!(completed > 100_000, "most of the commands have an end: {completed}");
+    assert!(
+        completed > 100_000,
+        "most of the commands have an end: {completed}"
+    );
 }
 
 #[test]

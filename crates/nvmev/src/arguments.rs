@@ -2,6 +2,7 @@
 
 use clap::Parser;
 
+use crate::kv::KvCommand;
 use crate::sim::SimArguments;
 
 /// NVMeVirt: software-defined NVMe drives.
@@ -18,6 +19,8 @@ pub enum Subcommand {
     #[command(subcommand)]
     Profile(ProfileCommand),
     Sim(Box<SimArguments>),
+    #[command(subcommand)]
+    Kv(KvCommand),
 }
 
 #[derive(Debug, clap::Subcommand)]

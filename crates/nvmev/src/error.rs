@@ -12,6 +12,8 @@ pub enum CommandError {
     Failed(String),
     /// The output could not be written.
     Output(io::Error),
+    /// The answer to what was asked is no, and has been given.
+    No,
 }
 
 impl CommandError {
@@ -19,6 +21,7 @@ impl CommandError {
     pub fn message(&self) -> Option<String> {
         match self {
             Self::Usage(message) | Self::Failed(message) => Some(message.clone()),
+            Self::No => None,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Self::Output(error) => Some(format!("the output could not be written: {error}")),
         }
@@ -29,7 +32,7 @@ impl CommandError {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Self::Failed(_) | Self::Output(_) => ExitCode::FAILURE,
+            Self::Failed(_) | Self::Output(_) | Self::No => ExitCode::FAILURE,
         }
     }
 }

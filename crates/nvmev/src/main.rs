@@ -1,14 +1,15 @@
-//! The `nvmev` command: what can be done with the models without a kernel module.
+//! The `nvmev` command: what can be done with the models without a kernel module, and a client for key-value drives.
 //!
 //! How it is built: [`arguments`] declares the command line, one enum variant per subcommand; each subcommand is a
 //! module with a `run` that gets its parsed arguments and where to write, and does the work. This file decides what an
 //! error looks like and with which status the command ends: 0 done, 1 failed, 2 wrong usage.
 //!
-//! What is not here: nothing talks to a kernel module or a device.
-#![forbid(unsafe_code)]
+//! What is not here: only `kv` talks to a device, through the kernel's passthrough; nothing talks to the module.
+#![deny(unsafe_code)]
 
 mod arguments;
 mod error;
+mod kv;
 mod profile;
 mod sim;
 
@@ -40,5 +41,6 @@ fn run(arguments: &Arguments, output: &mut dyn Write) -> Result<(), CommandError
     match &arguments.subcommand {
         Subcommand::Profile(command) => profile::run(command, output),
         Subcommand::Sim(arguments) => sim::run(arguments, output),
+        Subcommand::Kv(command) => kv::run(command, output),
     }
 }
