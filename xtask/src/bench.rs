@@ -9,6 +9,9 @@ use crate::packages::{self, Purpose};
 use crate::paths::root;
 use crate::process::{loud, quiet, step};
 
+/// Those of the crate ssd-model: timing models, and the index of a key-value drive.
+const MODEL_BENCHES: [&str; 2] = ["model", "key_value"];
+
 /// What the simulator is timed with: commands end to end, generator, queue and histogram included.
 const SIMULATIONS: [(&str, &[&str]); 2] = [
     (
@@ -39,25 +42,19 @@ pub fn run() -> Result<()> {
     packages::provide(&[Purpose::Bench])?;
     let folder = root().join("target/bench");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let json = folder.join("model.json");
-    loud(
-        cargo()
-            .args([
-                "bench",
-                "--quiet",
-                "--package",
-                "ssd-model",
-                "--bench",
-                "model",
-                "--",
-                "--json",
-            ])
-            .arg(&json),
-    )?;
+    for bench in MODEL_BENCHES {
+        loud(
+            cargo()
+                .args(["bench", "--quiet", "--package", "ssd-model", "--bench", bench])
+                .args(["--", "--json"])
+                .arg(folder.join(bench).with_extension("json")),
+        )?;
+        println!();
+    }
     step("building the simulator", || {
         quiet(cargo().args(["build", "--release", "--quiet", "--package", "nvmev"]))
     })?;
-    println!("\nnvmev sim, end to end, 1 core");
+    println!("nvmev sim, end to end, 1 core");
     for (what, arguments) in SIMULATIONS {
         println!("{what}:");
         loud(
@@ -67,7 +64,7 @@ pub fn run() -> Result<()> {
                 .stdout(std::process::Stdio::null()),
         )?;
     }
-    println!("\nFigures of the models: {}", json.display());
+    println!("\nFigures of the models: {}/*.json", folder.display());
     Ok(())
 }
 
