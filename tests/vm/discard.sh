@@ -1,5 +1,6 @@
 #!/bin/bash
-# What was discarded reads as zeros, its neighbours stay, and file systems can do it, too.
+# Commands beside reads and writes: what was discarded reads as zeros, its neighbours stay, and file systems can do it, too; what was compared is or
+# is not the same; what is uncorrectable cannot be read until it is written.
 . "$(dirname "$0")/lib.sh"
 
 device=$(block_device)
@@ -8,7 +9,7 @@ queue=/sys/block/$(basename "$device")/queue
 bytes=$(blockdev --getsize64 "$device")
 block=$(blockdev --getss "$device")
 
-check_matches "id-ctrl has Dataset Management and Write Zeroes" 'oncs +: 0x5c' "$(nvme id-ctrl "$controller")"
+check_matches "id-ctrl has these commands" 'oncs +: 0xdf' "$(nvme id-ctrl "$controller")"
 check_matches "id-ns says that deallocated blocks read as zeros" 'dlfeat +: 9' "$(nvme id-ns "$device")"
 check_equal "the driver keeps to the largest range" 8388608 "$(<"$queue/discard_max_bytes")"
 check "and to the largest Write Zeroes" test "$(<"$queue/write_zeroes_max_bytes")" -gt 0
@@ -41,6 +42,19 @@ check "nvme write-zeroes" nvme write-zeroes "$device" --start-block=0 --block-co
 check "nvme write-zeroes with deallocation" nvme write-zeroes "$device" --start-block=16 --block-count=7 --deac
 check "nvme dsm" nvme dsm "$device" --namespace-id=1 --ad --slbs=64,128 --blocks=8,16
 check "a range beyond the end is refused" fails nvme dsm "$device" --namespace-id=1 --ad --slbs=$((bytes / block)) --blocks=1
+dd if=/dev/urandom of="$scratch/data" bs=4096 count=1 status=none
+dd if="$scratch/data" of="$device" bs=4096 seek=100 oflag=direct conv=notrunc status=none
+data=(--start-block=$((409600 / block)) --block-count=$((4096 / block - 1)) --data-size=4096)
+check "nvme compare, the same data" nvme compare "$device" "${data[@]}" --data="$scratch/data"
+tr '\0' '\1' <"$scratch/data" | tr 'a' 'b' >"$scratch/other"
+check_matches "nvme compare, other data" 'Compare Failure' "$(nvme compare "$device" "${data[@]}" --data="$scratch/other" 2>&1)"
+check "nvme verify" nvme verify "$device" --start-block=$((409600 / block)) --block-count=$((4096 / block - 1))
+check "nvme write-uncor" nvme write-uncor "$device" --start-block=$((409600 / block)) --block-count=0
+check "the block cannot be read" fails dd if="$device" of=/dev/null bs=4096 skip=100 count=1 iflag=direct status=none
+check_matches "nvme verify says so" 'Unrecovered Read Error' "$(nvme verify "$device" --start-block=$((409600 / block)) --block-count=$((4096 / block - 1)) 2>&1)"
+check "its neighbour can be read" dd if="$device" of=/dev/null bs=4096 skip=101 count=1 iflag=direct status=none
+dd if="$scratch/data" of="$device" bs=4096 seek=100 oflag=direct conv=notrunc status=none
+check "when it is written it can be read again" cmp "$scratch/data" <(dd if="$device" bs=4096 skip=100 count=1 iflag=direct status=none)
 check "the whole device can be discarded" blkdiscard "$device"
 check "its beginning reads as zeros" only '\000' 0 $((64 << 20))
 check "and its end" only '\000' $((bytes - (1 << 20))) $((1 << 20))

@@ -20,6 +20,7 @@ extern crate alloc;
 
 mod admin;
 mod bar;
+mod compare;
 mod controller;
 mod data_pointer;
 mod dataset;
@@ -36,6 +37,7 @@ pub mod ring;
 mod schedule;
 mod shared;
 mod statistics;
+mod uncorrectable;
 mod work;
 mod worker;
 mod zoned;

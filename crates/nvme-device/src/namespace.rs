@@ -1,6 +1,7 @@
 //! Namespaces: where their bytes are, how they are cut into LBAs, which model times them.
 
 use alloc::sync::Arc;
+use core::ops::Range;
 
 use nvme_spec::CommandSet;
 use ssd_model::{namespace_bytes, AnyModel};
@@ -8,6 +9,7 @@ use ssd_profile::ProfileKind;
 
 use crate::device::SetupError;
 use crate::key_value::KeyValue;
+use crate::uncorrectable::UncorrectableLbas;
 use crate::zoned::{Target, ZoneMoves, Zoned};
 
 /// What a namespace is to be.
@@ -35,6 +37,8 @@ pub(crate) struct Namespace {
     pub size_lbas: u64,
     pub media_offset: u64,
     pub model: AnyModel,
+    /// LBAs that cannot be read; none of a namespace without LBAs.
+    pub uncorrectable: UncorrectableLbas,
     /// What a zoned namespace has besides.
     pub zoned: Option<Zoned>,
     /// What a key-value namespace has besides.
@@ -105,12 +109,14 @@ impl Namespace {
             )?),
             ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => None,
         };
+        let has_lbas = key_value.as_ref().is_none_or(KeyValue::has_lbas);
         Ok(Self {
             nsid,
             lba_log2,
             size_lbas,
             media_offset: config.media_offset,
             model,
+            uncorrectable: UncorrectableLbas::new(if has_lbas { size_lbas } else { 0 })?,
             zoned,
             key_value,
         })
@@ -167,6 +173,12 @@ impl Namespace {
             model: self.model.zoned_mut()?,
             worker,
         })
+    }
+
+    /// The LBAs of `range`.
+    pub fn lbas(&self, range: ByteRange) -> Range<u64> {
+        let first = range.offset_bytes >> self.lba_log2;
+        first..first + u64::from(range.len_bytes >> self.lba_log2)
     }
 
     /// Index of the format in use.

@@ -13,6 +13,8 @@ pub(crate) enum Direction {
     FromHost,
     /// No data of the host: the medium is filled with zeros.
     Zeros,
+    /// The host's data is compared with the medium's.
+    Compare,
 }
 
 /// A stretch of a transfer: `data_bytes` on the medium, then zeros up to `len_bytes`.

@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use nvme_spec::{CompletionQueueEntry, Status};
 use zerocopy::transmute;
 
+use crate::compare::Comparison;
 use crate::data_pointer::write_zeros;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
@@ -189,7 +190,13 @@ impl Worker {
                 .push(job.done_at_ns, job.command, job.status, job.result),
             Err(status) => {
                 self.report_failure(&job, status);
-                self.schedule.push(now_ns, job.command, status, 0);
+                // What was compared has been read, which takes its time; data that does not arrive takes none.
+                let due_ns = if status == Status::COMPARE_FAILURE {
+                    job.done_at_ns
+                } else {
+                    now_ns
+                };
+                self.schedule.push(due_ns, job.command, status, 0);
             }
         }
     }
@@ -294,6 +301,7 @@ fn transfer<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
     match transfer.direction {
         Direction::None => Ok(()),
         Direction::Zeros => Ok(zero(transfer, host)?),
+        Direction::Compare => compare(transfer, host),
         Direction::ToHost => transfer
             .pointer
             .for_each_piece(host, len_bytes, |address, offset, len| {
@@ -318,6 +326,25 @@ fn transfer<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
                 })
             }),
     }
+}
+
+/// Compares the host's data with the medium's.
+fn compare<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
+    let mut comparison = Comparison::new(host);
+    transfer
+        .pointer
+        .for_each_piece(host, transfer.len_bytes as usize, |address, offset, len| {
+            transfer.extents.for_each_part(offset, len, |at, part| {
+                let address = address.wrapping_add(at as u64);
+                match part {
+                    Part::OnMedium { media_offset, len } => comparison.with(address, len, |done, ours| {
+                        host.read_media(media_offset + done as u64, ours)
+                    }),
+                    Part::Zeros { len } => comparison.with(address, len, |_, _| Ok(())),
+                }
+            })
+        })?;
+    comparison.finish()
 }
 
 /// Fills what the transfer covers of the medium with zeros.

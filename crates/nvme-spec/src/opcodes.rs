@@ -39,10 +39,18 @@ open_enum! {
         WRITE = 0x01,
         /// Read.
         READ = 0x02,
+        /// Write Uncorrectable.
+        WRITE_UNCORRECTABLE = 0x04,
+        /// Compare.
+        COMPARE = 0x05,
         /// Write Zeroes.
         WRITE_ZEROES = 0x08,
         /// Dataset Management.
         DATASET_MANAGEMENT = 0x09,
+        /// Verify.
+        VERIFY = 0x0C,
+        /// Copy.
+        COPY = 0x19,
         /// Zone Management Send (ZNS 1.1 figure 12).
         ZONE_MANAGEMENT_SEND = 0x79,
         /// Zone Management Receive.

@@ -91,6 +91,11 @@ open_enum! {
         /// The zone's state has no such transition.
         INVALID_ZONE_STATE_TRANSITION = 0x1BF,
 
+        /// An LBA cannot be read (NVM CS 1.0 figure 22, as the one that follows).
+        UNRECOVERED_READ_ERROR = 0x281,
+        /// The data compared is not the same.
+        COMPARE_FAILURE = 0x285,
+
         /// Vendor specific: the value is too long, or the buffer too small for what is to be returned (Samsung's KV SSD, as all that follow).
         VENDOR_INVALID_VALUE_SIZE = 0x301,
         /// Vendor specific: the value does not reach to the offset, or the command takes none.

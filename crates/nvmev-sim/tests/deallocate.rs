@@ -145,7 +145,7 @@ fn the_limits_are_what_identify_says() {
     assert_eq!(host.admin(identify).status(), Status::SUCCESSFUL_COMPLETION);
     let data = host.machine.ram(page, 16);
     // WZSL is MDTS, 2^7 pages; DMRL 32; DMRSL 8 MiB and DMSL 256 MiB in LBAs of 512 B.
-    assert_eq!(data[..4], [0, 7, 0, 32]);
+    assert_eq!(data[..4], [7, 7, 7, 32]);
     assert_eq!(data[4..8], 16_384_u32.to_le_bytes());
     assert_eq!(data[8..16], 524_288_u64.to_le_bytes());
     let most = vec![(0, 16_384); 32];

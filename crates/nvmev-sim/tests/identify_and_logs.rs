@@ -77,8 +77,8 @@ fn identify_controller_byte_by_byte() {
     assert_eq!(u32_at(&data, 516), 1, "NN");
     assert_eq!(
         u16_at(&data, 520),
-        0x5C,
-        "ONCS: Dataset Management, Write Zeroes, Save/Select, Timestamp"
+        0xDF,
+        "ONCS: Compare, Write Uncorrectable, Dataset Management, Write Zeroes, Save/Select, Timestamp, Verify"
     );
     assert_eq!(
         (u16_at(&data, 522), data[524], data[525]),
@@ -195,7 +195,7 @@ fn command_set_structures() {
         zeros
     );
     let controller = identify(&mut host, IdentifyCns::COMMAND_SET_CONTROLLER, 0, 0).unwrap();
-    assert_eq!(controller[..4], [0, 5, 0, 32], "VSL, WZSL, WUSL, DMRL");
+    assert_eq!(controller[..4], [5, 5, 5, 32], "VSL, WZSL, WUSL, DMRL");
     assert_eq!(u32_at(&controller, 4), 16_384, "DMRSL");
     assert_eq!(u64_at(&controller, 8), 32 * 16_384, "DMSL");
     assert_eq!(controller[16..], zeros[16..]);

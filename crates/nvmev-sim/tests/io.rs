@@ -85,7 +85,7 @@ fn commands_that_are_wrong_end_with_the_status_that_says_so_and_move_no_data() {
         (with(|entry| entry.flags = 1), Status::INVALID_FIELD_IN_COMMAND),
         (with(|entry| entry.flags = 0x40), Status::INVALID_FIELD_IN_COMMAND),
         (with(|entry| entry.opcode = 0x7F), Status::INVALID_COMMAND_OPCODE),
-        (with(|entry| entry.opcode = 0x05), Status::INVALID_COMMAND_OPCODE),
+        (with(|entry| entry.opcode = 0x06), Status::INVALID_COMMAND_OPCODE),
         (
             with(|entry| entry.prp1 = (entry.prp1.get() + 2).into()),
             Status::PRP_OFFSET_INVALID,

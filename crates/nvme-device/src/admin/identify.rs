@@ -36,8 +36,9 @@ mod controller_fields {
     /// SQES / CQES: required and maximum size are the same.
     pub const SQES: u8 = 0x66;
     pub const CQES: u8 = 0x44;
-    /// ONCS: Dataset Management (bit 2), Write Zeroes (bit 3), Save and Select fields (bit 4), Timestamp (bit 6).
-    pub const ONCS: u16 = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6;
+    /// ONCS: Compare (bit 0), Write Uncorrectable (bit 1), Dataset Management (bit 2), Write Zeroes (bit 3), Save and Select fields (bit 4), Timestamp
+    /// (bit 6), Verify (bit 7).
+    pub const ONCS: u16 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7;
     /// VWC: present (bit 0); Flush may address all namespaces (bits 2:1 = 11b).
     pub const VWC: u8 = 0b111;
     /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), Supported Log Pages with its attributes (bit 5).
@@ -207,7 +208,9 @@ impl Controller {
             .map(|namespace| namespace.lba_log2)
             .max();
         let range_lbas = (RANGE_BYTES_MAX >> lba_log2.unwrap_or(0)) as u32;
+        data.vsl = self.mdts;
         data.wzsl = self.mdts;
+        data.wusl = self.mdts;
         data.dmrl = RANGES_MAX as u8;
         data.dmrsl_lbas = range_lbas.into();
         data.dmsl_lbas = (u64::from(range_lbas) * RANGES_MAX as u64).into();

@@ -22,13 +22,19 @@ const SUPPORTED_PAGES: [LogPageId; 6] = [
 ];
 
 /// I/O commands of the NVM command set that this controller has, with their effects.
-const NVM_EFFECTS: [(NvmOpcode, u32); 5] = [
+const NVM_EFFECTS: [(NvmOpcode, u32); 8] = [
     (NvmOpcode::FLUSH, effects::SUPPORTED),
     (
         NvmOpcode::WRITE,
         effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
     ),
     (NvmOpcode::READ, effects::SUPPORTED),
+    (
+        NvmOpcode::WRITE_UNCORRECTABLE,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
+    (NvmOpcode::COMPARE, effects::SUPPORTED),
+    (NvmOpcode::VERIFY, effects::SUPPORTED),
     (
         NvmOpcode::WRITE_ZEROES,
         effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,

@@ -2,17 +2,21 @@
 //!
 //! A page that was never written, or deallocated, takes no room and reads as zeros. So a drive that is full of pairs has no room for LBAs.
 
+use core::ops::Range;
+
 use nvme_spec::{NvmOpcode, Status};
-use ssd_model::key_value::{Key, Place, PrepareError, PAGE_BYTES};
+use ssd_model::key_value::{Key, Medium, Place, PrepareError, PAGE_BYTES};
 use ssd_model::Command;
 
 use super::transfer::PieceStream;
 use super::{Done, Execution};
+use crate::compare::Comparison;
 use crate::data_pointer::write_zeros;
 use crate::dataset::RangeList;
 use crate::host::{Host, MemoryFault};
 use crate::io::Request;
 use crate::namespace::ByteRange;
+use crate::uncorrectable::NoMemory;
 use crate::work::Direction;
 
 /// The part of a page that a command is about.
@@ -44,48 +48,84 @@ fn page_parts(range: ByteRange) -> impl Iterator<Item = PagePart> {
 
 impl<H: Host> Execution<'_, H> {
     pub(super) fn lbas(&mut self) -> Result<Done, Status> {
-        match Request::parse(self.fetched.entry) {
-            Request::Read { slba, lbas } => {
-                let range = self.range(slba, lbas)?;
-                self.read_lbas(range)?;
-                Ok(done(Direction::ToHost, range, |offset_bytes, len_bytes| {
-                    Command::Read {
-                        offset_bytes,
-                        len_bytes,
-                    }
-                }))
+        let request = Request::parse(self.fetched.entry);
+        let (slba, lbas) = match request {
+            Request::Read { slba, lbas }
+            | Request::Compare { slba, lbas }
+            | Request::Verify { slba, lbas }
+            | Request::Write { slba, lbas, .. }
+            | Request::WriteZeroes { slba, lbas, .. }
+            | Request::WriteUncorrectable { slba, lbas } => (slba, lbas),
+            Request::Unknown(NvmOpcode::DATASET_MANAGEMENT) => return self.deallocate(),
+            _ => return Err(Status::INVALID_COMMAND_OPCODE),
+        };
+        let range = self.range(slba, lbas)?;
+        let marks = slba..slba + u64::from(lbas);
+        let ByteRange {
+            offset_bytes,
+            len_bytes,
+        } = range;
+        let read = Command::Read {
+            offset_bytes,
+            len_bytes,
+        };
+        let write_zeroes = |fua, deallocate| Command::WriteZeroes {
+            offset_bytes,
+            len_bytes,
+            fua,
+            deallocate,
+        };
+        let (direction, command) = match request {
+            Request::Read { .. } => {
+                self.check_readable(marks)?;
+                self.move_lbas(Direction::ToHost, range)?;
+                (Direction::ToHost, read)
             }
-            Request::Write { slba, lbas, fua } => {
-                let range = self.range(slba, lbas)?;
+            Request::Compare { .. } => {
+                self.check_readable(marks)?;
+                self.compare_lbas(range)?;
+                (Direction::Compare, read)
+            }
+            Request::Verify { .. } => {
+                self.check_readable(marks)?;
+                (Direction::None, read)
+            }
+            Request::Write { fua, .. } => {
                 self.write_lbas(range)?;
-                Ok(done(Direction::FromHost, range, |offset_bytes, len_bytes| {
-                    Command::Write {
-                        offset_bytes,
-                        len_bytes,
-                        fua,
-                    }
-                }))
+                self.uncorrectable.clear(marks);
+                let command = Command::Write {
+                    offset_bytes,
+                    len_bytes,
+                    fua,
+                };
+                (Direction::FromHost, command)
             }
-            Request::WriteZeroes {
-                slba,
-                lbas,
-                fua,
-                deallocate,
-            } => {
-                let range = self.range(slba, lbas)?;
+            Request::WriteZeroes { fua, deallocate, .. } => {
                 self.forget(range)?;
-                Ok(done(Direction::Zeros, range, |offset_bytes, len_bytes| {
-                    Command::WriteZeroes {
-                        offset_bytes,
-                        len_bytes,
-                        fua,
-                        deallocate,
-                    }
-                }))
+                self.uncorrectable.clear(marks);
+                (Direction::Zeros, write_zeroes(fua, deallocate))
             }
-            Request::Unknown(NvmOpcode::DATASET_MANAGEMENT) => self.deallocate(),
-            _ => Err(Status::INVALID_COMMAND_OPCODE),
+            _ => {
+                let prepared = self.uncorrectable.prepare(marks.clone());
+                prepared.map_err(|NoMemory| Status::INTERNAL_ERROR)?;
+                self.forget(range)?;
+                self.uncorrectable.mark(marks);
+                (Direction::Zeros, write_zeroes(false, true))
+            }
+        };
+        Ok(Done {
+            result: 0,
+            timed_as: Some(command),
+            direction,
+            len_bytes,
+        })
+    }
+
+    fn check_readable(&self, lbas: Range<u64>) -> Result<(), Status> {
+        if self.uncorrectable.has_any(lbas) {
+            return Err(Status::UNRECOVERED_READ_ERROR);
         }
+        Ok(())
     }
 
     fn range(&self, slba: u64, lbas: u32) -> Result<ByteRange, Status> {
@@ -125,8 +165,43 @@ impl<H: Host> Execution<'_, H> {
         })
     }
 
-    fn read_lbas(&self, range: ByteRange) -> Result<(), Status> {
-        self.move_lbas(Direction::ToHost, range)
+    fn compare_lbas(&self, range: ByteRange) -> Result<(), Status> {
+        let mut comparison = Comparison::new(self.medium.host);
+        let pointer = self.fetched.data_pointer();
+        let len_bytes = range.len_bytes as usize;
+        pointer.for_each_piece(self.medium.host, len_bytes, |address, offset, len| {
+            comparison.with(address, len, |done, ours| {
+                self.read_bytes(range.offset_bytes + (offset + done) as u64, ours)
+            })
+        })?;
+        comparison.finish()
+    }
+
+    /// Copies what is at `offset_bytes` of the namespace into `into`, which has zeros.
+    fn read_bytes(&self, offset_bytes: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
+        let mut rest = into;
+        let range = ByteRange {
+            offset_bytes,
+            len_bytes: rest.len() as u32,
+        };
+        for part in page_parts(range) {
+            let (mut here, after) = rest
+                .split_at_mut_checked(part.len_bytes as usize)
+                .unwrap_or_default();
+            rest = after;
+            let place = self.page(part.page)?;
+            if place.value_bytes().is_none() {
+                continue;
+            }
+            for piece in self.key_value.store.pieces(&place, part.offset, part.len_bytes) {
+                let (piece_bytes, after) = here
+                    .split_at_mut_checked(piece.len_bytes as usize)
+                    .unwrap_or_default();
+                here = after;
+                self.medium.read(piece.media_offset, piece_bytes)?;
+            }
+        }
+        Ok(())
     }
 
     /// Pages that are not there yet are made first, all or none of them: what is written may then fail to arrive, but all has a place.
@@ -193,17 +268,10 @@ impl<H: Host> Execution<'_, H> {
         let ranges = RangeList::fetch(entry, lba_log2, self.size_lbas, self.medium.host)?;
         for range in ranges.iter() {
             self.forget(range)?;
+            let first = range.offset_bytes >> lba_log2;
+            let lbas = u64::from(range.len_bytes >> lba_log2);
+            self.uncorrectable.clear(first..first + lbas);
         }
         Ok(Done::with_result(0))
-    }
-}
-
-/// A command that was carried out, timed by its place and length.
-fn done(direction: Direction, range: ByteRange, command: impl FnOnce(u64, u32) -> Command) -> Done {
-    Done {
-        result: 0,
-        timed_as: Some(command(range.offset_bytes, range.len_bytes)),
-        direction,
-        len_bytes: range.len_bytes,
     }
 }

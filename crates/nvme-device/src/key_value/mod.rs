@@ -23,6 +23,7 @@ use ssd_profile::{KeyValueCommandSet, KeyValueParameters};
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::io::{check_flags, Dispatched, Fetched, IoUnit, Wait};
+use crate::uncorrectable::UncorrectableLbas;
 use crate::work::{Direction, Job, Transfer};
 
 use command::Dialect;
@@ -129,6 +130,7 @@ impl<H: Host> Medium for HostMedium<'_, H> {
 /// A command on its way.
 struct Execution<'a, H> {
     key_value: &'a mut KeyValue,
+    uncorrectable: &'a mut UncorrectableLbas,
     medium: HostMedium<'a, H>,
     fetched: &'a Fetched<'a>,
     lba_log2: u8,
@@ -209,6 +211,7 @@ impl IoUnit {
             .ok_or(Status::INVALID_COMMAND_OPCODE)?;
         let mut execution = Execution {
             key_value,
+            uncorrectable: &mut namespace.uncorrectable,
             medium: HostMedium {
                 host,
                 media_offset: namespace.media_offset,

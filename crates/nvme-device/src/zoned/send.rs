@@ -1,5 +1,7 @@
 //! Zone Management Send (NVMe ZNS 1.1 §3.4.3).
 
+use core::ops::Range;
+
 use nvme_spec::{Status, SubmissionQueueEntry, ZoneSendAction};
 use ssd_model::{Command, Model, Refusal, ZoneAction};
 
@@ -19,11 +21,13 @@ pub(crate) struct SendRequest {
 }
 
 /// What became of one that succeeded.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sent {
     /// To be filled with zeros before the command completes.
     pub zeroing: Option<Zeroing>,
     pub done_at_ns: u64,
+    /// What has been reset, bytes of the namespace.
+    pub reset: Option<Range<u64>>,
 }
 
 impl SendRequest {
@@ -90,9 +94,12 @@ impl SendRequest {
         if action == ZoneAction::Reset {
             target.zoned.order.reset(zone);
         }
+        let start = target.zoned.geometry.zone_start(zone);
+        let is_reset = action == ZoneAction::Reset;
         Ok(Sent {
             zeroing: target.grown(zone, before),
             done_at_ns: accepted.done_at_ns,
+            reset: is_reset.then(|| start..start + target.zoned.geometry.zone_bytes),
         })
     }
 
@@ -111,9 +118,11 @@ impl SendRequest {
         if action == ZoneAction::Reset {
             zones.for_each(|zone| target.zoned.order.reset(zone));
         }
+        let is_reset = action == ZoneAction::Reset;
         Ok(Sent {
             zeroing: None,
             done_at_ns: accepted.done_at_ns,
+            reset: is_reset.then(|| 0..target.zoned.geometry.namespace_bytes()),
         })
     }
 

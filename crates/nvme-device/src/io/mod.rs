@@ -1,6 +1,8 @@
 //! I/O commands: from the entry's bytes to a checked request, and from there to a job for a worker.
 
-use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry, NSID_BROADCAST};
+mod request;
+
+use nvme_spec::{Status, SubmissionQueueEntry, NSID_BROADCAST};
 use ssd_model::{Command, Model, Refusal};
 
 use crate::data_pointer::DataPointer;
@@ -8,73 +10,12 @@ use crate::dataset::RangeList;
 use crate::host::Host;
 use crate::key_value::ListProgress;
 use crate::namespace::{ByteRange, Namespace};
+use crate::uncorrectable::NoMemory;
 use crate::work::{CommandRef, Direction, Extents, Job, Transfer, Zeroing};
+use request::{Access, Plan};
+pub(crate) use request::{Limits, Request};
+
 use crate::zoned::{ReceiveRequest, SendRequest, ZoneMove};
-
-/// An I/O command that moves data or flushes, taken apart. Counts are real counts, not 0's based.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Request {
-    Flush,
-    Read {
-        slba: u64,
-        lbas: u32,
-    },
-    Write {
-        slba: u64,
-        lbas: u32,
-        fua: bool,
-    },
-    WriteZeroes {
-        slba: u64,
-        lbas: u32,
-        fua: bool,
-        deallocate: bool,
-    },
-    /// Of the Zoned Namespace command set.
-    Append {
-        zslba: u64,
-        lbas: u32,
-        fua: bool,
-    },
-    Unknown(NvmOpcode),
-}
-
-impl Request {
-    /// Takes any entry apart. Total and pure: what the values mean for a namespace is checked elsewhere.
-    pub fn parse(entry: &SubmissionQueueEntry) -> Self {
-        let slba = u64::from(entry.cdw10.get()) | u64::from(entry.cdw11.get()) << 32;
-        let lbas = (entry.cdw12.get() & 0xFFFF) + 1;
-        let fua = entry.cdw12.get() & 1 << 30 != 0;
-        match NvmOpcode(entry.opcode) {
-            NvmOpcode::FLUSH => Self::Flush,
-            NvmOpcode::READ => Self::Read { slba, lbas },
-            NvmOpcode::WRITE => Self::Write { slba, lbas, fua },
-            NvmOpcode::WRITE_ZEROES => Self::WriteZeroes {
-                slba,
-                lbas,
-                fua,
-                deallocate: entry.cdw12.get() & 1 << 25 != 0,
-            },
-            NvmOpcode::ZONE_APPEND => Self::Append {
-                zslba: slba,
-                lbas,
-                fua,
-            },
-            other => Self::Unknown(other),
-        }
-    }
-
-    /// The first LBA, for the error log.
-    fn slba(self) -> u64 {
-        match self {
-            Self::Read { slba, .. }
-            | Self::Write { slba, .. }
-            | Self::WriteZeroes { slba, .. }
-            | Self::Append { zslba: slba, .. } => slba,
-            Self::Flush | Self::Unknown(_) => 0,
-        }
-    }
-}
 
 /// What I/O did so far, for the SMART log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,7 +35,7 @@ impl IoCounters {
             Direction::ToHost => (&mut self.read_commands, &mut self.read_512b),
             Direction::FromHost => (&mut self.write_commands, &mut self.written_512b),
             // Neither counts as data that the host wrote (NVMe Base 2.0 figure 207).
-            Direction::Zeros | Direction::None => return,
+            Direction::Zeros | Direction::Compare | Direction::None => return,
         };
         *commands += 1;
         *units += u64::from(len_bytes / 512);
@@ -111,96 +52,6 @@ pub(crate) fn check_flags(entry: &SubmissionQueueEntry) -> Result<(), Status> {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     Ok(())
-}
-
-/// Bytes that a command may be about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub transfer_bytes_max: u32,
-    pub append_bytes_max: u32,
-}
-
-/// What is asked of the model and of the worker.
-struct Plan {
-    command: Command,
-    direction: Direction,
-    range: ByteRange,
-}
-
-impl Plan {
-    fn new(request: Request, namespace: &Namespace, limits: Limits) -> Result<Self, Status> {
-        let range = |slba, lbas, bytes_max: u32| {
-            let len_bytes = u64::from(lbas) << namespace.lba_log2;
-            if len_bytes > u64::from(bytes_max) {
-                return Err(Status::INVALID_FIELD_IN_COMMAND);
-            }
-            namespace.range(slba, lbas).ok_or(Status::LBA_OUT_OF_RANGE)
-        };
-        let transfer = |slba, lbas| range(slba, lbas, limits.transfer_bytes_max);
-        let (command, direction, range) = match request {
-            Request::Flush => (Command::Flush, Direction::None, ByteRange::default()),
-            Request::Read { slba, lbas } => {
-                let range = transfer(slba, lbas)?;
-                let ByteRange {
-                    offset_bytes,
-                    len_bytes,
-                } = range;
-                let command = Command::Read {
-                    offset_bytes,
-                    len_bytes,
-                };
-                (command, Direction::ToHost, range)
-            }
-            Request::Write { slba, lbas, fua } => {
-                let range = transfer(slba, lbas)?;
-                let ByteRange {
-                    offset_bytes,
-                    len_bytes,
-                } = range;
-                let command = Command::Write {
-                    offset_bytes,
-                    len_bytes,
-                    fua,
-                };
-                (command, Direction::FromHost, range)
-            }
-            // The limit is that of other writes (WZSL = MDTS), so that all of it fits into a write buffer.
-            Request::WriteZeroes {
-                slba,
-                lbas,
-                fua,
-                deallocate,
-            } => {
-                let range = transfer(slba, lbas)?;
-                let command = Command::WriteZeroes {
-                    offset_bytes: range.offset_bytes,
-                    len_bytes: range.len_bytes,
-                    fua,
-                    deallocate,
-                };
-                (command, Direction::Zeros, range)
-            }
-            Request::Append { zslba, lbas, fua } => {
-                let zoned = namespace.zoned.as_ref().ok_or(Status::INVALID_COMMAND_OPCODE)?;
-                let range = range(zslba, lbas, limits.append_bytes_max)?;
-                if !zoned.is_zone_start(range.offset_bytes) {
-                    return Err(Status::INVALID_FIELD_IN_COMMAND);
-                }
-                let command = Command::Append {
-                    offset_bytes: range.offset_bytes,
-                    len_bytes: range.len_bytes,
-                    fua,
-                };
-                (command, Direction::FromHost, range)
-            }
-            Request::Unknown(_) => return Err(Status::INVALID_COMMAND_OPCODE),
-        };
-        Ok(Self {
-            command,
-            direction,
-            range,
-        })
-    }
 }
 
 /// When a command is done, and where its data is.
@@ -344,6 +195,12 @@ impl IoUnit {
             return Err(Refusal::Failed(Status::INVALID_COMMAND_OPCODE));
         }
         let plan = Plan::new(request, namespace, limits).map_err(Refusal::Failed)?;
+        if plan.access == Access::Spoil {
+            // Before anything else happens: afterwards it must not fail.
+            let lbas = namespace.lbas(plan.range);
+            let prepared = namespace.uncorrectable.prepare(lbas);
+            prepared.map_err(|NoMemory| Refusal::Failed(Status::INTERNAL_ERROR))?;
+        }
         let placed = match namespace.zoned_target(fetched.worker) {
             Some(mut target) => target.submit(now_ns, &plan.command, plan.range)?,
             None => {
@@ -360,6 +217,24 @@ impl IoUnit {
             }
         };
         let lba = plan.range.offset_bytes >> namespace.lba_log2;
+        let lbas = namespace.lbas(match plan.command {
+            Command::Append { .. } => ByteRange {
+                offset_bytes: placed.result << namespace.lba_log2,
+                ..plan.range
+            },
+            _ => plan.range,
+        });
+        match plan.access {
+            Access::Read if namespace.uncorrectable.has_any(lbas.clone()) => {
+                return Err(Refusal::FailedLate {
+                    status: Status::UNRECOVERED_READ_ERROR,
+                    done_at_ns: placed.done_at_ns,
+                });
+            }
+            Access::Neither | Access::Read => {}
+            Access::Write => namespace.uncorrectable.clear(lbas),
+            Access::Spoil => namespace.uncorrectable.mark(lbas),
+        }
         // A completion time in the past (MODELS.md Q10) means: at once.
         let done_at_ns = placed.done_at_ns.max(now_ns);
         self.counters
@@ -411,6 +286,13 @@ impl IoUnit {
             .zoned_target(fetched.worker)
             .ok_or(Refusal::Failed(Status::INVALID_COMMAND_OPCODE))?;
         let sent = request.execute(now_ns, &mut target, fetched.data_pointer(), host)?;
+        if let Some(reset) = sent.reset {
+            // What is empty has no LBAs that could be unreadable.
+            let lba_log2 = namespace.lba_log2;
+            namespace
+                .uncorrectable
+                .clear(reset.start >> lba_log2..reset.end >> lba_log2);
+        }
         let done_at_ns = sent.done_at_ns.max(now_ns);
         Ok(Dispatched {
             zeroing: sent.zeroing,
@@ -469,7 +351,13 @@ impl IoUnit {
                 len_bytes: range.len_bytes.into(),
             };
             match namespace.model.submit(now_ns, &command) {
-                Ok(accepted) => done_at_ns = done_at_ns.max(accepted.done_at_ns),
+                Ok(accepted) => {
+                    done_at_ns = done_at_ns.max(accepted.done_at_ns);
+                    if namespace.zoned.is_none() {
+                        let lbas = namespace.lbas(range);
+                        namespace.uncorrectable.clear(lbas);
+                    }
+                }
                 Err(Refusal::Failed(status) | Refusal::FailedLate { status, .. }) => return Err(status),
                 // No model does that (see `ssd_model::Model`).
                 Err(Refusal::Busy { .. }) => return Err(Status::INTERNAL_ERROR),

@@ -1,0 +1,255 @@
+//! Compare, Verify and Write Uncorrectable (NVM CS 1.0 §3.2) on every kind of namespace that has LBAs.
+
+use nvme_spec::{DatasetRange, NvmOpcode, Status, SubmissionQueueEntry, ZoneSendAction};
+use nvmev_sim::host::{commands, TestHost};
+use ssd_model::profiles;
+use ssd_profile::Profile;
+use zerocopy::IntoBytes;
+
+const SUCCESS: Status = Status::SUCCESSFUL_COMPLETION;
+const LBA: usize = 512;
+
+/// A drive of each kind, by name.
+const KINDS: [&str; 4] = ["nvm", "conventional", "zoned", "key-value"];
+
+fn profile(kind: &str) -> Profile<'static> {
+    let (name, changes) = match kind {
+        "nvm" => ("optane", ""),
+        "conventional" => ("tlc-ssd", ""),
+        "zoned" => (
+            "zn540",
+            "mdts=5,zone.size_kib=512,zone.dies_per_zone=2,zone.max_open=3,zone.max_active=4,reference_quirks=false",
+        ),
+        _ => ("kv-prototype", "key_value.command_set=nvm,key_value.value_bytes_max=65536"),
+    };
+    let mut profile = *profiles::by_name(name).unwrap();
+    profile.set_list(changes).unwrap();
+    profile.validate().unwrap();
+    profile
+}
+
+struct Drive {
+    host: TestHost,
+    is_zoned: bool,
+    buffer: u64,
+}
+
+impl Drive {
+    fn new(kind: &str) -> Self {
+        let mut host = TestHost::new(&profile(kind), 4 << 20, LBA as u32, 2);
+        host.enable();
+        host.create_io_queues(1, 64);
+        let buffer = host.pages(16);
+        Self {
+            host,
+            is_zoned: kind == "zoned",
+            buffer,
+        }
+    }
+
+    fn status(&mut self, entry: SubmissionQueueEntry) -> Status {
+        self.host.execute(1, entry).status()
+    }
+
+    /// A command about LBAs with this data in its buffer.
+    fn with_data(&mut self, opcode: NvmOpcode, slba: u64, data: &[u8]) -> Status {
+        self.host.machine.set_ram(self.buffer, data);
+        let entry = commands::read_write(opcode, 1, slba, (data.len() / LBA) as u32, 0, 0);
+        let entry = self.host.with_buffer(entry, self.buffer, data.len());
+        self.status(entry)
+    }
+
+    fn on_lbas(&mut self, opcode: NvmOpcode, slba: u64, lbas: u32) -> Status {
+        self.status(commands::read_write(opcode, 1, slba, lbas, 0, 0))
+    }
+
+    fn read(&mut self, slba: u64, lbas: u32) -> Result<Vec<u8>, Status> {
+        let len = lbas as usize * LBA;
+        self.host.machine.set_ram(self.buffer, &vec![0xEE; len]);
+        let entry = commands::read_write(NvmOpcode::READ, 1, slba, lbas, 0, 0);
+        let entry = self.host.with_buffer(entry, self.buffer, len);
+        match self.status(entry) {
+            SUCCESS => Ok(self.host.machine.ram(self.buffer, len)),
+            status => Err(status),
+        }
+    }
+}
+
+fn data(lbas: usize) -> Vec<u8> {
+    (0..lbas * LBA).map(|at| (at * 7 + at / LBA) as u8).collect()
+}
+
+#[test]
+fn compare_tells_whether_the_data_is_the_same() {
+    for kind in KINDS {
+        let mut drive = Drive::new(kind);
+        let written = data(40);
+        assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &written), SUCCESS, "{kind}");
+        assert_eq!(
+            drive.with_data(NvmOpcode::COMPARE, 0, &written),
+            SUCCESS,
+            "{kind}"
+        );
+        assert_eq!(
+            drive.with_data(NvmOpcode::COMPARE, 7, &written[7 * LBA..20 * LBA]),
+            SUCCESS,
+            "{kind}"
+        );
+        for at in [0, 511, 512, 4095, 4096, 40 * LBA - 1] {
+            let mut other = written.clone();
+            other[at] ^= 1;
+            assert_eq!(
+                drive.with_data(NvmOpcode::COMPARE, 0, &other),
+                Status::COMPARE_FAILURE,
+                "{kind}, byte {at}"
+            );
+        }
+        // What was never written is zeros.
+        assert_eq!(
+            drive.with_data(
+                NvmOpcode::COMPARE,
+                36,
+                &[&written[36 * LBA..], &[0; 4 * LBA]].concat()
+            ),
+            SUCCESS,
+            "{kind}"
+        );
+        assert_eq!(
+            drive.read(0, 40),
+            Ok(written.clone()),
+            "{kind}: nothing has changed"
+        );
+        let nowhere = commands::read_write(NvmOpcode::COMPARE, 1, 0, 1, 0, 0);
+        assert_eq!(drive.status(nowhere), Status::DATA_TRANSFER_ERROR, "{kind}");
+    }
+}
+
+#[test]
+fn verify_reads_without_a_transfer() {
+    for kind in KINDS {
+        let mut drive = Drive::new(kind);
+        assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &data(16)), SUCCESS, "{kind}");
+        assert_eq!(drive.on_lbas(NvmOpcode::VERIFY, 0, 16), SUCCESS, "{kind}");
+        assert_eq!(
+            drive.on_lbas(NvmOpcode::VERIFY, u64::MAX, 1),
+            Status::LBA_OUT_OF_RANGE,
+            "{kind}"
+        );
+        assert_eq!(
+            drive.on_lbas(NvmOpcode::VERIFY, 0, 65_536),
+            Status::INVALID_FIELD_IN_COMMAND,
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn what_is_uncorrectable_cannot_be_read_until_it_is_written() {
+    let unreadable = Status::UNRECOVERED_READ_ERROR;
+    for kind in KINDS {
+        let mut drive = Drive::new(kind);
+        let written = data(64);
+        // Zones are written in order: the mark is where the write pointer is.
+        let marked = if drive.is_zoned {
+            assert_eq!(
+                drive.with_data(NvmOpcode::WRITE, 0, &written[..20 * LBA]),
+                SUCCESS
+            );
+            assert_eq!(drive.on_lbas(NvmOpcode::WRITE_UNCORRECTABLE, 20, 10), SUCCESS);
+            assert_eq!(
+                drive.with_data(NvmOpcode::WRITE, 30, &written[30 * LBA..]),
+                SUCCESS
+            );
+            20..30u64
+        } else {
+            assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &written), SUCCESS);
+            assert_eq!(drive.on_lbas(NvmOpcode::WRITE_UNCORRECTABLE, 20, 10), SUCCESS);
+            20..30
+        };
+        for (slba, lbas) in [(20, 1), (29, 1), (0, 64), (15, 6), (29, 10)] {
+            assert_eq!(drive.read(slba, lbas), Err(unreadable), "{kind}");
+            assert_eq!(drive.on_lbas(NvmOpcode::VERIFY, slba, lbas), unreadable, "{kind}");
+            let other = vec![0; lbas as usize * LBA];
+            assert_eq!(
+                drive.with_data(NvmOpcode::COMPARE, slba, &other),
+                unreadable,
+                "{kind}"
+            );
+        }
+        assert_eq!(drive.read(0, 20), Ok(written[..20 * LBA].to_vec()), "{kind}");
+        assert_eq!(drive.read(30, 34), Ok(written[30 * LBA..].to_vec()), "{kind}");
+        // It outlives a reset.
+        drive.host.disable();
+        drive.host.enable();
+        drive.host.create_io_queues(1, 64);
+        assert_eq!(drive.read(marked.start, 1), Err(unreadable), "{kind}");
+        if drive.is_zoned {
+            let reset = commands::zone_send(1, 0, ZoneSendAction::RESET, false);
+            assert_eq!(drive.status(reset), SUCCESS);
+            assert_eq!(
+                drive.read(0, 64),
+                Ok(vec![0; 64 * LBA]),
+                "an empty zone is readable"
+            );
+            assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &written), SUCCESS);
+            assert_eq!(drive.read(0, 64), Ok(written));
+            continue;
+        }
+        // A write heals what it covers, zeros and a deallocation too.
+        assert_eq!(
+            drive.with_data(NvmOpcode::WRITE, 18, &written[18 * LBA..22 * LBA]),
+            SUCCESS,
+            "{kind}"
+        );
+        assert_eq!(drive.read(0, 22), Ok(written[..22 * LBA].to_vec()), "{kind}");
+        assert_eq!(drive.read(22, 1), Err(unreadable), "{kind}");
+        assert_eq!(
+            drive.status(commands::write_zeroes(1, 22, 3, true)),
+            SUCCESS,
+            "{kind}"
+        );
+        assert_eq!(drive.read(22, 3), Ok(vec![0; 3 * LBA]), "{kind}");
+        let ranges = [DatasetRange {
+            slba: 25.into(),
+            lbas: 4.into(),
+            ..Default::default()
+        }];
+        drive.host.machine.set_ram(drive.buffer, ranges.as_bytes());
+        let deallocate = commands::deallocate(1, 1, drive.buffer);
+        assert_eq!(drive.status(deallocate), SUCCESS, "{kind}");
+        assert_eq!(drive.read(25, 4), Ok(vec![0; 4 * LBA]), "{kind}");
+        assert_eq!(
+            drive.read(29, 1),
+            Err(unreadable),
+            "{kind}: the last one is still marked"
+        );
+        assert_eq!(
+            drive.on_lbas(NvmOpcode::WRITE_UNCORRECTABLE, u64::MAX - 1, 1),
+            Status::LBA_OUT_OF_RANGE
+        );
+    }
+}
+
+/// A read that fails on the medium takes as long as one that succeeds, and is in the error log with its LBA.
+#[test]
+fn an_unreadable_lba_takes_its_time_and_is_logged() {
+    let mut drive = Drive::new("conventional");
+    assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &data(8)), SUCCESS);
+    let before_ns = drive.host.now_ns;
+    assert!(drive.read(0, 8).is_ok());
+    let readable_ns = drive.host.now_ns - before_ns;
+    assert_eq!(drive.on_lbas(NvmOpcode::WRITE_UNCORRECTABLE, 5, 1), SUCCESS);
+    drive.host.now_ns += 1_000_000_000;
+    let before_ns = drive.host.now_ns;
+    assert_eq!(drive.read(4, 4), Err(Status::UNRECOVERED_READ_ERROR));
+    let unreadable_ns = drive.host.now_ns - before_ns;
+    assert!(
+        readable_ns > 10_000 && unreadable_ns > 10_000,
+        "{readable_ns} {unreadable_ns}"
+    );
+    let page = drive.host.pages(1);
+    let log = commands::get_log_page(nvme_spec::LogPageId::ERROR_INFORMATION, u32::MAX, 0, 64, page);
+    assert_eq!(drive.host.admin(log).status(), SUCCESS);
+    let entry = drive.host.machine.ram(page, 64);
+    assert_eq!(entry[16..24], 4u64.to_le_bytes(), "the command's first LBA");
+}
