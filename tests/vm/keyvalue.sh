@@ -98,7 +98,7 @@ if [[ -n $standard ]]; then
     expect "Exist" 0 0x14 "${key[@]}"
     expect "Exist, a key without bytes" 86 0x14 --cdw2=0x79656b
     expect "Exist, a key of 17 bytes" 2 0x14 --cdw11=17
-    check_matches "List from that key" '01 00 00 00|[1-9a-f].* 03 00 6b 65 79' "$(passthru 0x06 --data-len=64 --read --cdw10=64 "${key[@]}")"
+    check_matches "List from that key" '[1-9a-f][0-9a-f]* 00 00 00 03 00 6b 65 79' "$(passthru 0x06 --data-len=64 --read --cdw10=64 "${key[@]}")"
     expect "Delete" 0 0x10 "${key[@]}"
     expect "Retrieve after that" 87 0x02 --data-len=64 --read --cdw10=64 "${key[@]}"
     check "an error on deleting what is not there is a feature" nvme set-feature "$controller" --namespace-id=1 --feature-id=0x20 --value=1

@@ -57,6 +57,9 @@ impl DataPointer {
         len_bytes: usize,
         mut f: impl FnMut(u64, usize, usize) -> Result<(), MemoryFault>,
     ) -> Result<(), Status> {
+        if len_bytes == 0 {
+            return Ok(());
+        }
         if self.prp1 % 4 != 0 {
             return Err(Status::PRP_OFFSET_INVALID);
         }

@@ -3,8 +3,8 @@
 use nvme_device::NamespaceConfig;
 use nvme_spec::registers::{self};
 use nvme_spec::{
-    effects, store_option, FeatureId, IdentifyCns, IdentifyKeyValueNamespace, KeyValueOpcode, LogPageId,
-    NvmOpcode, Status, SubmissionQueueEntry, KEY_VALUE_ERROR_ON_DELETE, NSID_BROADCAST,
+    effects, store_option, AdminOpcode, FeatureId, IdentifyCns, IdentifyKeyValueNamespace, KeyValueOpcode,
+    LogPageId, NvmOpcode, Status, SubmissionQueueEntry, KEY_VALUE_ERROR_ON_DELETE, NSID_BROADCAST,
 };
 use nvmev_sim::host::key_value::{standard, Dialect, KeyValueDriver};
 use nvmev_sim::host::{commands, TestHost};
@@ -46,7 +46,8 @@ fn identify_says_what_the_namespace_is() {
     let kept_back = 512 * u64::div_ceil(256 + (2 << 20), 512);
     assert_eq!(namespace.nsze_bytes.get(), CAPACITY_BYTES - kept_back);
     assert_eq!((namespace.nuse_bytes.get(), namespace.nkvf_z), (0, 0));
-    assert_eq!(namespace.novg_bytes.get(), 512);
+    // Keys lie before values, so no length of a value is better than others.
+    assert_eq!(namespace.novg_bytes.get(), 0);
     let format = &namespace.kvf[0];
     assert_eq!(
         (format.key_bytes_max.get(), format.value_bytes_max.get()),
@@ -291,7 +292,8 @@ fn lengths_that_cannot_be_are_refused() {
 
 #[test]
 fn list_returns_every_key_once_and_as_many_as_fit() {
-    let mut drive = drive("key_value.average_pair_bytes=512,key_value.unit_bytes=64");
+    let mut drive =
+        drive("key_value.average_pair_bytes=512,key_value.unit_bytes=64,key_value.value_bytes_max=1048576");
     assert_eq!(drive.list_once(&[0], 4), Vec::<Vec<u8>>::new());
     let mut keys: Vec<Vec<u8>> = (0u32..3000)
         .map(|number| {
@@ -317,8 +319,8 @@ fn list_returns_every_key_once_and_as_many_as_fit() {
     let all = drive.list(4096);
     let from = &all[1000];
     assert_eq!(drive.list_once(from, 4096)[..10], all[1000..1010]);
-    // With no key, or zeros that are not there, from the beginning.
-    assert_eq!(drive.list_once(&[0; 16], 64), drive.list_once(&[], 64));
+    // With no key, or the first that there can be, from the beginning.
+    assert_eq!(drive.list_once(&[0], 64), drive.list_once(&[], 64));
     // A place stays a place when its key goes.
     let next = all[1001].clone();
     assert_eq!(drive.delete(Standard, from, 0), SUCCESS);
@@ -330,10 +332,129 @@ fn list_returns_every_key_once_and_as_many_as_fit() {
     );
 }
 
+/// Keys of zeros come first, and are places like others: a list that goes on from one that has gone repeats nothing.
+#[test]
+fn a_list_goes_on_from_a_key_that_has_gone() {
+    let mut drive = drive("");
+    let keys: [&[u8]; 5] = [&[0], &[0; 2], &[0; 3], &[0; 4], b"other"];
+    for key in keys {
+        assert_eq!(drive.store(Standard, key, b"", 0), SUCCESS);
+    }
+    assert_eq!(drive.list_once(&[0], 4096), keys);
+    assert_eq!(drive.delete(Standard, &[0; 2], 0), SUCCESS);
+    assert_eq!(drive.list_once(&[0; 2], 4096), keys[2..]);
+    assert_eq!(drive.delete(Standard, &[0], 0), SUCCESS);
+    assert_eq!(drive.list_once(&[0], 4096), keys[2..]);
+}
+
+#[test]
+fn small_values_count_as_data() {
+    let mut drive = drive("");
+    for number in 0u32..3000 {
+        assert_eq!(
+            drive.store(Standard, &number.to_be_bytes(), &[1; 500], 0),
+            SUCCESS
+        );
+    }
+    let page = drive.host.pages(1);
+    let log = commands::get_log_page(LogPageId::SMART_HEALTH, NSID_BROADCAST, 0, 512, page);
+    assert_eq!(drive.host.admin(log).status(), SUCCESS);
+    // 1.5 MB in thousands of 512 bytes, rounded up.
+    assert_eq!(drive.host.machine.ram(page + 48, 16), 3u128.to_le_bytes());
+}
+
+/// A drive whose List takes many passes, with one under way on queue 1 whose answer goes to the address in the result.
+fn with_paused_list() -> (KeyValueDriver, u16, u64) {
+    let mut drive =
+        drive("key_value.average_pair_bytes=64,key_value.unit_bytes=64,key_value.value_bytes_max=65536");
+    for number in 0u32..8_000 {
+        let mut key = [0x5A; 20];
+        key[..4].copy_from_slice(&number.to_be_bytes());
+        assert_eq!(drive.store(Vendor, &key, b"", 0), SUCCESS);
+    }
+    for number in 0u32..50 {
+        assert_eq!(drive.store(Standard, &number.to_be_bytes(), b"", 0), SUCCESS);
+    }
+    drive.host.create_io_queues(2, 16);
+    let buffer = drive.host.pages(2);
+    let list = SubmissionQueueEntry {
+        prp1: buffer.into(),
+        ..standard(KeyValueOpcode::LIST, 1, &[0], 0, 4096)
+    };
+    let cid = drive.host.submit(1, list);
+    (0..5).for_each(|_| drop(drive.host.step()));
+    assert!(drive.host.reap(1).is_none(), "the list is not done yet");
+    (drive, cid, buffer)
+}
+
+#[test]
+fn a_paused_list_is_aborted_deleted_and_reset_like_any_command() {
+    let (mut drive, cid, _) = with_paused_list();
+    let aborted = drive.host.admin(commands::abort(1, cid));
+    assert_eq!(aborted.status(), SUCCESS);
+    let completion = drive.host.wait(1);
+    assert_eq!(completion.cid.get(), cid);
+    if aborted.dw0.get() & 1 == 0 {
+        assert_eq!(completion.status(), Status::COMMAND_ABORT_REQUESTED);
+    }
+    assert_eq!(drive.list(4096).len(), 50);
+
+    let (mut drive, cid, _) = with_paused_list();
+    let delete = commands::delete_queue(AdminOpcode::DELETE_IO_SUBMISSION_QUEUE, 1);
+    assert_eq!(drive.host.admin(delete).status(), SUCCESS);
+    let completion = drive.host.reap(1).expect("it was ended with its queue");
+    assert_eq!(completion.cid.get(), cid);
+
+    let (mut drive, ..) = with_paused_list();
+    drive.host.disable();
+    drive.restart();
+    assert_eq!(drive.list(4096).len(), 50);
+}
+
+/// Others change what there is while a List is under way, and use the drive's buffer.
+#[test]
+fn what_happens_between_the_passes_of_a_list_does_not_disturb_it() {
+    let (mut drive, _, buffer) = with_paused_list();
+    let other = drive.host.pages(2);
+    for number in 0u32..40 {
+        let key = (number + 1_000).to_be_bytes();
+        drive
+            .host
+            .submit(2, standard(KeyValueOpcode::STORE, 1, &key, 0, 0));
+        assert_eq!(drive.host.wait(2).status(), SUCCESS);
+        let list = SubmissionQueueEntry {
+            prp1: other.into(),
+            ..standard(KeyValueOpcode::LIST, 1, &key, 0, 8)
+        };
+        drive.host.submit(2, list);
+        assert_eq!(drive.host.wait(2).status(), SUCCESS);
+    }
+    if drive.host.reap(1).is_none() {
+        assert_eq!(drive.host.wait(1).status(), SUCCESS);
+    }
+    let answer = drive.host.machine.ram(buffer, 4096);
+    let count = u32::from_le_bytes(answer[..4].try_into().unwrap());
+    let mut numbers: Vec<u32> = (0..count as usize)
+        .map(|at| {
+            let entry = &answer[4 + at * 8..][..8];
+            assert_eq!(entry[..2], [4, 0], "every key has four bytes");
+            u32::from_be_bytes(entry[2..6].try_into().unwrap())
+        })
+        .collect();
+    numbers.sort_unstable();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "none twice");
+    assert_eq!(
+        numbers.iter().filter(|&&number| number < 50).count(),
+        50,
+        "all that were there all the time"
+    );
+}
+
 /// Keys that a List leaves out take time: it goes on in another pass, and other commands have their turn.
 #[test]
 fn a_list_that_takes_long_holds_nobody_up() {
-    let mut drive = drive("key_value.average_pair_bytes=64,key_value.unit_bytes=64");
+    let mut drive =
+        drive("key_value.average_pair_bytes=64,key_value.unit_bytes=64,key_value.value_bytes_max=65536");
     for number in 0u32..20_000 {
         let mut key = [0x5A; 20];
         key[..4].copy_from_slice(&number.to_be_bytes());

@@ -1,7 +1,7 @@
 //! Random key-value commands, good and bad, of both sets, against a map: every status, value, list and iteration is exactly what the map says,
 //! also when the drive is full. The same seed gives the same bytes and times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nvme_spec::{
     store_option, vendor_option, IdentifyCns, IdentifyKeyValueNamespace, KeyValueOpcode, NvmOpcode, Status,
@@ -180,9 +180,58 @@ impl Oracle {
     }
 }
 
+/// How a walk goes on.
+enum Means {
+    Iterator { handle: u8 },
+    Pairs { handle: u8 },
+    List { last: Vec<u8> },
+}
+
+/// Somebody who goes through the keys, a few at a time, while others come and go.
+struct Walk {
+    means: Means,
+    /// It sees keys whose first four bytes have none of these bits, and no longer ones than this.
+    mask: u32,
+    key_bytes_max: usize,
+    /// Of these, the keys that have been there all the time, and those that have been there at some time.
+    always: BTreeSet<Vec<u8>>,
+    ever: BTreeSet<Vec<u8>>,
+    seen: BTreeSet<Vec<u8>>,
+}
+
+impl Walk {
+    fn new(means: Means, mask: u32, oracle: &Oracle) -> Self {
+        let key_bytes_max = if matches!(means, Means::List { .. }) {
+            16
+        } else {
+            255
+        };
+        let mut walk = Self {
+            means,
+            mask,
+            key_bytes_max,
+            always: BTreeSet::new(),
+            ever: BTreeSet::new(),
+            seen: BTreeSet::new(),
+        };
+        let keys = oracle.pairs.keys().filter(|key| walk.sees(key));
+        walk.always = keys.cloned().collect();
+        walk.ever = walk.always.clone();
+        walk
+    }
+
+    fn sees(&self, key: &[u8]) -> bool {
+        let mut first = [0; 4];
+        first.iter_mut().zip(key).for_each(|(slot, byte)| *slot = *byte);
+        u32::from_le_bytes(first) & self.mask == 0 && key.len() <= self.key_bytes_max
+    }
+}
+
 struct Simulation {
     drive: KeyValueDriver,
     oracle: Oracle,
+    walks: Vec<Walk>,
+    walked: u64,
     random: Random,
     has_lbas: bool,
     keys: u64,
@@ -213,6 +262,8 @@ impl Simulation {
                 keys_max: CAPACITY_BYTES / key_bytes,
             },
             keys: 100 + random.below(1_500),
+            walks: Vec::new(),
+            walked: 0,
             random,
             has_lbas,
             digest: 0,
@@ -274,10 +325,15 @@ impl Simulation {
                 self.reset();
                 (SUCCESS, SUCCESS)
             }
+            17 | 18 => {
+                (0..3).for_each(|_| self.walk());
+                (SUCCESS, SUCCESS)
+            }
             _ if self.has_lbas => self.lbas(),
             _ => (SUCCESS, SUCCESS),
         };
         assert_eq!(status, wanted, "{key:?}");
+        self.touched(&key);
         let is_exceeded = matches!(
             status,
             Status::CAPACITY_EXCEEDED | Status::VENDOR_CAPACITY_EXCEEDED
@@ -316,11 +372,98 @@ impl Simulation {
                 KeyValueOpcode::VENDOR_STORE => self.oracle.store(Vendor, key, value, options),
                 _ => self.oracle.delete(Vendor, key, options),
             };
+            self.touched(key);
             if !wanted.is_success() {
                 break;
             }
         }
         (status, wanted)
+    }
+
+    /// Something was done with `key`, which walks have to know.
+    fn touched(&mut self, key: &[u8]) {
+        let exists = self.oracle.pairs.contains_key(key);
+        for walk in &mut self.walks {
+            if exists && walk.sees(key) {
+                walk.ever.insert(key.to_vec());
+            } else if !exists {
+                walk.always.remove(key);
+            }
+        }
+    }
+
+    /// Begins a walk, or takes one a step further; at its end, everything that was there all the time must have been seen, and nothing else.
+    fn walk(&mut self) {
+        let index = self.random.below(4) as usize;
+        if index >= self.walks.len() {
+            return self.begin_walk();
+        }
+        let mut walk = self.walks.swap_remove(index);
+        let len_bytes = 600 + 4 * self.random.below(100) as u32;
+        let more = match &mut walk.means {
+            Means::Iterator { handle } => self.drive.read_keys(*handle, len_bytes),
+            Means::Pairs { handle } => {
+                self.drive
+                    .read_pair(*handle, len_bytes)
+                    .map(|(key, value_bytes, value)| {
+                        let stored = &self.oracle.pairs[&key];
+                        assert_eq!(value_bytes, stored.len());
+                        assert!(stored.starts_with(&value));
+                        vec![key]
+                    })
+            }
+            Means::List { last } => {
+                let mut keys = self.drive.list_once(last, len_bytes);
+                if keys.first() == Some(last) {
+                    keys.remove(0);
+                }
+                match keys.last() {
+                    Some(key) => {
+                        last.clone_from(key);
+                        Ok(keys)
+                    }
+                    None => Err(Status::VENDOR_ITERATOR_END),
+                }
+            }
+        };
+        match more {
+            Ok(keys) => {
+                for key in keys {
+                    assert!(self.oracle.pairs.contains_key(&key), "{key:?} is not there");
+                    assert!(walk.seen.insert(key), "a key twice");
+                }
+                self.walks.push(walk);
+            }
+            Err(status) => {
+                assert_eq!(status, Status::VENDOR_ITERATOR_END);
+                assert!(
+                    walk.always.is_subset(&walk.seen),
+                    "what was there all the time was seen"
+                );
+                assert!(walk.seen.is_subset(&walk.ever));
+                if let Means::Iterator { handle } | Means::Pairs { handle } = walk.means {
+                    assert_eq!(self.drive.close(handle), SUCCESS);
+                }
+                self.walked += 1;
+            }
+        }
+    }
+
+    fn begin_walk(&mut self) {
+        let kind = self.random.below(if self.has_lbas { 2 } else { 3 });
+        let mask = 1u32 << self.random.below(32);
+        let (means, mask) = match kind {
+            0 => match self.drive.open(0, mask, vendor_option::ITERATE_KEYS) {
+                Ok(handle) => (Means::Iterator { handle }, mask),
+                Err(_) => return,
+            },
+            1 => match self.drive.open(0, mask, vendor_option::ITERATE_PAIRS) {
+                Ok(handle) => (Means::Pairs { handle }, mask),
+                Err(_) => return,
+            },
+            _ => (Means::List { last: Vec::new() }, 0),
+        };
+        self.walks.push(Walk::new(means, mask, &self.oracle));
     }
 
     fn lbas(&mut self) -> (Status, Status) {
@@ -378,26 +521,31 @@ impl Simulation {
     fn reset(&mut self) {
         self.drive.host.disable();
         self.drive.restart();
+        // A reset closes iterators.
+        self.walks.retain(|walk| matches!(walk.means, Means::List { .. }));
     }
 }
 
-fn run(seed: u64, steps: u64) -> (u64, u64) {
+/// A digest of all answers, how often there was no room, and how many walks came to their end.
+fn run(seed: u64, steps: u64) -> (u64, u64, u64) {
     let mut simulation = Simulation::new(seed);
     for _ in 0..steps {
         simulation.step();
     }
     simulation.check_all();
-    (simulation.digest, simulation.exceeded)
+    (simulation.digest, simulation.exceeded, simulation.walked)
 }
 
 #[test]
 fn every_answer_is_what_a_map_would_say() {
-    let mut exceeded = 0;
+    let (mut exceeded, mut walked) = (0, 0);
     for seed in 0..12 {
-        let (digest, full) = run(seed, 12_000);
+        let (digest, full, walks) = run(seed, 12_000);
         exceeded += full;
+        walked += walks;
         assert_eq!(run(seed, 1_000), run(seed, 1_000), "seed {seed}");
         assert_ne!(digest, 0, "seed {seed}");
     }
     assert!(exceeded > 5_000, "full drives are part of it: {exceeded}");
+    assert!(walked > 300, "and walks that come to their end: {walked}");
 }

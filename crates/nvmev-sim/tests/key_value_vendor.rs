@@ -1,11 +1,11 @@
 //! Conformance of key-value namespaces: the vendor specific commands (MODELS.md §7), and the LBAs of a drive that has them beside its pairs.
 
 use nvme_spec::{
-    vendor_option, DatasetRange, IdentifyCns, IdentifyNamespace, KeyValueOpcode, NvmOpcode, Status,
-    SubmissionQueueEntry, VENDOR_ITERATORS,
+    vendor_option, DatasetRange, IdentifyCns, IdentifyNamespace, KeyValueOpcode, LogPageId, NvmOpcode,
+    Status, SubmissionQueueEntry, VENDOR_ITERATORS,
 };
 use nvmev_sim::host::key_value::{
-    batch_payload, iterate_read, iterate_request, vendor, Dialect, KeyValueDriver,
+    batch_payload, iterate_read, iterate_request, standard, vendor, Dialect, KeyValueDriver,
 };
 use nvmev_sim::host::{commands, TestHost};
 use ssd_model::profiles;
@@ -257,6 +257,12 @@ fn a_batch_whose_head_lies_does_nothing() {
         assert_eq!(drive.send(entry, &payload).0, status);
         assert_eq!(drive.exist(Vendor, b"good"), Status::VENDOR_KEY_DOES_NOT_EXIST);
     }
+    // A value that is too long for the drive.
+    let mut small = self::drive("key_value.value_bytes_max=4096");
+    let payload = batch_payload(&[good, (STORE, 0, b"b", &[1; 5000])]);
+    let entry = vendor(KeyValueOpcode::VENDOR_BATCH, 1, b"x", 0, payload.len() as u32);
+    assert_eq!(small.send(entry, &payload).0, Status::VENDOR_INVALID_VALUE_SIZE);
+    assert_eq!(small.exist(Vendor, b"good"), Status::VENDOR_KEY_DOES_NOT_EXIST);
     let too_long = vendor(KeyValueOpcode::VENDOR_BATCH, 1, b"x", 0, (128 << 10) + 4);
     assert_eq!(drive.execute(too_long).0, Status::INVALID_FIELD_IN_COMMAND);
     let nowhere = vendor(KeyValueOpcode::VENDOR_BATCH, 1, b"x", 0, 4096);
@@ -330,8 +336,8 @@ fn an_iterator_of_pairs_returns_one_pair_at_a_time() {
     }
     let handle = drive.open(0, 0, vendor_option::ITERATE_PAIRS).unwrap();
     let mut seen = Vec::new();
-    // A buffer that is too small says so, and nothing is skipped.
-    let (status, ..) = drive.receive(iterate_read(1, handle, 508), 508);
+    // A buffer without room for the key says so, and nothing is skipped.
+    let (status, ..) = drive.receive(iterate_read(1, handle, 16), 16);
     assert_eq!(status, Status::VENDOR_INVALID_VALUE_SIZE);
     loop {
         let (status, result, data) = drive.receive(iterate_read(1, handle, 65_536), 65_536);
@@ -350,6 +356,69 @@ fn an_iterator_of_pairs_returns_one_pair_at_a_time() {
     }
     seen.sort_unstable();
     assert_eq!(seen, lengths);
+}
+
+/// A value that no buffer has room for is in nobody's way.
+#[test]
+fn an_iterator_of_pairs_returns_what_fits() {
+    let mut drive = drive("");
+    let value: Vec<u8> = (0..131_072u32).map(|at| (at / 5) as u8).collect();
+    assert_eq!(drive.store(Vendor, b"large", &value, 0), SUCCESS);
+    for number in 0u8..20 {
+        assert_eq!(drive.store(Vendor, &[number; 3], b"small", 0), SUCCESS);
+    }
+    for len_bytes in [8, 512, 516, 4096, 131_072] {
+        let handle = drive.open(0, 0, vendor_option::ITERATE_PAIRS).unwrap();
+        let mut keys = 0;
+        loop {
+            let (status, result, data) =
+                drive.receive(iterate_read(1, handle, len_bytes), len_bytes as usize);
+            if status == Status::VENDOR_ITERATOR_END {
+                break;
+            }
+            assert_eq!(status, SUCCESS);
+            keys += 1;
+            let (key_bytes, value_bytes) = ((result >> 24) as usize, (result & 0xFF_FFFF) as usize);
+            if &data[..key_bytes] == b"large" {
+                assert_eq!(value_bytes, 131_072);
+                let room = data.len().saturating_sub(512);
+                assert!(data[data.len() - room..] == value[..room]);
+            } else {
+                assert_eq!((key_bytes, value_bytes), (3, 5));
+            }
+        }
+        assert_eq!(keys, 21, "{len_bytes}");
+        assert_eq!(drive.close(handle), SUCCESS);
+    }
+}
+
+/// Without data, the data pointer has no meaning.
+#[test]
+fn a_command_that_moves_nothing_does_not_look_at_its_data_pointer() {
+    let mut drive = drive("");
+    let nowhere = |entry| SubmissionQueueEntry {
+        prp1: 1.into(),
+        prp2: 3.into(),
+        ..entry
+    };
+    for (entry, result) in [
+        (standard(KeyValueOpcode::STORE, 1, b"key", 0, 0), 0),
+        (vendor(STORE, 1, b"other", 0, 0), 0),
+        (standard(KeyValueOpcode::RETRIEVE, 1, b"key", 0, 4096), 0),
+        (vendor(KeyValueOpcode::VENDOR_RETRIEVE, 1, b"key", 0, 0), 0),
+        (
+            vendor(
+                KeyValueOpcode::VENDOR_RETRIEVE,
+                1,
+                b"key",
+                vendor_option::RETRIEVE_LENGTH_ONLY,
+                4096,
+            ),
+            0,
+        ),
+    ] {
+        assert_eq!(drive.execute(nowhere(entry)), (SUCCESS, result), "{entry:?}");
+    }
 }
 
 #[test]
@@ -496,6 +565,14 @@ fn lbas_are_read_and_written_beside_the_pairs() {
     ] {
         assert_eq!(drive.execute(entry).0, status);
     }
+    let log = commands::get_log_page(LogPageId::ERROR_INFORMATION, u32::MAX, 0, 64 * 7, page);
+    assert_eq!(drive.host.admin(log).status(), SUCCESS);
+    let logged = drive.host.machine.ram(page, 64 * 7);
+    assert_eq!(
+        logged[6 * 64 + 16..][..8],
+        lbas.to_le_bytes(),
+        "the first failure's LBA"
+    );
     // Iterators know nothing of LBAs.
     let handle = drive.open(0, 0, 0).unwrap();
     let mut keys = 0;
@@ -503,6 +580,41 @@ fn lbas_are_read_and_written_beside_the_pairs() {
         keys += more.len();
     }
     assert_eq!(keys, 5);
+}
+
+/// A deallocation of much goes on in other passes, and is complete when it says so.
+#[test]
+fn a_deallocation_of_many_pages_holds_nobody_up() {
+    let mut drive = drive(WITH_LBAS);
+    for slba in (0..8192).step_by(256) {
+        assert_eq!(write(&mut drive, slba, &vec![slba as u8 | 1; 131_072]), SUCCESS);
+    }
+    let ranges: Vec<DatasetRange> = (0..32u64)
+        .map(|range| DatasetRange {
+            slba: (range + 3).into(),
+            lbas: (8192 - 3 - range as u32).into(),
+            ..Default::default()
+        })
+        .collect();
+    drive.host.create_io_queues(2, 16);
+    let buffer = drive.host.pages(1);
+    drive.host.machine.set_ram(buffer, ranges.as_bytes());
+    drive.host.submit(1, commands::deallocate(1, 32, buffer));
+    drive
+        .host
+        .submit(2, vendor(KeyValueOpcode::VENDOR_EXIST, 1, b"x", 0, 0));
+    assert_eq!(drive.host.wait(2).status(), Status::VENDOR_KEY_DOES_NOT_EXIST);
+    assert!(
+        drive.host.reap(1).is_none(),
+        "there are more than 30,000 pages to look at"
+    );
+    assert_eq!(drive.host.wait(1).status(), SUCCESS);
+    let data = read(&mut drive, 0, 256);
+    assert!(data[..3 * 512].iter().all(|&byte| byte == 1));
+    assert!(data[3 * 512..].iter().all(|&byte| byte == 0));
+    for slba in (256..8192).step_by(256) {
+        assert!(read(&mut drive, slba, 256).iter().all(|&byte| byte == 0));
+    }
 }
 
 /// All LBAs can be written if there are no pairs; pairs then find no room, and have it again when LBAs are deallocated.

@@ -11,8 +11,14 @@ pub const UNIT_BYTES: RangeInclusive<u32> = 64..=65_536;
 /// For how large pairs the index can be sized.
 pub const AVERAGE_PAIR_BYTES: RangeInclusive<u32> = 64..=1 << 24;
 
-/// The longest value that a drive can be made for.
-pub const VALUE_BYTES_MAX: RangeInclusive<u32> = 4096..=1 << 26;
+/// The longest value that a drive can be made for: a length has to fit into three bytes of a result.
+pub const VALUE_BYTES_MAX: RangeInclusive<u32> = 4096..=(1 << 24) - 1;
+
+/// Units of a value, at most: going through all of them must not take long.
+const VALUE_UNITS_MAX: u64 = 16_384;
+
+/// A page of LBAs takes whole units; larger ones would be wasted on it.
+const UNIT_BYTES_MAX_WITH_LBAS: u32 = 4096;
 
 choice! {
     /// The I/O command set that the namespace speaks, beside the vendor specific key-value commands, which it always has.
@@ -86,6 +92,27 @@ impl KeyValueParameters {
                 key: "key_value.unit_bytes",
                 value: self.unit_bytes.into(),
                 rule: Rule::PowerOfTwo,
+            });
+        }
+        if self.command_set == KeyValueCommandSet::WithLbas && self.unit_bytes > UNIT_BYTES_MAX_WITH_LBAS {
+            return Err(ParameterError {
+                key: "key_value.unit_bytes",
+                value: self.unit_bytes.into(),
+                rule: Rule::AtMost {
+                    max: UNIT_BYTES_MAX_WITH_LBAS.into(),
+                    what: "a page of LBAs",
+                },
+            });
+        }
+        let value_bytes_max = VALUE_UNITS_MAX * u64::from(self.unit_bytes);
+        if u64::from(self.value_bytes_max) > value_bytes_max {
+            return Err(ParameterError {
+                key: "key_value.value_bytes_max",
+                value: self.value_bytes_max.into(),
+                rule: Rule::AtMost {
+                    max: value_bytes_max,
+                    what: "16384 times key_value.unit_bytes",
+                },
             });
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Settings by text: what is taken, what is refused, and with which words.
 
+use std::borrow::ToOwned;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -105,6 +106,35 @@ fn values_that_break_a_rule_are_named() {
         let mut profile = conventional();
         profile.set_list(entries).expect("each by itself can be read");
         assert_eq!(profile.validate().unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn a_key_value_drive_is_checked_as_a_whole() {
+    let sound =
+        "nvm.io_units=8,nvm.io_unit_shift=12,key_value.unit_bytes=512,key_value.average_pair_bytes=1024,\
+        key_value.value_bytes_max=2097152";
+    let drive = |more| {
+        let mut profile = blank("key-value");
+        profile.set_list(sound).expect("all keys are known");
+        profile.set_list(more).expect("all keys are known");
+        profile.validate().map_err(|error| error.to_string())
+    };
+    assert_eq!(drive(""), Ok(()));
+    for (more, message) in [
+        ("key_value.unit_bytes=500", "key_value.unit_bytes is 500: choose a power of two"),
+        ("key_value.unit_bytes=32", "key_value.unit_bytes is 32: choose a value from 64 to 65536"),
+        (
+            "key_value.unit_bytes=64",
+            "key_value.value_bytes_max is 2097152: at most 1048576 is possible (16384 times key_value.unit_bytes)",
+        ),
+        (
+            "key_value.unit_bytes=8192,key_value.command_set=nvm",
+            "key_value.unit_bytes is 8192: at most 4096 is possible (a page of LBAs)",
+        ),
+        ("key_value.value_bytes_max=16777216", "key_value.value_bytes_max is 16777216: choose a value from 4096 to 16777215"),
+    ] {
+        assert_eq!(drive(more), Err(message.to_owned()));
     }
 }
 

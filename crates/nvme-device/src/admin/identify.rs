@@ -258,7 +258,6 @@ impl Controller {
     ) {
         data.nsze_bytes = key_value.store.capacity_bytes().into();
         data.nuse_bytes = key_value.store.used_bytes().into();
-        data.novg_bytes = key_value.parameters.unit_bytes.into();
         data.nguid = self.identity.nguid(namespace.nsid);
         data.eui64 = self.identity.eui64(namespace.nsid);
         data.kvf[0] = KeyValueFormat {

@@ -247,7 +247,7 @@ impl Controller {
 
     fn smart_log(&self, now_ns: u64) -> SmartLog {
         let counters = &self.io.counters;
-        let thousands = |units: u64| u128::from(units.div_ceil(1000)).to_le_bytes();
+        let thousands = |bytes: u64| u128::from((bytes / 512).div_ceil(1000)).to_le_bytes();
         let number = |value: u64| u128::from(value).to_le_bytes();
         let features = &self.admin.features;
         let powered_ns = now_ns.saturating_sub(self.admin.started_ns.unwrap_or(now_ns));
@@ -260,8 +260,8 @@ impl Controller {
             composite_temperature_kelvin: features.temperature_kelvin().into(),
             available_spare_percent: 100,
             available_spare_threshold_percent: 10,
-            data_units_read: thousands(counters.read_512b),
-            data_units_written: thousands(counters.written_512b),
+            data_units_read: thousands(counters.read_bytes),
+            data_units_written: thousands(counters.written_bytes),
             host_read_commands: number(counters.read_commands),
             host_write_commands: number(counters.write_commands),
             controller_busy_minutes: number(counters.busy_ns / NANOSECONDS_PER_MINUTE),

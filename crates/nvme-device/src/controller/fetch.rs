@@ -11,8 +11,7 @@ use super::{Controller, WorkerLink};
 use crate::admin::Outcome;
 use crate::bar::Bar;
 use crate::host::Host;
-use crate::io::{Dispatched, Fetched, Wait};
-use crate::key_value::ListProgress;
+use crate::io::{Dispatched, Fetched, Progress, Wait};
 use crate::queues::{CompletionQueue, Stalled, SubmissionQueue};
 use crate::work::{CommandRef, Job, WorkItem, Zeroing};
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
@@ -23,7 +22,7 @@ enum Turn {
     Idle,
     /// A command was fetched.
     Fetched,
-    /// The queue waits for buffer space until this time, ns.
+    /// The queue waits until this time, ns: for buffer space, or because its command goes on in another pass.
     Waiting(u64),
 }
 
@@ -144,7 +143,7 @@ impl Controller {
             self.start_admin(&entry, command, now_ns, host);
             return Turn::Fetched;
         }
-        self.start_io(entry, command, ListProgress::default(), now_ns, host)
+        self.start_io(entry, command, Progress::None, now_ns, host)
     }
 
     /// Whether a command of the queue can be taken through to its completion: room in the completion queue and at the
@@ -177,7 +176,7 @@ impl Controller {
         &mut self,
         entry: SubmissionQueueEntry,
         command: CommandRef,
-        progress: ListProgress,
+        progress: Progress,
         now_ns: u64,
         host: &H,
     ) -> Turn {

@@ -22,8 +22,8 @@ use crate::zoned::{ReceiveRequest, SendRequest, ZoneMove};
 pub(crate) struct IoCounters {
     pub read_commands: u64,
     pub write_commands: u64,
-    pub read_512b: u64,
-    pub written_512b: u64,
+    pub read_bytes: u64,
+    pub written_bytes: u64,
     /// Time in which at least one command was being worked on.
     pub busy_ns: u64,
     busy_until_ns: u64,
@@ -31,14 +31,14 @@ pub(crate) struct IoCounters {
 
 impl IoCounters {
     pub fn count(&mut self, now_ns: u64, done_at_ns: u64, direction: Direction, len_bytes: u32) {
-        let (commands, units) = match direction {
-            Direction::ToHost => (&mut self.read_commands, &mut self.read_512b),
-            Direction::FromHost => (&mut self.write_commands, &mut self.written_512b),
+        let (commands, bytes) = match direction {
+            Direction::ToHost => (&mut self.read_commands, &mut self.read_bytes),
+            Direction::FromHost => (&mut self.write_commands, &mut self.written_bytes),
             // Neither counts as data that the host wrote (NVMe Base 2.0 figure 207).
             Direction::Zeros | Direction::Compare | Direction::None => return,
         };
         *commands += 1;
-        *units += u64::from(len_bytes / 512);
+        *bytes += u64::from(len_bytes);
         self.busy_ns = self
             .busy_ns
             .saturating_add(done_at_ns.saturating_sub(now_ns.max(self.busy_until_ns)));
@@ -84,7 +84,19 @@ pub(crate) struct Fetched<'a> {
     pub command: CommandRef,
     pub worker: usize,
     /// What earlier passes have done of it.
-    pub progress: ListProgress,
+    pub progress: Progress,
+}
+
+/// What has been done of a command that takes several passes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Progress {
+    /// Nothing, or nothing that has to be remembered here.
+    #[default]
+    None,
+    /// A List has found keys.
+    List(ListProgress),
+    /// A deallocation of LBAs of a key-value namespace has come to this range, and this page of it.
+    Deallocate { range: u32, pages: u32 },
 }
 
 /// A command is to be looked at again.
@@ -92,7 +104,7 @@ pub(crate) struct Fetched<'a> {
 pub(crate) struct Wait {
     pub retry_at_ns: u64,
     /// What has been done of it.
-    pub progress: ListProgress,
+    pub progress: Progress,
 }
 
 impl Fetched<'_> {
@@ -111,7 +123,7 @@ impl Fetched<'_> {
             Ok(dispatched) => Ok(dispatched),
             Err(Refusal::Busy { retry_at_ns }) => Err(Wait {
                 retry_at_ns,
-                progress: ListProgress::default(),
+                progress: Progress::None,
             }),
             Err(Refusal::Failed(status)) => Ok(self.failed(now_ns, lba, status)),
             Err(Refusal::FailedLate { status, done_at_ns }) => {

@@ -13,10 +13,31 @@ use super::{Done, Execution};
 use crate::host::Host;
 use crate::work::Direction;
 
+/// What a command of a batch does.
+enum Action {
+    Store(StoreConditions),
+    Delete { must_exist: bool },
+}
+
+impl Action {
+    fn new(attribute: &VendorBatchAttribute) -> Result<Self, Status> {
+        let option = attribute.option;
+        match KeyValueOpcode(attribute.opcode) {
+            KeyValueOpcode::VENDOR_STORE => Ok(Self::Store(StoreConditions::new(option, Dialect::Vendor)?)),
+            KeyValueOpcode::VENDOR_DELETE if option & !vendor_option::DELETE_MUST_EXIST == 0 => {
+                Ok(Self::Delete {
+                    must_exist: option != 0,
+                })
+            }
+            KeyValueOpcode::VENDOR_DELETE => Err(Status::VENDOR_INVALID_OPTION),
+            _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+        }
+    }
+}
+
 /// One command of a batch, checked.
 struct Part<'a> {
-    opcode: KeyValueOpcode,
-    option: u8,
+    action: Action,
     key: KeyBuffer,
     value: &'a [u8],
 }
@@ -47,7 +68,9 @@ impl<H: Host> Execution<'_, H> {
 
     fn execute_batch(&mut self, payload: &[u8]) -> Result<(), Status> {
         for part in parts(payload)? {
-            part?;
+            if part?.value.len() > self.key_value.value_bytes_max() as usize {
+                return Err(Status::VENDOR_INVALID_VALUE_SIZE);
+            }
         }
         for part in parts(payload)? {
             self.execute_part(&part?)?;
@@ -56,18 +79,10 @@ impl<H: Host> Execution<'_, H> {
     }
 
     fn execute_part(&mut self, part: &Part<'_>) -> Result<(), Status> {
-        match part.opcode {
-            KeyValueOpcode::VENDOR_STORE => {
-                if part.value.len() > self.key_value.value_bytes_max() as usize {
-                    return Err(Status::VENDOR_INVALID_VALUE_SIZE);
-                }
-                let conditions = StoreConditions::new(part.option, Dialect::Vendor)?;
-                self.store_bytes(&part.key, part.value, conditions)
-            }
-            _ => {
-                let must_exist = part.option & vendor_option::DELETE_MUST_EXIST != 0;
-                self.delete_key(&part.key, must_exist, Dialect::Vendor)
-            }
+        let place = self.look_up(&part.key)?;
+        match part.action {
+            Action::Store(conditions) => self.store_bytes(&part.key, &place, part.value, conditions),
+            Action::Delete { must_exist } => self.delete_place(&place, must_exist, Dialect::Vendor),
         }
     }
 }
@@ -86,24 +101,14 @@ fn parts(payload: &[u8]) -> Result<impl Iterator<Item = Result<Part<'_>, Status>
             rest = after;
             taken.get(..len).ok_or(too_short)
         };
-        let opcode = KeyValueOpcode(attribute.opcode);
-        let known = match opcode {
-            KeyValueOpcode::VENDOR_STORE => u8::MAX,
-            KeyValueOpcode::VENDOR_DELETE => vendor_option::DELETE_MUST_EXIST,
-            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-        };
-        if attribute.option & !known != 0 {
-            return Err(Status::VENDOR_INVALID_OPTION);
-        }
-        StoreConditions::new(attribute.option, Dialect::Vendor)?;
+        let action = Action::new(attribute)?;
         take(VENDOR_BATCH_ALIGNMENT_BYTES)?;
         let key = take(attribute.key_bytes.into())?;
         if key.is_empty() {
             return Err(Status::VENDOR_INVALID_KEY_SIZE);
         }
         Ok(Part {
-            opcode,
-            option: attribute.option,
+            action,
             key: KeyBuffer::new(key).ok_or(Status::VENDOR_INVALID_KEY_SIZE)?,
             value: take(attribute.value_bytes.get() as usize)?,
         })

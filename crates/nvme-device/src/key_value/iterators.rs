@@ -6,11 +6,11 @@ use nvme_spec::{vendor_option, Status, VENDOR_ITERATORS, VENDOR_PAIR_VALUE_OFFSE
 use ssd_model::key_value::{Cursor, Place, Step};
 
 use super::command::{options, Dialect};
-use super::list::ListProgress;
 use super::transfer::PieceStream;
 use super::{Done, Execution, Unfinished, WORK_PER_PASS};
 use crate::device::{table, SetupError};
 use crate::host::Host;
+use crate::io::Progress;
 use crate::work::Direction;
 
 /// The number of keys, and the length of each, are so long.
@@ -141,7 +141,7 @@ impl<H: Host> Execution<'_, H> {
             match step {
                 Step::Pair(place) if iterator.wants(iterator.cursor.key()) => return Ok(Some(place)),
                 Step::Pair(_) => {}
-                Step::Pause => return Err(Unfinished::Paused(ListProgress::default())),
+                Step::Pause => return Err(Unfinished::Paused(Progress::None)),
                 Step::End => return Ok(None),
             }
         }
@@ -198,20 +198,27 @@ impl<H: Host> Execution<'_, H> {
         })
     }
 
-    /// The key at 0, the value at 512. The result has the value's length, and in its upper byte the key's.
+    /// The key at 0, and at 512 what fits of the value. The result has the value's whole length, and in its upper byte the key's.
     fn read_pair(&self, iterator: &mut OpenIterator, len_bytes: u32) -> Result<Done, Unfinished> {
         let mut work = WORK_PER_PASS;
         let Some(place) = self.next_wanted(iterator, &mut work)? else {
             return Err(Status::VENDOR_ITERATOR_END.into());
         };
         let value_bytes = place.value_bytes().unwrap_or(0);
-        let used = VENDOR_PAIR_VALUE_OFFSET + value_bytes as usize;
-        if used > len_bytes as usize {
+        let key = iterator.cursor.key();
+        if key.len() > len_bytes as usize {
             return Err(Status::VENDOR_INVALID_VALUE_SIZE.into());
         }
+        let room = (len_bytes as usize).saturating_sub(VENDOR_PAIR_VALUE_OFFSET);
+        let moved_bytes = room.min(value_bytes as usize);
+        let used = if moved_bytes > 0 {
+            VENDOR_PAIR_VALUE_OFFSET + moved_bytes
+        } else {
+            key.len()
+        };
         let host = self.medium.host;
-        let key = iterator.cursor.key();
-        let mut stream = PieceStream::new(self.key_value.store.pieces(&place, 0, value_bytes));
+        let pieces = self.key_value.store.pieces(&place, 0, moved_bytes as u32);
+        let mut stream = PieceStream::new(pieces);
         let pointer = self.fetched.data_pointer();
         pointer.for_each_piece_of(host, len_bytes as usize, used, |address, offset, len| {
             let part = key.get(offset..).unwrap_or_default();

@@ -9,12 +9,12 @@ use ssd_model::key_value::{Key, Medium, Place, PrepareError, PAGE_BYTES};
 use ssd_model::Command;
 
 use super::transfer::PieceStream;
-use super::{Done, Execution};
+use super::{Done, Execution, Unfinished, WORK_PER_PASS};
 use crate::compare::Comparison;
 use crate::data_pointer::write_zeros;
 use crate::dataset::RangeList;
 use crate::host::{Host, MemoryFault};
-use crate::io::Request;
+use crate::io::{Progress, Request};
 use crate::namespace::ByteRange;
 use crate::uncorrectable::NoMemory;
 use crate::work::Direction;
@@ -47,7 +47,7 @@ fn page_parts(range: ByteRange) -> impl Iterator<Item = PagePart> {
 }
 
 impl<H: Host> Execution<'_, H> {
-    pub(super) fn lbas(&mut self) -> Result<Done, Status> {
+    pub(super) fn lbas(&mut self) -> Result<Done, Unfinished> {
         let request = Request::parse(self.fetched.entry);
         let (slba, lbas) = match request {
             Request::Read { slba, lbas }
@@ -57,7 +57,7 @@ impl<H: Host> Execution<'_, H> {
             | Request::WriteZeroes { slba, lbas, .. }
             | Request::WriteUncorrectable { slba, lbas } => (slba, lbas),
             Request::Unknown(NvmOpcode::DATASET_MANAGEMENT) => return self.deallocate(),
-            _ => return Err(Status::INVALID_COMMAND_OPCODE),
+            _ => return Err(Status::INVALID_COMMAND_OPCODE.into()),
         };
         let range = self.range(slba, lbas)?;
         let marks = slba..slba + u64::from(lbas);
@@ -247,30 +247,50 @@ impl<H: Host> Execution<'_, H> {
     /// Makes `range` read as zeros: whole pages go.
     fn forget(&mut self, range: ByteRange) -> Result<(), Status> {
         for part in page_parts(range) {
-            let place = self.page(part.page)?;
-            if place.value_bytes().is_none() {
-                continue;
-            }
-            let store = &mut self.key_value.store;
-            if part.len_bytes == PAGE_BYTES {
-                store.remove(&place);
-            } else {
-                self.medium
-                    .zero_value(store.pieces(&place, part.offset, part.len_bytes))?;
-            }
+            self.forget_part(&part)?;
         }
         Ok(())
     }
 
-    fn deallocate(&mut self) -> Result<Done, Status> {
+    fn forget_part(&mut self, part: &PagePart) -> Result<(), Status> {
+        let place = self.page(part.page)?;
+        let store = &mut self.key_value.store;
+        match place.value_bytes() {
+            None => {}
+            Some(_) if part.len_bytes == PAGE_BYTES => store.remove(&place),
+            Some(_) => self
+                .medium
+                .zero_value(store.pieces(&place, part.offset, part.len_bytes))?,
+        }
+        Ok(())
+    }
+
+    /// Takes several passes, if there is much: the ranges are fetched and checked in each.
+    fn deallocate(&mut self) -> Result<Done, Unfinished> {
         let entry = self.fetched.entry;
         let lba_log2 = self.lba_log2;
         let ranges = RangeList::fetch(entry, lba_log2, self.size_lbas, self.medium.host)?;
-        for range in ranges.iter() {
-            self.forget(range)?;
-            let first = range.offset_bytes >> lba_log2;
+        let (first, mut done_pages) = match self.fetched.progress {
+            Progress::Deallocate { range, pages } => (range, pages),
+            _ => (0, 0),
+        };
+        let mut work = WORK_PER_PASS;
+        for (index, range) in (0u32..).zip(ranges.iter()).skip(first as usize) {
+            for part in page_parts(range).skip(done_pages as usize) {
+                if work == 0 {
+                    return Err(Unfinished::Paused(Progress::Deallocate {
+                        range: index,
+                        pages: done_pages,
+                    }));
+                }
+                self.forget_part(&part)?;
+                work -= 1;
+                done_pages += 1;
+            }
+            let lba = range.offset_bytes >> lba_log2;
             let lbas = u64::from(range.len_bytes >> lba_log2);
-            self.uncorrectable.clear(first..first + lbas);
+            self.uncorrectable.clear(lba..lba + lbas);
+            done_pages = 0;
         }
         Ok(Done::with_result(0))
     }

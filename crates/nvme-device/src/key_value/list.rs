@@ -6,6 +6,7 @@ use ssd_model::key_value::{Cursor, Step};
 use super::command::standard_key;
 use super::{Done, Execution, Unfinished, WORK_PER_PASS};
 use crate::host::Host;
+use crate::io::Progress;
 use crate::work::Direction;
 
 /// NRK: what the answer begins with.
@@ -15,32 +16,34 @@ const KEY_LENGTH_BYTES: usize = 2;
 const ALIGNMENT_BYTES: usize = 4;
 
 /// How far a List has come that takes several passes. The keys that it has found are in the host's memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ListProgress {
-    /// Where it goes on; 0 before the first pass.
+    /// Where it goes on.
     hash: u64,
     keys: u32,
     len_bytes: u32,
 }
 
+impl ListProgress {
+    const START: Self = Self {
+        hash: 0,
+        keys: 0,
+        len_bytes: HEAD_BYTES as u32,
+    };
+}
+
 impl<H: Host> Execution<'_, H> {
-    /// Keys longer than the Key Value Command Set knows are left out. Whoever begins with a key of zeros, or with none, gets all there are; the
-    /// last key of an answer is where the next one begins.
+    /// Keys longer than the Key Value Command Set knows are left out. Whoever begins with no key, or with one zero byte, which comes first in the order
+    /// of keys, gets all there are; the last key of an answer is where the next one begins, whether it is still there or not.
     pub(super) fn list(&mut self) -> Result<Done, Unfinished> {
         let entry = self.fetched.entry;
         let buffer_bytes = entry.cdw10.get();
         if buffer_bytes > self.key_value.transfer_bytes_max || (buffer_bytes as usize) < HEAD_BYTES {
             return Err(Status::INVALID_FIELD_IN_COMMAND.into());
         }
-        let progress = self.fetched.progress;
-        let mut cursor = if progress.len_bytes > 0 {
-            Cursor::at_hash(progress.hash)
-        } else {
-            self.first_of_list()?
-        };
-        let mut progress = ListProgress {
-            len_bytes: progress.len_bytes.max(HEAD_BYTES as u32),
-            ..progress
+        let (mut cursor, mut progress) = match self.fetched.progress {
+            Progress::List(progress) => (Cursor::at_hash(progress.hash), progress),
+            _ => (self.first_of_list()?, ListProgress::START),
         };
         let mut answer = core::mem::take(&mut self.key_value.buffer);
         let filled = self.fill_list(&mut cursor, &mut progress, buffer_bytes, &mut answer);
@@ -53,14 +56,13 @@ impl<H: Host> Execution<'_, H> {
             })
         } else {
             progress.hash = cursor.hash();
-            Err(Unfinished::Paused(progress))
+            Err(Unfinished::Paused(Progress::List(progress)))
         }
     }
 
     fn first_of_list(&self) -> Result<Cursor, Status> {
         let key = standard_key(self.fetched.entry)?;
-        let is_zeros = key.as_bytes().iter().all(|&byte| byte == 0);
-        if is_zeros && self.look_up(&key)?.value_bytes().is_none() {
+        if key.as_bytes().is_empty() {
             return Ok(Cursor::START);
         }
         Ok(self.key_value.store.cursor_at(&key))

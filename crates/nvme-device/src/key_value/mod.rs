@@ -22,7 +22,7 @@ use ssd_profile::{KeyValueCommandSet, KeyValueParameters};
 
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
-use crate::io::{check_flags, Dispatched, Fetched, IoUnit, Wait};
+use crate::io::{check_flags, Dispatched, Fetched, IoUnit, Progress, Request, Wait};
 use crate::uncorrectable::UncorrectableLbas;
 use crate::work::{Direction, Job, Transfer};
 
@@ -163,7 +163,7 @@ enum Unfinished {
     /// It is wrong.
     Failed(Status),
     /// There is more to do, in another pass.
-    Paused(ListProgress),
+    Paused(Progress),
 }
 
 impl From<Status> for Unfinished {
@@ -188,7 +188,13 @@ impl IoUnit {
     ) -> Result<Dispatched, Wait> {
         match self.execute_key_value(now_ns, fetched, host) {
             Ok(job) => Ok(job.into()),
-            Err(Unfinished::Failed(status)) => Ok(fetched.settle(now_ns, 0, Err(Refusal::Failed(status)))?),
+            Err(Unfinished::Failed(status)) => {
+                let lba = match self.namespace(fetched.entry.nsid.get()) {
+                    Some(namespace) if !namespace.has_pairs_only() => Request::parse(fetched.entry).slba(),
+                    _ => 0,
+                };
+                fetched.settle(now_ns, lba, Err(Refusal::Failed(status)))
+            }
             Err(Unfinished::Paused(progress)) => Err(Wait {
                 retry_at_ns: now_ns.saturating_add(1),
                 progress,

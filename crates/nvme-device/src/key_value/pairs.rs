@@ -92,8 +92,19 @@ impl<H: Host> Execution<'_, H> {
         let len_bytes = self.stored_bytes(dialect)?;
         let (key, place) = self.key(dialect)?;
         conditions.check(&place, dialect)?;
+        self.store_data(&key, &place, len_bytes, dialect)
+    }
+
+    /// Stores the command's data.
+    fn store_data(
+        &mut self,
+        key: &KeyBuffer,
+        place: &Place,
+        len_bytes: u32,
+        dialect: Dialect,
+    ) -> Result<Done, Status> {
         let pointer = self.fetched.data_pointer();
-        self.store_value(&key, &place, len_bytes, dialect, |execution, pieces| {
+        self.store_value(key, place, len_bytes, dialect, |execution, pieces| {
             execution
                 .medium
                 .move_value(Direction::FromHost, pointer, len_bytes, pieces, len_bytes)
@@ -131,13 +142,13 @@ impl<H: Host> Execution<'_, H> {
     pub(super) fn store_bytes(
         &mut self,
         key: &KeyBuffer,
+        place: &Place,
         value: &[u8],
         conditions: StoreConditions,
     ) -> Result<(), Status> {
-        let place = self.look_up(key)?;
-        conditions.check(&place, Dialect::Vendor)?;
+        conditions.check(place, Dialect::Vendor)?;
         let len_bytes = value.len() as u32;
-        self.store_value(key, &place, len_bytes, Dialect::Vendor, |execution, pieces| {
+        self.store_value(key, place, len_bytes, Dialect::Vendor, |execution, pieces| {
             Ok(execution.medium.write_value(value, pieces)?)
         })
     }
@@ -153,9 +164,9 @@ impl<H: Host> Execution<'_, H> {
             return Err(Status::VENDOR_INVALID_OPTION);
         }
         let len_bytes = self.stored_bytes(dialect)?;
-        let (_, place) = self.key(dialect)?;
+        let (key, place) = self.key(dialect)?;
         let Some(old_bytes) = place.value_bytes() else {
-            return self.store(dialect);
+            return self.store_data(&key, &place, len_bytes, dialect);
         };
         if old_bytes.saturating_add(len_bytes) > self.key_value.parameters.value_bytes_max {
             return Err(Status::VENDOR_VALUE_LIMIT_EXCEEDED);
@@ -234,20 +245,19 @@ impl<H: Host> Execution<'_, H> {
             }
             Dialect::Vendor => options & vendor_option::DELETE_MUST_EXIST != 0,
         };
-        let (key, _) = self.key(dialect)?;
-        self.delete_key(&key, must_exist, dialect)?;
+        let (_, place) = self.key(dialect)?;
+        self.delete_place(&place, must_exist, dialect)?;
         Ok(Done::with_result(0))
     }
 
-    pub(super) fn delete_key(
+    pub(super) fn delete_place(
         &mut self,
-        key: &KeyBuffer,
+        place: &Place,
         must_exist: bool,
         dialect: Dialect,
     ) -> Result<(), Status> {
-        let place = self.look_up(key)?;
         match place.value_bytes() {
-            Some(_) => self.key_value.store.remove(&place),
+            Some(_) => self.key_value.store.remove(place),
             None if must_exist => return Err(dialect.key_does_not_exist()),
             None => {}
         }

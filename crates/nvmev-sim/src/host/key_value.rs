@@ -2,7 +2,7 @@
 
 use nvme_spec::{
     vendor_option, KeyValueOpcode, Status, SubmissionQueueEntry, VendorBatchAttribute,
-    VENDOR_BATCH_ALIGNMENT_BYTES,
+    VENDOR_BATCH_ALIGNMENT_BYTES, VENDOR_PAIR_VALUE_OFFSET,
 };
 use zerocopy::IntoBytes;
 
@@ -356,6 +356,21 @@ impl KeyValueDriver {
     pub fn close(&mut self, handle: u8) -> Status {
         self.execute(iterate_request(1, handle, vendor_option::ITERATE_CLOSE, 0, 0))
             .0
+    }
+
+    /// The pair that one read from an iterator of pairs returns: its key, the length of its value, and what the buffer has room for of that.
+    ///
+    /// # Errors
+    /// The status.
+    pub fn read_pair(&mut self, handle: u8, len_bytes: u32) -> Result<(Vec<u8>, usize, Vec<u8>), Status> {
+        let (status, result, data) = self.receive(iterate_read(1, handle, len_bytes), len_bytes as usize);
+        if !status.is_success() {
+            return Err(status);
+        }
+        let (key_bytes, value_bytes) = ((result >> 24) as usize, (result & 0xFF_FFFF) as usize);
+        let room = data.get(VENDOR_PAIR_VALUE_OFFSET..).unwrap_or_default();
+        let value = room.get(..value_bytes).unwrap_or(room);
+        Ok((data[..key_bytes].to_vec(), value_bytes, value.to_vec()))
     }
 
     /// The keys that one read from an iterator of keys returns.

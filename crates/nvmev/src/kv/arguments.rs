@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 /// Which commands to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CommandSetChoice {
-    /// The Key Value Command Set where the namespace speaks it and the key fits (16 bytes); else the vendor specific one
+    /// The Key Value Command Set where the namespace speaks it and the key fits (16 bytes); else, and for lists, the vendor specific one
     Auto,
     /// The Key Value Command Set of NVMe
     Standard,

@@ -91,7 +91,7 @@ fn list<N: Namespace>(client: &Client<N>, run: u32, keys: u32) -> Result<PhaseRe
     let mut times_seen = vec![0u8; keys as usize];
     let mut others = 0;
     let started = Instant::now();
-    client.for_each_key(&run.to_be_bytes(), |key| {
+    client.for_each_key(&run.to_be_bytes(), false, |key, _| {
         let number = key.last_chunk().map(|number| u32::from_be_bytes(*number));
         match number.and_then(|number| times_seen.get_mut(number as usize)) {
             Some(times) => *times = times.saturating_add(1),

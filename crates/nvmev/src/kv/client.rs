@@ -3,8 +3,8 @@
 use std::io;
 
 use nvme_spec::{
-    store_option, vendor_option, IdentifyCns, IdentifyKeyValueNamespace, KeyValueOpcode, Status,
-    SubmissionQueueEntry, IDENTIFY_BYTES, KEY_VALUE_KEY_BYTES_MAX, VENDOR_PAIR_VALUE_OFFSET,
+    store_option, vendor_option, IdentifyCns, IdentifyController, IdentifyKeyValueNamespace, KeyValueOpcode,
+    Status, SubmissionQueueEntry, IDENTIFY_BYTES, KEY_VALUE_KEY_BYTES_MAX, VENDOR_PAIR_VALUE_OFFSET,
 };
 use nvmev_sim::host::commands;
 use nvmev_sim::host::key_value::{batch_payload, iterate_read, iterate_request, standard, vendor};
@@ -12,11 +12,15 @@ use zerocopy::FromBytes;
 
 use super::arguments::CommandSetChoice;
 use super::device::{Data, Namespace};
+use super::key::KEY_BYTES_MAX;
 
 const CSI_KEY_VALUE: u8 = 1;
 
-/// The most that is asked for at a time, if the namespace does not say what it can do: every drive moves so much at once.
-const TRANSFER_BYTES: usize = 64 << 10;
+/// No more than this is asked for at a time: the kernel splits nothing that comes through the passthrough.
+const TRANSFER_BYTES_MAX: usize = 1 << 20;
+
+/// Lists are asked for in such portions.
+const LIST_BYTES: usize = 32 << 10;
 
 /// When a pair is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +55,22 @@ enum Set {
     Vendor,
 }
 
+/// Whether a list has all keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    Complete,
+    /// The vendor specific iterators are taken; the Key Value Command Set lists keys of up to 16 bytes.
+    WithoutLongKeys,
+}
+
 /// A namespace with pairs.
 pub struct Client<N> {
     namespace: N,
     choice: CommandSetChoice,
     /// Longest value of the Key Value Command Set, if the namespace speaks it.
     value_bytes_max: Option<u32>,
+    /// The most that one command moves.
+    transfer_bytes_max: usize,
 }
 
 fn success(answer: (Status, u64)) -> Result<u64> {
@@ -87,16 +101,31 @@ impl<N: Namespace> Client<N> {
         let value_bytes_max = data
             .filter(|_| status.is_success())
             .and_then(|data| data.kvf.first().map(|format| format.value_bytes_max.get()));
+        let entry = commands::identify(IdentifyCns::CONTROLLER, 0, 0, 0);
+        let (status, _) = namespace.admin(&entry, Data::FromDevice(&mut page))?;
+        let mdts = IdentifyController::read_from_bytes(&page).map_or(0, |data| data.mdts);
+        let transfer_bytes_max = match mdts {
+            mdts @ 1..8 if status.is_success() => 4096 << mdts,
+            _ => TRANSFER_BYTES_MAX,
+        };
         Ok(Self {
             namespace,
             choice,
             value_bytes_max,
+            transfer_bytes_max,
         })
     }
 
-    /// Longest value that can be stored, if the namespace says so.
-    pub fn value_bytes_max(&self) -> Option<u32> {
-        self.value_bytes_max
+    /// Longest value that can be stored under `key`, if the drive says so.
+    pub fn value_bytes_max(&self, key: &[u8]) -> usize {
+        let longest = self.value_bytes_max.map_or(usize::MAX, |bytes| bytes as usize);
+        let longest = longest.min(self.transfer_bytes_max);
+        if key.len() > KEY_VALUE_KEY_BYTES_MAX {
+            // A batch has a head, the part's head and the key before the value.
+            let before = batch_payload(&[(KeyValueOpcode::VENDOR_STORE, 0, key, &[])]).len();
+            return longest.saturating_sub(before);
+        }
+        longest
     }
 
     fn set_for(&self, key: &[u8]) -> Result<Set> {
@@ -181,9 +210,7 @@ impl<N: Namespace> Client<N> {
     pub fn get(&self, key: &[u8]) -> Result<Vec<u8>> {
         let set = self.set_for(key)?;
         if set == Set::Vendor && key.len() > KEY_VALUE_KEY_BYTES_MAX {
-            return self
-                .find_by_iterator(key, true)?
-                .ok_or(ClientError::Status(Status::VENDOR_KEY_DOES_NOT_EXIST));
+            return self.get_by_iterator(key);
         }
         let mut buffer = vec![0; 4096];
         loop {
@@ -202,22 +229,9 @@ impl<N: Namespace> Client<N> {
         }
     }
 
-    /// Length of the value of `key`.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub fn value_bytes(&self, key: &[u8]) -> Result<u64> {
-        let entry = match self.set_for(key)? {
-            Set::Standard => standard(KeyValueOpcode::RETRIEVE, 0, key, 0, 0),
-            Set::Vendor if key.len() > KEY_VALUE_KEY_BYTES_MAX => {
-                return self.get(key).map(|value| value.len() as u64);
-            }
-            Set::Vendor => {
-                let options = vendor_option::RETRIEVE_LENGTH_ONLY;
-                vendor(KeyValueOpcode::VENDOR_RETRIEVE, 0, key, options, 0)
-            }
-        };
-        self.receive(&entry, &mut [])
+    /// Length of the value of `key`, which the Key Value Command Set can have.
+    fn value_bytes(&self, key: &[u8]) -> Result<u64> {
+        self.receive(&standard(KeyValueOpcode::RETRIEVE, 0, key, 0, 0), &mut [])
     }
 
     /// Whether `key` exists.
@@ -228,7 +242,7 @@ impl<N: Namespace> Client<N> {
         let entry = match self.set_for(key)? {
             Set::Standard => standard(KeyValueOpcode::EXIST, 0, key, 0, 0),
             Set::Vendor if key.len() > KEY_VALUE_KEY_BYTES_MAX => {
-                return Ok(self.find_by_iterator(key, false)?.is_some());
+                return Ok(self.find_by_iterator(key, &mut [0; KEY_BYTES_MAX + 1])?.is_some());
             }
             Set::Vendor => vendor(KeyValueOpcode::VENDOR_EXIST, 0, key, 0, 0),
         };
@@ -267,39 +281,78 @@ impl<N: Namespace> Client<N> {
         }
     }
 
-    /// Calls `each` for every key that begins with `prefix`, until it returns an error.
+    /// Calls `each` for every key that begins with `prefix`, with the length of its value if `with_sizes`, until it returns an error.
     ///
     /// # Errors
     /// See [`ClientError`], or that of `each`.
     pub fn for_each_key<E: From<ClientError>>(
         &self,
         prefix: &[u8],
-        mut each: impl FnMut(&[u8]) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        let mut matching = |key: &[u8]| {
+        with_sizes: bool,
+        mut each: impl FnMut(&[u8], Option<u64>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Listing, E> {
+        let mut matching = |key: &[u8], size: Option<u64>| {
             if key.starts_with(prefix) {
-                each(key)
+                each(key, size)
             } else {
                 Ok(())
             }
         };
-        match self.set_for(&[]).map_err(E::from)? {
-            Set::Standard => self.list(&mut matching),
-            Set::Vendor => self.iterate(prefix, &mut matching),
+        let has_standard = self.value_bytes_max.is_some();
+        if self.choice == CommandSetChoice::Standard {
+            self.list(with_sizes, &mut matching)?;
+            return Ok(Listing::Complete);
+        }
+        let options = if with_sizes {
+            vendor_option::ITERATE_PAIRS
+        } else {
+            vendor_option::ITERATE_KEYS
+        };
+        match OpenIterator::open(self, prefix, options) {
+            Ok(iterator) if with_sizes => {
+                // The key, and nothing of the value.
+                let mut buffer = [0; 256];
+                while let Some(result) = iterator.read(&mut buffer)? {
+                    let (key_bytes, value_bytes) = lengths_of_pair(result);
+                    matching(buffer.get(..key_bytes).unwrap_or_default(), Some(value_bytes))?;
+                }
+                Ok(Listing::Complete)
+            }
+            Ok(iterator) => {
+                let mut buffer = vec![0; LIST_BYTES.min(self.transfer_bytes_max)];
+                while let Some(len) = iterator.read(&mut buffer)? {
+                    let answer = buffer.get(..len as usize).unwrap_or(&buffer);
+                    for key in Keys::new(answer, 4) {
+                        matching(key, None)?;
+                    }
+                }
+                Ok(Listing::Complete)
+            }
+            // A drive without the vendor's commands has no longer keys.
+            Err(ClientError::Status(Status::INVALID_COMMAND_OPCODE)) if has_standard => {
+                self.list(with_sizes, &mut matching)?;
+                Ok(Listing::Complete)
+            }
+            Err(ClientError::Status(
+                Status::VENDOR_ITERATOR_EXISTS | Status::VENDOR_NO_ITERATOR_AVAILABLE,
+            )) if has_standard && self.choice == CommandSetChoice::Auto => {
+                self.list(with_sizes, &mut matching)?;
+                Ok(Listing::WithoutLongKeys)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
     /// By List: a drive's first answer to a key that does not exist is its own business; one of zeros is the natural first one.
     fn list<E: From<ClientError>>(
         &self,
-        each: &mut impl FnMut(&[u8]) -> std::result::Result<(), E>,
+        with_sizes: bool,
+        each: &mut impl FnMut(&[u8], Option<u64>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         let mut from = vec![0];
         let mut is_first = true;
-        let longest = self.value_bytes_max.map_or(0, |bytes| bytes as usize);
-        let mut buffer = vec![0; longest.clamp(4096, TRANSFER_BYTES)];
+        let mut buffer = vec![0; LIST_BYTES.min(self.transfer_bytes_max)];
         loop {
-            buffer.fill(0);
             let entry = standard(KeyValueOpcode::LIST, 0, &from, 0, buffer.len() as u32);
             self.receive(&entry, &mut buffer)?;
             let mut keys = Keys::new(&buffer, 2).peekable();
@@ -309,8 +362,14 @@ impl<N: Namespace> Client<N> {
             }
             let mut last = None;
             for key in keys {
-                each(key)?;
                 last = Some(key.to_vec());
+                let size = match with_sizes.then(|| self.value_bytes(key)).transpose() {
+                    Ok(size) => size,
+                    // It has gone since it was listed.
+                    Err(error) if is_missing_key(&error) => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                each(key, size)?;
             }
             match last {
                 Some(key) => from = key,
@@ -320,54 +379,33 @@ impl<N: Namespace> Client<N> {
         }
     }
 
-    fn iterate<E: From<ClientError>>(
-        &self,
-        prefix: &[u8],
-        each: &mut impl FnMut(&[u8]) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        let iterator = OpenIterator::open(self, prefix, vendor_option::ITERATE_KEYS)?;
-        let mut buffer = vec![0; 32 << 10];
-        while let Some(len) = iterator.read(&mut buffer)? {
-            let answer = buffer.get(..len as usize).unwrap_or(&buffer);
-            for key in Keys::new(answer, 4) {
-                each(key)?;
-            }
-        }
-        Ok(())
+    /// The value of a key that no command can carry.
+    fn get_by_iterator(&self, key: &[u8]) -> Result<Vec<u8>> {
+        let mut buffer = vec![0; self.transfer_bytes_max];
+        let missing = ClientError::Status(Status::VENDOR_KEY_DOES_NOT_EXIST);
+        let len = self.find_by_iterator(key, &mut buffer)?.ok_or(missing)? as usize;
+        let value = buffer.get(VENDOR_PAIR_VALUE_OFFSET..VENDOR_PAIR_VALUE_OFFSET.saturating_add(len));
+        value.map(<[u8]>::to_vec).ok_or(ClientError::NotPossible(
+            "the value is longer than one command moves, and the kernel hands over no key of more than 16 bytes with an offset",
+        ))
     }
 
-    /// Looks for a key that no command can carry; with its value, or with none.
-    fn find_by_iterator(&self, wanted: &[u8], with_value: bool) -> Result<Option<Vec<u8>>> {
-        if !with_value {
-            let mut found = None;
-            self.iterate(wanted, &mut |key: &[u8]| {
-                if key == wanted {
-                    found = Some(Vec::new());
-                }
-                Ok::<_, ClientError>(())
-            })?;
-            return Ok(found);
-        }
+    /// Looks for a key that no command can carry, one pair after another. What fits of its value is in `buffer` then; the result is the value's length.
+    fn find_by_iterator(&self, wanted: &[u8], buffer: &mut [u8]) -> Result<Option<u64>> {
         let iterator = OpenIterator::open(self, wanted, vendor_option::ITERATE_PAIRS)?;
-        let mut buffer = vec![0; TRANSFER_BYTES];
-        loop {
-            match iterator.read(&mut buffer) {
-                Ok(Some(result)) => {
-                    let key = buffer.get(..(result >> 24) as usize & 0xFF);
-                    if key == Some(wanted) {
-                        let end = VENDOR_PAIR_VALUE_OFFSET + (result & 0xFF_FFFF) as usize;
-                        return Ok(buffer.get(VENDOR_PAIR_VALUE_OFFSET..end).map(<[u8]>::to_vec));
-                    }
-                }
-                Ok(None) => return Ok(None),
-                // A longer value is in the way, or the one that is wanted.
-                Err(ClientError::Status(Status::VENDOR_INVALID_VALUE_SIZE)) if buffer.len() < 1 << 25 => {
-                    buffer = vec![0; buffer.len() * 2];
-                }
-                Err(error) => return Err(error),
+        while let Some(result) = iterator.read(buffer)? {
+            let (key_bytes, value_bytes) = lengths_of_pair(result);
+            if buffer.get(..key_bytes) == Some(wanted) {
+                return Ok(Some(value_bytes));
             }
         }
+        Ok(None)
     }
+}
+
+/// Lengths of the key and the value, in what reading a pair results in.
+fn lengths_of_pair(result: u64) -> (usize, u64) {
+    ((result >> 24 & 0xFF) as usize, result & 0xFF_FFFF)
 }
 
 /// An iterator of the drive, closed when it is dropped.

@@ -17,7 +17,7 @@ use nvme_spec::Status;
 use crate::error::CommandError;
 pub use arguments::KvCommand;
 use arguments::{DeviceArguments, KeyTarget};
-use client::{Client, ClientError, Condition};
+use client::{Client, ClientError, Condition, Listing};
 use device::{KernelNamespace, Namespace};
 
 /// Does what `command` asks, on a namespace of the running kernel.
@@ -53,7 +53,7 @@ fn run_on<N: Namespace>(
             };
             let client = client(&target.device)?;
             client.put(&key, &value, condition).map_err(|error| {
-                let longest = client.value_bytes_max();
+                let longest = client.value_bytes_max(&key);
                 put_failed(&error, &target.key, value.len(), longest)
             })
         }
@@ -141,20 +141,22 @@ fn list<N: Namespace>(
     sizes: bool,
     output: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    client.for_each_key(prefix, |bytes| {
+    let listing = client.for_each_key(prefix, sizes, |bytes, size| {
         let shown = key::show(bytes, is_hex);
-        if !sizes {
-            return Ok(writeln!(output, "{shown}")?);
+        match size {
+            Some(len) => writeln!(output, "{len:>10} {shown}")?,
+            None => writeln!(output, "{shown}")?,
         }
-        match client.value_bytes(bytes) {
-            Ok(len) => Ok(writeln!(output, "{len:>10} {shown}")?),
-            // It has gone since it was listed.
-            Err(ClientError::Status(Status::KEY_DOES_NOT_EXIST | Status::VENDOR_KEY_DOES_NOT_EXIST)) => {
-                Ok(())
-            }
-            Err(error) => Err(failed(&error, &shown)),
-        }
-    })
+        Ok::<_, CommandError>(())
+    })?;
+    if listing == Listing::WithoutLongKeys {
+        // The list is what was asked for; this is beside it.
+        drop(writeln!(
+            io::stderr(),
+            "nvmev: keys of more than 16 bytes are left out: other processes have iterators of these keys open, or have left them open"
+        ));
+    }
+    Ok(())
 }
 
 impl From<ClientError> for CommandError {
@@ -167,24 +169,22 @@ fn failed(error: &ClientError, subject: &str) -> CommandError {
     CommandError::Failed(format!("{subject}: {}", reason(error)))
 }
 
-fn put_failed(error: &ClientError, key: &str, len: usize, longest: Option<u32>) -> CommandError {
-    let is_too_long = match error {
-        ClientError::Status(
-            Status::INVALID_VALUE_SIZE | Status::VENDOR_INVALID_VALUE_SIZE | Status::INVALID_FIELD_IN_COMMAND,
-        ) => true,
+fn put_failed(error: &ClientError, key: &str, len: usize, longest: usize) -> CommandError {
+    let can_be_length = match error {
+        ClientError::Status(status) => matches!(
+            *status,
+            Status::INVALID_VALUE_SIZE | Status::VENDOR_INVALID_VALUE_SIZE | Status::INVALID_FIELD_IN_COMMAND
+        ),
         // The kernel hands on no more than a drive's largest transfer.
         ClientError::Io(error) => error.kind() == io::ErrorKind::InvalidInput,
-        _ => false,
+        ClientError::NotPossible(_) => false,
     };
-    match (is_too_long, longest) {
-        (true, Some(longest)) => CommandError::Failed(format!(
-            "{key}: the value has {len} bytes: this drive takes up to {longest} in one command"
-        )),
-        (true, None) => CommandError::Failed(format!(
-            "{key}: the value has {len} bytes, which is more than this drive takes in one command"
-        )),
-        _ => failed(error, key),
+    if can_be_length && len > longest {
+        return CommandError::Failed(format!(
+            "{key}: the value has {len} bytes: this drive takes up to {longest} in one command with this key"
+        ));
     }
+    failed(error, key)
 }
 
 /// What a status means to a user.

@@ -182,11 +182,18 @@ fn keys_can_be_hexadecimal_and_long() {
         )),
         "{listed}"
     );
+    let all = said(&drive, &["list", "/dev/x", "--hex"]);
+    assert_eq!(all.lines().collect::<BTreeSet<_>>(), [&first[..], &second].into());
     assert_eq!(
-        said(&drive, &["list", "/dev/x"]),
+        said(&drive, &["list", "/dev/x", "--hex", "--set", "standard"]),
         "",
         "the Key Value Command Set knows no such keys"
     );
+    let some = said(
+        &drive,
+        &["list", "/dev/x", "--hex", "--sizes", "--prefix", &first[..50]],
+    );
+    assert_eq!(some, format!("         5 {first}\n"));
     said(&drive, &["del", "/dev/x", &first, "--hex"]);
     let gone = message(&drive, &["get", "/dev/x", &first, "--hex"]);
     assert!(gone.ends_with("there is no such key"), "{gone}");
@@ -234,7 +241,7 @@ fn conditions_and_failures_are_said_in_words() {
     let large = TemporaryFile::new("large", &vec![0; 128 << 10 | 1]);
     assert_eq!(
         message(&drive, &["put", "/dev/x", "key", large.path()]),
-        "key: the value has 131073 bytes: this drive takes up to 131072 in one command"
+        "key: the value has 131073 bytes: this drive takes up to 131072 in one command with this key"
     );
     // It fills up.
     let large = TemporaryFile::new("fill", &vec![0; 128 << 10]);
@@ -285,4 +292,55 @@ fn the_benchmark_checks_its_pairs_and_leaves_none() {
     let json = said(&drive, &["bench", "/dev/x", "-k", "10", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["phases"][1]["commands"], 10);
+}
+
+/// Long keys are found by going through pairs, whatever lies beside them; a value that no command can move is not.
+#[test]
+fn long_keys_are_found_beside_large_values() {
+    let drive = SimulatedNamespace::new("");
+    let large = TemporaryFile::new("beside", &vec![7; 128 << 10]);
+    for number in 0..6 {
+        said(&drive, &["put", "/dev/x", &format!("abcd{number}"), large.path()]);
+    }
+    let long_key = |number| format!("abcd{number} and more than 16 bytes");
+    let small = TemporaryFile::new("beside-small", b"small");
+    for number in 0..8 {
+        said(&drive, &["put", "/dev/x", &long_key(number), small.path()]);
+    }
+    for number in 0..8 {
+        assert_eq!(said(&drive, &["get", "/dev/x", &long_key(number)]), "small");
+    }
+    let listed = said(&drive, &["list", "/dev/x", "-s"]);
+    assert_eq!(
+        listed.lines().filter(|line| line.contains("131072 abcd")).count(),
+        6
+    );
+    assert_eq!(listed.lines().filter(|line| line.contains("5 abcd")).count(), 8);
+    assert_eq!(
+        message(&drive, &["put", "/dev/x", &long_key(9), large.path()]),
+        format!(
+            "{}: the value has 131072 bytes: this drive takes up to {} in one command with this key",
+            long_key(9),
+            (128 << 10) - 512 - 64 - 64
+        )
+    );
+}
+
+/// While somebody else lists with an iterator, a list has the keys that it can have.
+#[test]
+fn a_list_does_without_iterators_that_are_taken() {
+    let drive = SimulatedNamespace::new("");
+    let small = TemporaryFile::new("iterated", b"small");
+    said(&drive, &["put", "/dev/x", "short", small.path()]);
+    said(
+        &drive,
+        &["put", "/dev/x", "longer than sixteen bytes", small.path()],
+    );
+    let handle = drive.0.lock().expect("no test panics with it").open(0, 0, 0);
+    assert_eq!(handle, Ok(1));
+    assert_eq!(said(&drive, &["list", "/dev/x", "-s"]), "         5 short\n");
+    assert!(message(&drive, &["list", "/dev/x", "--set", "vendor"])
+        .contains("an iterator of the same keys is open"));
+    drive.0.lock().expect("no test panics with it").close(1);
+    assert_eq!(said(&drive, &["list", "/dev/x"]).lines().count(), 2);
 }

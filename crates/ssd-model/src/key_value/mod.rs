@@ -311,7 +311,7 @@ fn value_offset(key_bytes: u8) -> u64 {
 
 /// What a pair takes, before rounding up to units.
 fn pair_bytes(key_bytes: u8, value_bytes: u32) -> u64 {
-    // A pair without a value needs a unit nevertheless; a page never is without.
+    // Never nothing: a pair has a key, and a page is never without a value.
     value_offset(key_bytes) + u64::from(value_bytes)
 }
 

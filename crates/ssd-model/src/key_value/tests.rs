@@ -342,9 +342,14 @@ fn all_of_the_capacity_can_be_used_and_a_full_drive_replaces_its_pairs() {
 
 #[test]
 fn every_page_of_lbas_can_be_written() {
+    [64, 512, 4096].into_iter().for_each(pages_of_a_drive_with_units);
+}
+
+fn pages_of_a_drive_with_units(unit_bytes: u32) {
     let parameters = KeyValueParameters {
         command_set: KeyValueCommandSet::WithLbas,
         average_pair_bytes: 1 << 20,
+        unit_bytes,
         ..parameters()
     };
     let mut drive = Drive::new(&parameters, 4 << 20, u64::MAX);
