@@ -9,7 +9,7 @@ queue=/sys/block/$(basename "$device")/queue
 bytes=$(blockdev --getsize64 "$device")
 block=$(blockdev --getss "$device")
 
-check_matches "id-ctrl has these commands" 'oncs +: 0xdf' "$(nvme id-ctrl "$controller")"
+check_matches "id-ctrl has these commands" 'oncs +: 0x1df' "$(nvme id-ctrl "$controller")"
 check_matches "id-ns says that deallocated blocks read as zeros" 'dlfeat +: 9' "$(nvme id-ns "$device")"
 check_equal "the driver keeps to the largest range" 8388608 "$(<"$queue/discard_max_bytes")"
 check "and to the largest Write Zeroes" test "$(<"$queue/write_zeroes_max_bytes")" -gt 0
@@ -55,6 +55,9 @@ check_matches "nvme verify says so" 'Unrecovered Read Error' "$(nvme verify "$de
 check "its neighbour can be read" dd if="$device" of=/dev/null bs=4096 skip=101 count=1 iflag=direct status=none
 dd if="$scratch/data" of="$device" bs=4096 seek=100 oflag=direct conv=notrunc status=none
 check "when it is written it can be read again" cmp "$scratch/data" <(dd if="$device" bs=4096 skip=100 count=1 iflag=direct status=none)
+check "nvme copy" nvme copy "$device" --sdlba=$((819200 / block)) --slbs=$((409600 / block)),0 --blocks=$((4096 / block - 1)),$((4096 / block - 1)) --format=0
+check "what was copied is there" cmp "$scratch/data" <(dd if="$device" bs=4096 skip=200 count=1 iflag=direct status=none)
+check_matches "a copy of too much is refused" 'Command Size Limit' "$(nvme copy "$device" --sdlba=0 --slbs=0 --blocks=65535 --format=0 2>&1)"
 check "the whole device can be discarded" blkdiscard "$device"
 check "its beginning reads as zeros" only '\000' 0 $((64 << 20))
 check "and its end" only '\000' $((bytes - (1 << 20))) $((1 << 20))

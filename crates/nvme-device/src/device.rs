@@ -9,6 +9,7 @@ use core::sync::atomic::AtomicU32;
 use crate::controller::{Controller, WorkerLink};
 use crate::dataset::RANGES_MAX;
 use crate::identity::Identity;
+use crate::io::COPY_RANGES_MAX;
 use crate::namespace::{DeviceTraits, Namespace, NamespaceConfig};
 use crate::ring::ring;
 use crate::shared::Shared;
@@ -16,8 +17,10 @@ use crate::worker::{Worker, IN_FLIGHT_MAX};
 use crate::zoned::ZoneMoves;
 use crate::BAR_SIZE_BYTES;
 
-/// Ring slots beyond the commands in flight, for queue creation, deletion, aborts and resets, and for the ranges of a Dataset Management command.
+/// Ring slots beyond the commands in flight, for queue creation, deletion, aborts and resets, and for the ranges of a Dataset Management or
+/// Copy command.
 const CONTROL_ITEMS: usize = 1024 + RANGES_MAX;
+const _: () = assert!(COPY_RANGES_MAX <= RANGES_MAX);
 /// Slots of the ring that leads back.
 const REPORTS: usize = 64;
 
@@ -67,11 +70,18 @@ impl Device {
             transfer_bytes_max: transfer_bytes_max(mdts),
             hash_seed: config.hash_seed,
         };
-        let mut namespaces = Vec::new();
-        namespaces.try_reserve_exact(config.namespaces.len())?;
-        for (nsid, namespace) in (1..).zip(&config.namespaces) {
-            namespaces.push(Namespace::new(nsid, namespace, &traits)?);
-        }
+        let namespaces = build_namespaces(&config, &traits)?;
+        Self::assemble(config, &traits, mdts, namespaces, bar)
+    }
+
+    #[inline(never)]
+    fn assemble(
+        config: DeviceConfig,
+        traits: &DeviceTraits,
+        mdts: u8,
+        namespaces: Vec<Namespace>,
+        bar: &[AtomicU32],
+    ) -> Result<Self, SetupError> {
         let mut zone_moves = Vec::new();
         zone_moves.try_reserve_exact(namespaces.len())?;
         for namespace in &namespaces {
@@ -94,6 +104,7 @@ impl Device {
                 reports_in,
                 shared.clone(),
                 completed.clone(),
+                traits.transfer_bytes_max,
             )?);
             links.push(WorkerLink::new(items, reports, completed));
         }
@@ -105,6 +116,18 @@ impl Device {
             shared,
         })
     }
+}
+
+/// The namespaces, numbered from 1. The frames of building and of assembling are large and must not come on top of each other: a
+/// kernel stack has 16 KiB.
+#[inline(never)]
+fn build_namespaces(config: &DeviceConfig, traits: &DeviceTraits) -> Result<Vec<Namespace>, SetupError> {
+    let mut namespaces = Vec::new();
+    namespaces.try_reserve_exact(config.namespaces.len())?;
+    for (nsid, namespace) in (1..).zip(&config.namespaces) {
+        namespaces.push(Namespace::new(nsid, namespace, traits)?);
+    }
+    Ok(namespaces)
 }
 
 /// Largest data transfer, for MDTS in pages of 4 KiB.

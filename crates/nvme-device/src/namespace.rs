@@ -4,12 +4,14 @@ use alloc::sync::Arc;
 use core::ops::Range;
 
 use nvme_spec::CommandSet;
-use ssd_model::{namespace_bytes, AnyModel};
+use ssd_model::{namespace_bytes, AnyModel, Command, Model, Refusal};
 use ssd_profile::ProfileKind;
 
 use crate::device::SetupError;
+use crate::io::Placed;
 use crate::key_value::KeyValue;
 use crate::uncorrectable::UncorrectableLbas;
+use crate::work::Extents;
 use crate::zoned::{Target, ZoneMoves, Zoned};
 
 /// What a namespace is to be.
@@ -173,6 +175,43 @@ impl Namespace {
             model: self.model.zoned_mut()?,
             worker,
         })
+    }
+
+    /// Takes a command of `worker` on that reads, writes or flushes `range`, and says where its data is.
+    ///
+    /// # Errors
+    /// If it cannot be taken on, or not now.
+    pub fn place(
+        &mut self,
+        now_ns: u64,
+        worker: usize,
+        command: &Command,
+        range: ByteRange,
+    ) -> Result<Placed, Refusal> {
+        if let Some(mut target) = self.zoned_target(worker) {
+            return target.submit(now_ns, command, range);
+        }
+        let accepted = self.model.submit(now_ns, command)?;
+        Ok(Placed {
+            done_at_ns: accepted.done_at_ns,
+            result: accepted.result,
+            extents: self.readable_extents(range),
+            zone: None,
+            clears_on_failure: false,
+            zeroing: None,
+        })
+    }
+
+    /// What a read of `range` gets.
+    pub fn readable_extents(&self, range: ByteRange) -> Extents {
+        let ByteRange {
+            offset_bytes,
+            len_bytes,
+        } = range;
+        match (&self.zoned, self.model.zoned()) {
+            (Some(zoned), Some(model)) => zoned.readable_extents(model, offset_bytes, len_bytes),
+            _ => Extents::whole(self.media_offset + offset_bytes, len_bytes),
+        }
     }
 
     /// The LBAs of `range`.

@@ -15,6 +15,8 @@ pub(crate) enum Direction {
     Zeros,
     /// The host's data is compared with the medium's.
     Compare,
+    /// What was gathered of the medium goes to another place of it.
+    Gathered,
 }
 
 /// A stretch of a transfer: `data_bytes` on the medium, then zeros up to `len_bytes`.
@@ -164,6 +166,8 @@ pub(crate) enum WorkItem {
     Job(Job),
     /// Fill a part of the medium with zeros; the command that wants it follows.
     Zero(Zeroing),
+    /// Gather a part of what the Copy that follows writes.
+    Gather { extents: Extents, len_bytes: u32 },
     /// From now on this completion queue is there.
     CreateCq {
         cqid: u16,

@@ -15,7 +15,7 @@ use crate::host::{Host, MemoryFault};
 use crate::ring::{Consumer, Producer};
 use crate::schedule::{Pending, Schedule};
 use crate::shared::{Interrupts, Shared};
-use crate::work::{Direction, Job, Part, Report, Transfer, WorkItem, Zeroing};
+use crate::work::{Direction, Extents, Job, Part, Report, Transfer, WorkItem, Zeroing};
 use crate::zoned::ZoneMove;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
 
@@ -58,6 +58,9 @@ pub struct Worker {
     /// What is left of the range that is being zeroed, and what is to be told then; until it is done, no other item is taken.
     zeroing: Range<u64>,
     zeroing_zone: Option<ZoneMove>,
+    /// What was gathered for the Copy that comes next: the first `gathered` bytes. As long as the longest transfer.
+    buffer: Vec<u8>,
+    gathered: usize,
     /// A completion could not be written, and the controller does not know yet.
     is_unreachable: bool,
 }
@@ -68,6 +71,7 @@ impl Worker {
         reports: Producer<Report>,
         shared: Arc<Shared>,
         completed: Arc<AtomicU32>,
+        transfer_bytes_max: u32,
     ) -> Result<Self, SetupError> {
         Ok(Self {
             items,
@@ -78,6 +82,8 @@ impl Worker {
             queues: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || None)?,
             zeroing: 0..0,
             zeroing_zone: None,
+            buffer: table(transfer_bytes_max as usize, || 0)?,
+            gathered: 0,
             is_unreachable: false,
         })
     }
@@ -116,6 +122,10 @@ impl Worker {
                 self.zeroing_zone = zone;
                 self.count_completed();
             }
+            WorkItem::Gather { extents, len_bytes } => {
+                self.gather(&extents, len_bytes as usize, host);
+                self.count_completed();
+            }
             WorkItem::CreateCq {
                 cqid,
                 base,
@@ -152,6 +162,7 @@ impl Worker {
             WorkItem::Reset { ticket } => {
                 self.schedule.clear();
                 self.is_unreachable = false;
+                self.gathered = 0;
                 self.queues.fill(None);
                 self.answer(ticket, true);
             }
@@ -169,6 +180,37 @@ impl Worker {
         }
     }
 
+    /// Appends a part of the medium to what the next Copy writes.
+    fn gather<H: Host>(&mut self, extents: &Extents, len: usize, host: &H) {
+        let into = self.buffer.get_mut(self.gathered..).unwrap_or_default();
+        let done = extents.for_each_part(0, len, |at, part| {
+            let slot = |len: usize| at..at + len;
+            match part {
+                Part::OnMedium { media_offset, len } => {
+                    host.read_media(media_offset, into.get_mut(slot(len)).unwrap_or_default())
+                }
+                Part::Zeros { len } => {
+                    into.get_mut(slot(len)).unwrap_or_default().fill(0);
+                    Ok(())
+                }
+            }
+        });
+        debug_assert!(done.is_ok(), "the controller has checked the range");
+        self.gathered += len;
+    }
+
+    /// Writes what was gathered.
+    fn scatter<H: Host>(&mut self, extents: &Extents, host: &H) -> Result<(), Status> {
+        let gathered = core::mem::take(&mut self.gathered);
+        let from = self.buffer.get(..gathered).unwrap_or_default();
+        Ok(extents.for_each_part(0, gathered, |at, part| match part {
+            Part::OnMedium { media_offset, len } => {
+                host.write_media(media_offset, from.get(at..at + len).unwrap_or_default())
+            }
+            Part::Zeros { .. } => Ok(()),
+        })?)
+    }
+
     /// A movement of data in a zone is over.
     fn end_move(&self, zone: Option<ZoneMove>) {
         if let Some(moved) = zone {
@@ -179,7 +221,10 @@ impl Worker {
     /// Moves the data and puts the completion on the schedule. A write's data is on the medium, and a read's in the
     /// host's memory, before the completion can be posted.
     fn start<H: Host>(&mut self, job: Job, now_ns: u64, host: &H) {
-        let transferred = transfer(&job.transfer, host);
+        let transferred = match job.transfer.direction {
+            Direction::Gathered => self.scatter(&job.transfer.extents, host),
+            _ => transfer(&job.transfer, host),
+        };
         if transferred.is_err() {
             clear_unwritten(&job.transfer, host);
         }
@@ -299,7 +344,8 @@ impl Worker {
 fn transfer<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
     let (extents, len_bytes) = (&transfer.extents, transfer.len_bytes as usize);
     match transfer.direction {
-        Direction::None => Ok(()),
+        // What was gathered is the worker's to write.
+        Direction::None | Direction::Gathered => Ok(()),
         Direction::Zeros => Ok(zero(transfer, host)?),
         Direction::Compare => compare(transfer, host),
         Direction::ToHost => transfer

@@ -117,7 +117,9 @@ pub struct IdentifyController {
     /// Atomic Write Unit Power Fail, LBAs, 0's based.
     pub awupf_z: U16,
     #[doc(hidden)]
-    pub reserved530: [u8; 6],
+    pub reserved530: [u8; 4],
+    /// Optional Copy Formats Supported.
+    pub ocfs: U16,
     /// SGL Support.
     pub sgls: U32,
     /// Maximum Number of Allowed Namespaces.
@@ -192,8 +194,14 @@ pub struct IdentifyNamespace {
     pub npda_z: U16,
     /// Namespace Optimal Write Size, LBAs, 0's based.
     pub nows_z: U16,
+    /// Maximum Single Source Range Length, LBAs.
+    pub mssrl_lbas: U16,
+    /// Maximum Copy Length, LBAs.
+    pub mcl_lbas: U32,
+    /// Maximum Source Range Count, 0's based.
+    pub msrc_z: u8,
     #[doc(hidden)]
-    pub reserved74: [u8; 30],
+    pub reserved81: [u8; 23],
     /// Namespace Globally Unique Identifier.
     pub nguid: [u8; 16],
     /// IEEE Extended Unique Identifier.

@@ -68,6 +68,36 @@ pub struct DatasetRange {
 
 const _: () = assert!(size_of::<DatasetRange>() == 16);
 
+/// A source range of Copy in descriptor format 0, 32 bytes (NVM CS 1.0 figure 31). Protection information is not named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct CopyDescriptorFormat0 {
+    #[doc(hidden)]
+    pub reserved0: U64,
+    /// Starting LBA.
+    pub slba: U64,
+    /// Number of LBAs, 0's based.
+    pub nlb_z: U16,
+    #[doc(hidden)]
+    pub rest: [u8; 14],
+}
+
+/// A source range of Copy in descriptor format 1, which has more room for protection information, 40 bytes (NVM CS 1.0 figure 32).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct CopyDescriptorFormat1 {
+    #[doc(hidden)]
+    pub reserved0: U64,
+    /// Starting LBA.
+    pub slba: U64,
+    /// Number of LBAs, 0's based.
+    pub nlb_z: U16,
+    #[doc(hidden)]
+    pub rest: [u8; 22],
+}
+
+const _: () = assert!(size_of::<CopyDescriptorFormat0>() == 32 && size_of::<CopyDescriptorFormat1>() == 40);
+
 /// A completion queue entry, 16 bytes (NVMe Base 2.0 figure 90).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

@@ -1,4 +1,4 @@
-//! Compare, Verify and Write Uncorrectable (NVM CS 1.0 §3.2) on every kind of namespace that has LBAs.
+//! Compare, Verify, Write Uncorrectable and Copy (NVM CS 1.0 §3.2) on every kind of namespace that has LBAs.
 
 use nvme_spec::{DatasetRange, NvmOpcode, Status, SubmissionQueueEntry, ZoneSendAction};
 use nvmev_sim::host::{commands, TestHost};
@@ -39,7 +39,7 @@ impl Drive {
         let mut host = TestHost::new(&profile(kind), 4 << 20, LBA as u32, 2);
         host.enable();
         host.create_io_queues(1, 64);
-        let buffer = host.pages(16);
+        let buffer = host.pages(17);
         Self {
             host,
             is_zoned: kind == "zoned",
@@ -252,4 +252,146 @@ fn an_unreadable_lba_takes_its_time_and_is_logged() {
     assert_eq!(drive.host.admin(log).status(), SUCCESS);
     let entry = drive.host.machine.ram(page, 64);
     assert_eq!(entry[16..24], 4u64.to_le_bytes(), "the command's first LBA");
+}
+
+impl Drive {
+    /// Copies LBA ranges to `sdlba`.
+    fn copy(&mut self, sdlba: u64, ranges: &[(u64, u32)], format: u8) -> Status {
+        let list = self.buffer + 15 * 4096;
+        self.host
+            .machine
+            .set_ram(list, &commands::copy_list(ranges, format));
+        self.status(commands::copy(1, sdlba, ranges.len() as u32, format, list))
+    }
+}
+
+/// LBAs of `data`.
+fn lbas_of(data: &[u8], ranges: &[(u64, u32)]) -> Vec<u8> {
+    let parts = ranges.iter().map(|&(slba, lbas)| {
+        let at = slba as usize * LBA;
+        &data[at..at + lbas as usize * LBA]
+    });
+    parts.flatten().copied().collect()
+}
+
+#[test]
+fn copy_gathers_ranges_into_one() {
+    for kind in KINDS {
+        let mut drive = Drive::new(kind);
+        let written = data(64);
+        assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &written), SUCCESS, "{kind}");
+        // Behind what was written: the write pointer of a zone.
+        let mut at = 64;
+        for (format, ranges) in [
+            (0, &[(0, 64)][..]),
+            (0, &[(3, 1), (60, 4), (3, 1), (0, 11)]),
+            (1, &[(63, 1), (10, 20)]),
+        ] {
+            assert_eq!(drive.copy(at, ranges, format), SUCCESS, "{kind}");
+            let wanted = lbas_of(&written, ranges);
+            assert_eq!(
+                drive.read(at, (wanted.len() / LBA) as u32),
+                Ok(wanted.clone()),
+                "{kind}"
+            );
+            at += (wanted.len() / LBA) as u64;
+        }
+        let many: Vec<(u64, u32)> = (0..32).map(|lba| (lba * 2, 1)).collect();
+        assert_eq!(drive.copy(at, &many, 0), SUCCESS, "{kind}");
+        assert_eq!(drive.read(at, 32), Ok(lbas_of(&written, &many)), "{kind}");
+        // What was never written is zeros.
+        assert_eq!(drive.copy(at + 32, &[(800, 3)], 0), SUCCESS, "{kind}");
+        assert_eq!(drive.read(at + 32, 3), Ok(vec![0; 3 * LBA]), "{kind}");
+        assert_eq!(
+            drive.read(0, 64),
+            Ok(written.clone()),
+            "{kind}: the sources are as they were"
+        );
+        if !drive.is_zoned {
+            // A destination that overlaps a source gets what was there before.
+            assert_eq!(drive.copy(10, &[(0, 40)], 0), SUCCESS, "{kind}");
+            assert_eq!(drive.read(10, 40), Ok(written[..40 * LBA].to_vec()), "{kind}");
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_cannot_be_changes_nothing() {
+    for kind in KINDS {
+        let mut drive = Drive::new(kind);
+        let written = data(64);
+        assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &written), SUCCESS);
+        let too_much = Status::COMMAND_SIZE_LIMIT_EXCEEDED;
+        let many: Vec<(u64, u32)> = (0..33).map(|lba| (lba, 1)).collect();
+        let limit = profile(kind).transfer_bytes_max() / LBA as u32;
+        for (sdlba, ranges, status) in [
+            (64, &many[..], too_much),
+            (64, &[(0, limit + 1)], too_much),
+            (64, &[(0, limit), (0, 1)], too_much),
+            (64, &[(0, 1), (u64::MAX, 1)], Status::LBA_OUT_OF_RANGE),
+            (u64::MAX, &[(0, 1)], Status::LBA_OUT_OF_RANGE),
+        ] {
+            assert_eq!(drive.copy(sdlba, ranges, 0), status, "{kind}");
+        }
+        assert_eq!(
+            drive.copy(64, &[(0, 1)], 2),
+            Status::INVALID_FIELD_IN_COMMAND,
+            "{kind}"
+        );
+        let nowhere = commands::copy(1, 64, 1, 0, 0);
+        assert_eq!(drive.status(nowhere), Status::DATA_TRANSFER_ERROR, "{kind}");
+        if drive.is_zoned {
+            assert_eq!(drive.copy(70, &[(0, 1)], 0), Status::ZONE_INVALID_WRITE);
+            assert_eq!(drive.copy(1020, &[(0, 8)], 0), Status::ZONE_BOUNDARY_ERROR);
+        }
+        assert_eq!(drive.read(64, 40), Ok(vec![0; 40 * LBA]), "{kind}");
+    }
+}
+
+#[test]
+fn copy_does_not_read_what_is_uncorrectable_and_heals_what_it_writes() {
+    for kind in ["nvm", "conventional", "key-value"] {
+        let mut drive = Drive::new(kind);
+        let written = data(64);
+        assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &written), SUCCESS);
+        assert_eq!(drive.on_lbas(NvmOpcode::WRITE_UNCORRECTABLE, 100, 4), SUCCESS);
+        assert_eq!(
+            drive.copy(0, &[(5, 1), (103, 1)], 0),
+            Status::UNRECOVERED_READ_ERROR,
+            "{kind}"
+        );
+        assert_eq!(drive.read(0, 64), Ok(written.clone()), "{kind}");
+        assert_eq!(drive.copy(100, &[(8, 2)], 0), SUCCESS, "{kind}");
+        assert_eq!(drive.read(100, 2), Ok(lbas_of(&written, &[(8, 2)])), "{kind}");
+        assert_eq!(drive.read(102, 1), Err(Status::UNRECOVERED_READ_ERROR), "{kind}");
+    }
+}
+
+/// Many copies at a time: those that find no buffer space wait for it, and each is done once.
+#[test]
+fn copies_wait_for_buffer_space() {
+    let mut drive = Drive::new("conventional");
+    let written = data(64);
+    assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &written), SUCCESS);
+    let list = drive.buffer + 15 * 4096;
+    let ranges = [(0, 64), (0, 64), (0, 64), (0, 64)];
+    drive.host.machine.set_ram(list, &commands::copy_list(&ranges, 0));
+    let wanted = lbas_of(&written, &ranges);
+    for round in 0..4 {
+        for copy in 0..20u64 {
+            drive
+                .host
+                .submit(1, commands::copy(1, 256 + copy * 256, 4, 0, list));
+        }
+        for _ in 0..20 {
+            assert_eq!(drive.host.wait(1).status(), SUCCESS, "round {round}");
+        }
+    }
+    for copy in 0..20u64 {
+        for half in 0..2 {
+            let at = half * 128;
+            let part = &wanted[at as usize * LBA..][..128 * LBA];
+            assert_eq!(drive.read(256 + copy * 256 + at, 128), Ok(part.to_vec()));
+        }
+    }
 }

@@ -77,8 +77,8 @@ fn identify_controller_byte_by_byte() {
     assert_eq!(u32_at(&data, 516), 1, "NN");
     assert_eq!(
         u16_at(&data, 520),
-        0xDF,
-        "ONCS: Compare, Write Uncorrectable, Dataset Management, Write Zeroes, Save/Select, Timestamp, Verify"
+        0x1DF,
+        "ONCS: Compare, Write Uncorrectable, Dataset Management, Write Zeroes, Save/Select, Timestamp, Verify, Copy"
     );
     assert_eq!(
         (u16_at(&data, 522), data[524], data[525]),

@@ -382,7 +382,9 @@ fn with_paused_list() -> (KeyValueDriver, u16, u64) {
         ..standard(KeyValueOpcode::LIST, 1, &[0], 0, 4096)
     };
     let cid = drive.host.submit(1, list);
-    (0..5).for_each(|_| drop(drive.host.step()));
+    for _ in 0..5 {
+        drive.host.step();
+    }
     assert!(drive.host.reap(1).is_none(), "the list is not done yet");
     (drive, cid, buffer)
 }

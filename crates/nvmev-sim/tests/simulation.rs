@@ -248,9 +248,9 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
         0 => random.next() as u8,
         _ if is_admin => admin[random.below(10) as usize],
         _ => [
-            0, 1, 2, 4, 5, 8, 9, 0xC, 0x79, 0x7A, 0x7D, 6, 0x10, 0x14, 0x81, 0x83, 0x85, 0x90, 0xA1, 0xB1,
-            0xB2, 0xB3,
-        ][random.below(22) as usize],
+            0, 1, 2, 4, 5, 8, 9, 0xC, 0x19, 0x79, 0x7A, 0x7D, 6, 0x10, 0x14, 0x81, 0x83, 0x85, 0x90, 0xA1,
+            0xB1, 0xB2, 0xB3,
+        ][random.below(23) as usize],
     };
     if !random.one_in(10) {
         entry.flags = 0;

@@ -14,6 +14,7 @@ use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::dataset::{RANGES_MAX, RANGE_BYTES_MAX};
 use crate::host::Host;
+use crate::io::{COPY_FORMATS, COPY_RANGES_MAX};
 use crate::key_value::KeyValue;
 use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
 use crate::pci;
@@ -37,8 +38,8 @@ mod controller_fields {
     pub const SQES: u8 = 0x66;
     pub const CQES: u8 = 0x44;
     /// ONCS: Compare (bit 0), Write Uncorrectable (bit 1), Dataset Management (bit 2), Write Zeroes (bit 3), Save and Select fields (bit 4), Timestamp
-    /// (bit 6), Verify (bit 7).
-    pub const ONCS: u16 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7;
+    /// (bit 6), Verify (bit 7), Copy (bit 8).
+    pub const ONCS: u16 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 8;
     /// VWC: present (bit 0); Flush may address all namespaces (bits 2:1 = 11b).
     pub const VWC: u8 = 0b111;
     /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), Supported Log Pages with its attributes (bit 5).
@@ -186,6 +187,7 @@ impl Controller {
         }
         data.oncs = controller_fields::ONCS.into();
         data.vwc = controller_fields::VWC;
+        data.ocfs = COPY_FORMATS.into();
         data.subnqn = self.identity.subsystem_nqn();
         let capacity: u128 = self
             .io
@@ -223,6 +225,10 @@ impl Controller {
         data.nuse_lbas = capacity_lbas.into();
         data.nlbaf_z = LBA_FORMATS_LOG2.len() as u8 - 1;
         data.flbas = namespace.format_index();
+        let transfer_lbas = self.io.limits.transfer_bytes_max >> namespace.lba_log2;
+        data.mssrl_lbas = u16::try_from(transfer_lbas).unwrap_or(u16::MAX).into();
+        data.mcl_lbas = transfer_lbas.into();
+        data.msrc_z = COPY_RANGES_MAX as u8 - 1;
         data.nvmcap_bytes = u128::from(namespace.capacity_bytes()).to_le_bytes();
         data.dlfeat = DLFEAT;
         if let Some(granularity_bytes) = namespace.granularity_bytes() {

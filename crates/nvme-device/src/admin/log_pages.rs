@@ -22,7 +22,7 @@ const SUPPORTED_PAGES: [LogPageId; 6] = [
 ];
 
 /// I/O commands of the NVM command set that this controller has, with their effects.
-const NVM_EFFECTS: [(NvmOpcode, u32); 8] = [
+const NVM_EFFECTS: [(NvmOpcode, u32); 9] = [
     (NvmOpcode::FLUSH, effects::SUPPORTED),
     (
         NvmOpcode::WRITE,
@@ -35,6 +35,10 @@ const NVM_EFFECTS: [(NvmOpcode, u32); 8] = [
     ),
     (NvmOpcode::COMPARE, effects::SUPPORTED),
     (NvmOpcode::VERIFY, effects::SUPPORTED),
+    (
+        NvmOpcode::COPY,
+        effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
+    ),
     (
         NvmOpcode::WRITE_ZEROES,
         effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,

@@ -193,6 +193,7 @@ impl Controller {
                 self.start_dataset_management(&entry, command, now_ns, host);
                 return Turn::Fetched;
             }
+            NvmOpcode::COPY => self.start_copy(now_ns, &fetched, host),
             NvmOpcode::ZONE_MANAGEMENT_SEND => self.io.zone_send(now_ns, &fetched, host),
             NvmOpcode::ZONE_MANAGEMENT_RECEIVE => self.io.zone_receive(now_ns, &fetched, host),
             _ => self.io.dispatch(now_ns, &fetched),
@@ -209,6 +210,27 @@ impl Controller {
                 Turn::Waiting(wait.retry_at_ns)
             }
         }
+    }
+
+    /// Has the sources gathered; the job that writes them is the result.
+    fn start_copy<H: Host>(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        host: &H,
+    ) -> Result<Dispatched, Wait> {
+        let dispatched = self.io.copy(now_ns, fetched, host)?;
+        for index in 0..self.io.gathering.len() {
+            let Some(&(extents, len_bytes)) = self.io.gathering.get(index) else {
+                break;
+            };
+            let item = WorkItem::Gather { extents, len_bytes };
+            // The ring has room for them, as for the ranges of a Dataset Management command.
+            if self.send(fetched.command.cqid, item).is_err() {
+                self.fail(Bar(host.bar()));
+            }
+        }
+        Ok(dispatched)
     }
 
     /// Never waits for buffer space, so the ranges are fetched once.

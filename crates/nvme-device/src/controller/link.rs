@@ -14,7 +14,7 @@ const CONTROL_ROOM: usize = 4;
 pub(crate) struct WorkerLink {
     items: Producer<WorkItem>,
     reports: Consumer<Report>,
-    /// Jobs and ranges to zero that were sent (wrapping).
+    /// Jobs, ranges to zero and parts to gather that were sent (wrapping).
     sent: u32,
     /// Those that the worker is done with (wrapping), as last seen.
     completed_seen: u32,
@@ -69,7 +69,10 @@ impl WorkerLink {
     }
 
     pub fn send(&mut self, item: WorkItem) -> Result<(), WorkItem> {
-        if matches!(item, WorkItem::Job(_) | WorkItem::Zero(_)) {
+        if matches!(
+            item,
+            WorkItem::Job(_) | WorkItem::Zero(_) | WorkItem::Gather { .. }
+        ) {
             self.sent = self.sent.wrapping_add(1);
         }
         self.items.push(item)

@@ -16,7 +16,7 @@ use crate::bar::Bar;
 use crate::device::{table, transfer_bytes_max, SetupError};
 use crate::host::Host;
 use crate::identity::Identity;
-use crate::io::{IoCounters, IoUnit, Limits};
+use crate::io::{IoCounters, IoUnit, Limits, COPY_RANGES_MAX};
 use crate::namespace::Namespace;
 use crate::queues::{CompletionQueue, SubmissionQueue};
 use crate::shared::Shared;
@@ -78,6 +78,8 @@ impl Controller {
                 zasl => transfer_bytes_max.min(1u32.checked_shl(12 + u32::from(zasl)).unwrap_or(u32::MAX)),
             },
         };
+        let mut gathering = Vec::new();
+        gathering.try_reserve_exact(COPY_RANGES_MAX)?;
         Ok(Self {
             identity,
             mdts,
@@ -87,6 +89,7 @@ impl Controller {
                 limits,
                 has_all_command_sets: false,
                 counters: IoCounters::default(),
+                gathering,
             },
             submission_queues: table(queues, || None)?,
             completion_queues: table(queues, || None)?,

@@ -1,6 +1,9 @@
 //! I/O commands: from the entry's bytes to a checked request, and from there to a job for a worker.
 
+mod copy;
 mod request;
+
+use alloc::vec::Vec;
 
 use nvme_spec::{Status, SubmissionQueueEntry, NSID_BROADCAST};
 use ssd_model::{Command, Model, Refusal};
@@ -12,6 +15,7 @@ use crate::key_value::ListProgress;
 use crate::namespace::{ByteRange, Namespace};
 use crate::uncorrectable::NoMemory;
 use crate::work::{CommandRef, Direction, Extents, Job, Transfer, Zeroing};
+pub(crate) use copy::{CopyRequest, FORMATS as COPY_FORMATS, RANGES_MAX as COPY_RANGES_MAX};
 use request::{Access, Plan};
 pub(crate) use request::{Limits, Request};
 
@@ -35,7 +39,7 @@ impl IoCounters {
             Direction::ToHost => (&mut self.read_commands, &mut self.read_bytes),
             Direction::FromHost => (&mut self.write_commands, &mut self.written_bytes),
             // Neither counts as data that the host wrote (NVMe Base 2.0 figure 207).
-            Direction::Zeros | Direction::Compare | Direction::None => return,
+            Direction::Zeros | Direction::Compare | Direction::Gathered | Direction::None => return,
         };
         *commands += 1;
         *bytes += u64::from(len_bytes);
@@ -95,6 +99,8 @@ pub(crate) enum Progress {
     None,
     /// A List has found keys.
     List(ListProgress),
+    /// What a Copy reads has been timed, and it waits for buffer space.
+    Copy { read_at_ns: u64 },
     /// A deallocation of LBAs of a key-value namespace has come to this range, and this page of it.
     Deallocate { range: u32, pages: u32 },
 }
@@ -152,11 +158,13 @@ pub(crate) struct Deallocated {
 
 /// The namespaces and what I/O needs to know besides.
 pub(crate) struct IoUnit {
-    pub namespaces: alloc::vec::Vec<Namespace>,
+    pub namespaces: Vec<Namespace>,
     pub limits: Limits,
     /// Whether the host has enabled all I/O command sets (CC.CSS): only then there are the commands of the zoned one.
     pub has_all_command_sets: bool,
     pub counters: IoCounters,
+    /// What the Copy just taken on reads, with lengths: not on the stack, and with room for [`COPY_RANGES_MAX`].
+    pub gathering: Vec<(Extents, u32)>,
 }
 
 impl IoUnit {
@@ -213,21 +221,7 @@ impl IoUnit {
             let prepared = namespace.uncorrectable.prepare(lbas);
             prepared.map_err(|NoMemory| Refusal::Failed(Status::INTERNAL_ERROR))?;
         }
-        let placed = match namespace.zoned_target(fetched.worker) {
-            Some(mut target) => target.submit(now_ns, &plan.command, plan.range)?,
-            None => {
-                let accepted = namespace.model.submit(now_ns, &plan.command)?;
-                let media_offset = namespace.media_offset + plan.range.offset_bytes;
-                Placed {
-                    done_at_ns: accepted.done_at_ns,
-                    result: accepted.result,
-                    extents: Extents::whole(media_offset, plan.range.len_bytes),
-                    zone: None,
-                    clears_on_failure: false,
-                    zeroing: None,
-                }
-            }
-        };
+        let placed = namespace.place(now_ns, fetched.worker, &plan.command, plan.range)?;
         let lba = plan.range.offset_bytes >> namespace.lba_log2;
         let lbas = namespace.lbas(match plan.command {
             Command::Append { .. } => ByteRange {

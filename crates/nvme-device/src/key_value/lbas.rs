@@ -14,7 +14,7 @@ use crate::compare::Comparison;
 use crate::data_pointer::write_zeros;
 use crate::dataset::RangeList;
 use crate::host::{Host, MemoryFault};
-use crate::io::{Progress, Request};
+use crate::io::{CopyRequest, Progress, Request};
 use crate::namespace::ByteRange;
 use crate::uncorrectable::NoMemory;
 use crate::work::Direction;
@@ -57,6 +57,7 @@ impl<H: Host> Execution<'_, H> {
             | Request::WriteZeroes { slba, lbas, .. }
             | Request::WriteUncorrectable { slba, lbas } => (slba, lbas),
             Request::Unknown(NvmOpcode::DATASET_MANAGEMENT) => return self.deallocate(),
+            Request::Unknown(NvmOpcode::COPY) => return Ok(self.copy_lbas()?),
             _ => return Err(Status::INVALID_COMMAND_OPCODE.into()),
         };
         let range = self.range(slba, lbas)?;
@@ -204,8 +205,73 @@ impl<H: Host> Execution<'_, H> {
         Ok(())
     }
 
+    /// Timed as a write.
+    fn copy_lbas(&mut self) -> Result<Done, Status> {
+        let entry = self.fetched.entry;
+        let transfer_bytes_max = self.key_value.transfer_bytes_max;
+        let host = self.medium.host;
+        let request = CopyRequest::fetch(entry, self.lba_log2, self.size_lbas, transfer_bytes_max, host)?;
+        let lba_log2 = self.lba_log2;
+        let lbas = |range: ByteRange| {
+            let first = range.offset_bytes >> lba_log2;
+            first..first + u64::from(range.len_bytes >> lba_log2)
+        };
+        for source in request.sources() {
+            self.check_readable(lbas(source))?;
+        }
+        let destination = request.destination;
+        self.make_pages(destination)?;
+        let mut buffer = core::mem::take(&mut self.key_value.buffer);
+        let copied = self.copy_through(&mut buffer, &request);
+        self.key_value.buffer = buffer;
+        copied?;
+        self.uncorrectable.clear(lbas(destination));
+        let ByteRange {
+            offset_bytes,
+            len_bytes,
+        } = destination;
+        let fua = request.fua;
+        Ok(Done {
+            result: 0,
+            timed_as: Some(Command::Write {
+                offset_bytes,
+                len_bytes,
+                fua,
+            }),
+            direction: Direction::Gathered,
+            len_bytes,
+        })
+    }
+
+    /// Reads all that is to be copied into `buffer`, and writes it from there.
+    fn copy_through(&self, buffer: &mut [u8], request: &CopyRequest) -> Result<(), MemoryFault> {
+        let mut rest = &mut *buffer;
+        for source in request.sources() {
+            let (part, after) = rest
+                .split_at_mut_checked(source.len_bytes as usize)
+                .unwrap_or_default();
+            rest = after;
+            part.fill(0);
+            self.read_bytes(source.offset_bytes, part)?;
+        }
+        let mut rest = &*buffer;
+        for part in page_parts(request.destination) {
+            let (from, after) = rest.split_at_checked(part.len_bytes as usize).unwrap_or_default();
+            rest = after;
+            let place = self.page(part.page)?;
+            let pieces = self.key_value.store.pieces(&place, part.offset, part.len_bytes);
+            self.medium.write_value(from, pieces)?;
+        }
+        Ok(())
+    }
+
     /// Pages that are not there yet are made first, all or none of them: what is written may then fail to arrive, but all has a place.
     fn write_lbas(&mut self, range: ByteRange) -> Result<(), Status> {
+        self.make_pages(range)?;
+        self.move_lbas(Direction::FromHost, range)
+    }
+
+    fn make_pages(&mut self, range: ByteRange) -> Result<(), Status> {
         let mut missing = 0;
         for part in page_parts(range) {
             missing += u32::from(self.page(part.page)?.value_bytes().is_none());
@@ -218,7 +284,7 @@ impl<H: Host> Execution<'_, H> {
                 self.make_page(part.page)?;
             }
         }
-        self.move_lbas(Direction::FromHost, range)
+        Ok(())
     }
 
     /// A page of zeros, unless there is one already.

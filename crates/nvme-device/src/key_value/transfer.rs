@@ -61,7 +61,7 @@ impl<H: Host> HostMedium<'_, H> {
                 Direction::ToHost => self.host.media_to_host(media_offset, at, piece_len)?,
                 Direction::FromHost => self.host.host_to_media(at, media_offset, piece_len)?,
                 Direction::Zeros => self.host.zero_media(media_offset, piece_len)?,
-                Direction::Compare | Direction::None => {}
+                Direction::Compare | Direction::Gathered | Direction::None => {}
             }
             done += piece_len;
         }

@@ -1,8 +1,8 @@
 //! Submission queue entries as a driver builds them. Everything that a test may want to get wrong is a public field of the result.
 
 use nvme_spec::{
-    AdminOpcode, DatasetRange, FeatureId, IdentifyCns, LogPageId, NvmOpcode, SubmissionQueueEntry,
-    ZoneReceiveAction, ZoneSendAction,
+    AdminOpcode, CopyDescriptorFormat0, CopyDescriptorFormat1, DatasetRange, FeatureId, IdentifyCns,
+    LogPageId, NvmOpcode, SubmissionQueueEntry, ZoneReceiveAction, ZoneSendAction,
 };
 use zerocopy::IntoBytes;
 
@@ -152,6 +152,43 @@ pub fn range_list(ranges: &[(u64, u32)]) -> Vec<u8> {
         ..Default::default()
     });
     ranges.flat_map(|range| range.as_bytes().to_vec()).collect()
+}
+
+/// Copy of the ranges (at least 1) in the list at `prp1`, in descriptor format `format`, to `sdlba`.
+pub fn copy(nsid: u32, sdlba: u64, ranges: u32, format: u8, prp1: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        opcode: NvmOpcode::COPY.0,
+        nsid: nsid.into(),
+        prp1: prp1.into(),
+        cdw10: (sdlba as u32).into(),
+        cdw11: ((sdlba >> 32) as u32).into(),
+        cdw12: (ranges.wrapping_sub(1) & 0xFF | u32::from(format) << 8).into(),
+        ..Default::default()
+    }
+}
+
+/// The list of ranges, each a starting LBA and a number of LBAs (at least 1), as Copy reads it in descriptor format 0 or 1.
+pub fn copy_list(ranges: &[(u64, u32)], format: u8) -> Vec<u8> {
+    let descriptors = ranges.iter().map(|&(slba, lbas)| {
+        let nlb_z = ((lbas - 1) as u16).into();
+        let slba = slba.into();
+        if format == 0 {
+            let descriptor = CopyDescriptorFormat0 {
+                slba,
+                nlb_z,
+                ..Default::default()
+            };
+            descriptor.as_bytes().to_vec()
+        } else {
+            let descriptor = CopyDescriptorFormat1 {
+                slba,
+                nlb_z,
+                ..Default::default()
+            };
+            descriptor.as_bytes().to_vec()
+        }
+    });
+    descriptors.flatten().collect()
 }
 
 /// Flush.

@@ -1,0 +1,230 @@
+//! Copy (NVM CS 1.0 §3.2.2): the ranges of LBAs that it gathers, fetched and checked.
+
+use alloc::vec::Vec;
+
+use nvme_spec::{CopyDescriptorFormat0, CopyDescriptorFormat1, Status, SubmissionQueueEntry};
+use ssd_model::{Command, Refusal};
+use zerocopy::FromBytes;
+
+use super::{check_flags, Dispatched, Fetched, IoUnit, Progress, Wait};
+use crate::data_pointer::DataPointer;
+use crate::host::Host;
+use crate::namespace::ByteRange;
+use crate::work::{Direction, Extents, Job, Transfer};
+
+/// MSRC + 1: ranges of a command. All of them together have no more data than a transfer (MSSRL, MCL).
+pub(crate) const RANGES_MAX: usize = 32;
+
+/// OCFS: descriptor formats 0 and 1.
+pub(crate) const FORMATS: u16 = 0b11;
+
+/// The ranges of a command, all of them inside the namespace, and where they go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CopyRequest {
+    sources: [ByteRange; RANGES_MAX],
+    count: usize,
+    pub destination: ByteRange,
+    pub fua: bool,
+}
+
+/// What the longest list of descriptors takes.
+const DESCRIPTORS_BYTES_MAX: usize = RANGES_MAX * size_of::<CopyDescriptorFormat1>();
+
+/// How to take a descriptor apart: first LBA and number of LBAs of its range.
+struct Format {
+    descriptor_bytes: usize,
+    parse: fn(&[u8]) -> Option<(u64, u32)>,
+}
+
+impl Format {
+    /// That of the command.
+    ///
+    /// # Errors
+    /// If it is not one of [`FORMATS`].
+    fn of(entry: &SubmissionQueueEntry) -> Result<Self, Status> {
+        match entry.cdw12.get() >> 8 & 0xF {
+            0 => Ok(Self {
+                descriptor_bytes: size_of::<CopyDescriptorFormat0>(),
+                parse: |bytes| {
+                    let from = CopyDescriptorFormat0::read_from_bytes(bytes).ok()?;
+                    Some((from.slba.get(), u32::from(from.nlb_z.get()) + 1))
+                },
+            }),
+            1 => Ok(Self {
+                descriptor_bytes: size_of::<CopyDescriptorFormat1>(),
+                parse: |bytes| {
+                    let from = CopyDescriptorFormat1::read_from_bytes(bytes).ok()?;
+                    Some((from.slba.get(), u32::from(from.nlb_z.get()) + 1))
+                },
+            }),
+            _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+        }
+    }
+}
+
+impl CopyRequest {
+    /// Fetches and checks what `entry` wants copied in a namespace of `size_lbas` of `2^lba_log2` bytes.
+    ///
+    /// # Errors
+    /// The command's status.
+    pub fn fetch<H: Host>(
+        entry: &SubmissionQueueEntry,
+        lba_log2: u8,
+        size_lbas: u64,
+        transfer_bytes_max: u32,
+        host: &H,
+    ) -> Result<Self, Status> {
+        let count = (entry.cdw12.get() & 0xFF) as usize + 1;
+        let format = Format::of(entry)?;
+        let mut descriptors = [0; DESCRIPTORS_BYTES_MAX];
+        let descriptors = descriptors
+            .get_mut(..count * format.descriptor_bytes)
+            .filter(|_| count <= RANGES_MAX)
+            .ok_or(Status::COMMAND_SIZE_LIMIT_EXCEEDED)?;
+        DataPointer::of(entry).read(host, descriptors)?;
+        let mut sources = [ByteRange::default(); RANGES_MAX];
+        let mut lbas_in_all = 0;
+        let ranges = descriptors
+            .chunks_exact(format.descriptor_bytes)
+            .filter_map(format.parse);
+        for (slot, (slba, lbas)) in sources.iter_mut().zip(ranges) {
+            lbas_in_all += lbas;
+            if u64::from(lbas_in_all) << lba_log2 > u64::from(transfer_bytes_max) {
+                return Err(Status::COMMAND_SIZE_LIMIT_EXCEEDED);
+            }
+            *slot = ByteRange::of_lbas(slba, lbas, lba_log2, size_lbas).ok_or(Status::LBA_OUT_OF_RANGE)?;
+        }
+        let sdlba = u64::from(entry.cdw10.get()) | u64::from(entry.cdw11.get()) << 32;
+        Ok(Self {
+            sources,
+            count,
+            destination: ByteRange::of_lbas(sdlba, lbas_in_all, lba_log2, size_lbas)
+                .ok_or(Status::LBA_OUT_OF_RANGE)?,
+            fua: entry.cdw12.get() & 1 << 30 != 0,
+        })
+    }
+
+    /// What is read, in order.
+    pub fn sources(&self) -> impl Iterator<Item = ByteRange> + '_ {
+        self.sources.iter().take(self.count).copied()
+    }
+}
+
+/// Why a Copy is not done.
+enum NotCopied {
+    Refused(Refusal),
+    Waits(Wait),
+}
+
+impl From<Refusal> for NotCopied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl IoUnit {
+    /// Takes a Copy on. What is in [`IoUnit::gathering`] then is to be gathered, in order, before the job. As [`IoUnit::dispatch`].
+    pub fn copy<H: Host>(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        host: &H,
+    ) -> Result<Dispatched, Wait> {
+        let sdlba = u64::from(fetched.entry.cdw10.get()) | u64::from(fetched.entry.cdw11.get()) << 32;
+        let mut gathering = core::mem::take(&mut self.gathering);
+        gathering.clear();
+        let submitted = self.submit_copy(now_ns, fetched, host, &mut gathering);
+        if submitted.is_err() {
+            gathering.clear();
+        }
+        self.gathering = gathering;
+        match submitted {
+            Ok(dispatched) => Ok(dispatched),
+            Err(NotCopied::Waits(wait)) => Err(wait),
+            Err(NotCopied::Refused(refusal)) => fetched.settle(now_ns, sdlba, Err(refusal)),
+        }
+    }
+
+    fn submit_copy<H: Host>(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        host: &H,
+        gathering: &mut Vec<(Extents, u32)>,
+    ) -> Result<Dispatched, NotCopied> {
+        let entry = fetched.entry;
+        check_flags(entry).map_err(Refusal::Failed)?;
+        let transfer_bytes_max = self.limits.transfer_bytes_max;
+        let namespace = self.namespace_mut(entry).map_err(Refusal::Failed)?;
+        let (lba_log2, size_lbas) = (namespace.lba_log2, namespace.size_lbas);
+        let request = CopyRequest::fetch(entry, lba_log2, size_lbas, transfer_bytes_max, host)
+            .map_err(Refusal::Failed)?;
+        if request
+            .sources()
+            .any(|source| namespace.uncorrectable.has_any(namespace.lbas(source)))
+        {
+            return Err(Refusal::Failed(Status::UNRECOVERED_READ_ERROR).into());
+        }
+        let read_at_ns = match fetched.progress {
+            Progress::Copy { read_at_ns } => read_at_ns,
+            _ => {
+                let mut read_at_ns = now_ns;
+                for source in request.sources() {
+                    let read = Command::Read {
+                        offset_bytes: source.offset_bytes,
+                        len_bytes: source.len_bytes,
+                    };
+                    let placed = namespace.place(now_ns, fetched.worker, &read, source)?;
+                    read_at_ns = read_at_ns.max(placed.done_at_ns);
+                }
+                read_at_ns
+            }
+        };
+        // Before the write, which may change what can be read of a zone.
+        for source in request.sources() {
+            gathering.push((namespace.readable_extents(source), source.len_bytes));
+        }
+        let destination = request.destination;
+        let write = Command::Write {
+            offset_bytes: destination.offset_bytes,
+            len_bytes: destination.len_bytes,
+            fua: request.fua,
+        };
+        let placed = match namespace.place(now_ns, fetched.worker, &write, destination) {
+            Ok(placed) => placed,
+            Err(Refusal::Busy { retry_at_ns }) => {
+                return Err(NotCopied::Waits(Wait {
+                    retry_at_ns,
+                    progress: Progress::Copy { read_at_ns },
+                }));
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        let lbas = namespace.lbas(destination);
+        let lba = lbas.start;
+        namespace.uncorrectable.clear(lbas);
+        // The data is written when it has been read.
+        let write_ns = placed.done_at_ns.saturating_sub(now_ns);
+        let job = Job {
+            transfer: Transfer {
+                direction: Direction::Gathered,
+                extents: placed.extents,
+                len_bytes: destination.len_bytes,
+                zone: placed.zone,
+                ..Transfer::NONE
+            },
+            nsid: entry.nsid.get(),
+            lba,
+            ..Job::immediate(
+                fetched.command,
+                read_at_ns.max(now_ns).saturating_add(write_ns),
+                Status::SUCCESSFUL_COMPLETION,
+                0,
+            )
+        };
+        Ok(Dispatched {
+            zeroing: placed.zeroing,
+            job,
+        })
+    }
+}
