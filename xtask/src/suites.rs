@@ -102,6 +102,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-size",
         append: "iomem=relaxed",
+        brief: true,
         ..USUAL
     },
     Suite {
@@ -132,12 +133,13 @@ pub const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
-        name: "6.1-memmap",
+        name: "6.1-memmap-long",
         kver: "6.1",
         loaded: false,
         modparams: MEMMAP,
         append: "memmap=256M$4G",
         scripts: &["lifecycle"],
+        length: Length::Long,
         ..USUAL
     },
     Suite {
@@ -162,16 +164,18 @@ pub const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
-        name: "6.1-zoned",
+        name: "6.1-zoned-long",
         kver: "6.1",
         modparams: ZONED,
         scripts: &["zones", "zonedfs"],
+        length: Length::Long,
         ..USUAL
     },
     Suite {
-        name: "6.12-zns-prototype",
+        name: "6.12-zns-prototype-long",
         modparams: ZONED_PROTOTYPE,
         scripts: &["zones"],
+        length: Length::Long,
         ..USUAL
     },
     Suite {
@@ -197,12 +201,6 @@ pub const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
-        name: "6.12-keyvalue",
-        modparams: KEY_VALUE,
-        scripts: &["keyvalue"],
-        ..USUAL
-    },
-    Suite {
         name: "6.1-keyvalue",
         kver: "6.1",
         modparams: KEY_VALUE,
@@ -224,11 +222,6 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "6.12-iommu",
-        ..IOMMU
-    },
-    Suite {
-        name: "6.1-iommu",
-        kver: "6.1",
         ..IOMMU
     },
     Suite {
