@@ -30,6 +30,7 @@ pub mod host;
 mod identity;
 mod io;
 mod key_value;
+mod movement;
 mod namespace;
 pub mod pci;
 mod queues;

@@ -152,7 +152,12 @@ impl CompletionQueue {
     }
 
     pub fn has_room(&self) -> bool {
-        self.outstanding() < u32::from(self.entries) - 1
+        self.has_room_for(1)
+    }
+
+    /// Whether there is room for so many completions.
+    pub fn has_room_for(&self, completions: u32) -> bool {
+        self.outstanding() + completions < u32::from(self.entries)
     }
 
     /// Promises room for one completion.

@@ -181,6 +181,8 @@ pub(crate) enum WorkItem {
     AbortQueue { sqid: u16, ticket: Ticket },
     /// Complete this command now, as aborted, if it is outstanding, and answer whether it was.
     AbortCommand { sqid: u16, cid: u16, ticket: Ticket },
+    /// Answer: what came before has been moved then.
+    Answer { ticket: Ticket },
     /// Forget all queues and commands, and answer.
     Reset { ticket: Ticket },
 }

@@ -8,14 +8,13 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use nvme_spec::{CompletionQueueEntry, Status};
 use zerocopy::transmute;
 
-use crate::compare::Comparison;
-use crate::data_pointer::write_zeros;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
+use crate::movement::{clear_unwritten, transfer};
 use crate::ring::{Consumer, Producer};
 use crate::schedule::{Pending, Schedule};
 use crate::shared::{Interrupts, Shared};
-use crate::work::{Direction, Extents, Job, Part, Report, Transfer, WorkItem, Zeroing};
+use crate::work::{Direction, Extents, Job, Part, Report, WorkItem, Zeroing};
 use crate::zoned::ZoneMove;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
 
@@ -159,6 +158,7 @@ impl Worker {
                 self.post_due(now_ns, host);
                 self.answer(ticket, ended > 0);
             }
+            WorkItem::Answer { ticket } => self.answer(ticket, true),
             WorkItem::Reset { ticket } => {
                 self.schedule.clear();
                 self.is_unreachable = false;
@@ -338,75 +338,6 @@ impl Worker {
     fn report(&mut self, report: Report) {
         let pushed = self.reports.push(report);
         debug_assert!(pushed.is_ok(), "room was checked");
-    }
-}
-
-fn transfer<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
-    let (extents, len_bytes) = (&transfer.extents, transfer.len_bytes as usize);
-    match transfer.direction {
-        // What was gathered is the worker's to write.
-        Direction::None | Direction::Gathered => Ok(()),
-        Direction::Zeros => Ok(zero(transfer, host)?),
-        Direction::Compare => compare(transfer, host),
-        Direction::ToHost => transfer
-            .pointer
-            .for_each_piece(host, len_bytes, |address, offset, len| {
-                extents.for_each_part(offset, len, |at, part| {
-                    let address = address.wrapping_add(at as u64);
-                    match part {
-                        Part::OnMedium { media_offset, len } => {
-                            host.media_to_host(media_offset, address, len)
-                        }
-                        Part::Zeros { len } => write_zeros(host, address, len),
-                    }
-                })
-            }),
-        Direction::FromHost => transfer
-            .pointer
-            .for_each_piece(host, len_bytes, |address, offset, len| {
-                extents.for_each_part(offset, len, |at, part| match part {
-                    Part::OnMedium { media_offset, len } => {
-                        host.host_to_media(address.wrapping_add(at as u64), media_offset, len)
-                    }
-                    Part::Zeros { .. } => Ok(()),
-                })
-            }),
-    }
-}
-
-/// Compares the host's data with the medium's.
-fn compare<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
-    let mut comparison = Comparison::new(host);
-    transfer
-        .pointer
-        .for_each_piece(host, transfer.len_bytes as usize, |address, offset, len| {
-            transfer.extents.for_each_part(offset, len, |at, part| {
-                let address = address.wrapping_add(at as u64);
-                match part {
-                    Part::OnMedium { media_offset, len } => comparison.with(address, len, |done, ours| {
-                        host.read_media(media_offset + done as u64, ours)
-                    }),
-                    Part::Zeros { len } => comparison.with(address, len, |_, _| Ok(())),
-                }
-            })
-        })?;
-    comparison.finish()
-}
-
-/// Fills what the transfer covers of the medium with zeros.
-fn zero<H: Host>(transfer: &Transfer, host: &H) -> Result<(), MemoryFault> {
-    let extents = &transfer.extents;
-    extents.for_each_part(0, transfer.len_bytes as usize, |_, part| match part {
-        Part::OnMedium { media_offset, len } => host.zero_media(media_offset, len),
-        Part::Zeros { .. } => Ok(()),
-    })
-}
-
-/// A zone's write pointer has moved past what could not be written. What was there before the zone was reset must not be seen again.
-fn clear_unwritten<H: Host>(transfer: &Transfer, host: &H) {
-    if transfer.clears_on_failure {
-        let zeroed = zero(transfer, host);
-        debug_assert!(zeroed.is_ok(), "the controller has checked the range");
     }
 }
 

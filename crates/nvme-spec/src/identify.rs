@@ -117,7 +117,9 @@ pub struct IdentifyController {
     /// Atomic Write Unit Power Fail, LBAs, 0's based.
     pub awupf_z: U16,
     #[doc(hidden)]
-    pub reserved530: [u8; 4],
+    pub reserved530: [u8; 2],
+    /// Atomic Compare & Write Unit, LBAs, 0's based.
+    pub acwu_z: U16,
     /// Optional Copy Formats Supported.
     pub ocfs: U16,
     /// SGL Support.

@@ -42,10 +42,24 @@ pub struct SubmissionQueueEntry {
 
 const _: () = assert!(size_of::<SubmissionQueueEntry>() == 64);
 
+/// FUSE of the first command of a fused operation.
+pub const FUSED_FIRST: u8 = 0b01;
+
+/// FUSE of the second command of a fused operation.
+pub const FUSED_SECOND: u8 = 0b10;
+
 impl SubmissionQueueEntry {
-    /// Fused operation: 0 for a normal command.
+    /// Fused operation: 0 for a normal command, [`FUSED_FIRST`] or [`FUSED_SECOND`].
     pub const fn fuse(&self) -> u8 {
         self.flags & 0b11
+    }
+
+    /// The same command, not fused.
+    pub const fn without_fuse(self) -> Self {
+        Self {
+            flags: self.flags & !0b11,
+            ..self
+        }
     }
 
     /// PRP or SGL for data transfer: 0 for PRPs.

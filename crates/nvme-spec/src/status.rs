@@ -21,6 +21,10 @@ open_enum! {
         COMMAND_ABORT_REQUESTED = 0x007,
         /// Aborted because its submission queue was deleted.
         COMMAND_ABORTED_SQ_DELETION = 0x008,
+        /// Aborted because the first command of the fused operation failed.
+        COMMAND_ABORTED_FAILED_FUSED = 0x009,
+        /// Aborted because the other command of the fused operation is not next to it.
+        COMMAND_ABORTED_MISSING_FUSED = 0x00A,
         /// The namespace identifier is not valid or its format is not.
         INVALID_NAMESPACE_OR_FORMAT = 0x00B,
         /// Commands in the wrong order.
@@ -136,6 +140,7 @@ impl Status {
             Self::SUCCESSFUL_COMPLETION
                 | Self::COMMAND_ABORT_REQUESTED
                 | Self::COMMAND_ABORTED_SQ_DELETION
+                | Self::COMMAND_ABORTED_FAILED_FUSED
                 | Self::DATA_TRANSFER_ERROR
                 | Self::INTERNAL_ERROR
                 | Self::NAMESPACE_NOT_READY

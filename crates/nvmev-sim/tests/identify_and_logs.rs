@@ -82,8 +82,13 @@ fn identify_controller_byte_by_byte() {
     );
     assert_eq!(
         (u16_at(&data, 522), data[524], data[525]),
-        (0, 0, 7),
-        "FUSES, FNA, VWC"
+        (1, 0, 7),
+        "FUSES: Compare and Write; FNA, VWC"
+    );
+    assert_eq!(
+        (u16_at(&data, 526), u16_at(&data, 528), u16_at(&data, 532)),
+        (0, 0, 31),
+        "AWUN, AWUPF: one LBA; ACWU: as MDTS"
     );
     assert_eq!(u32_at(&data, 536), 0, "SGLS");
     assert!(

@@ -284,7 +284,7 @@ fn lengths_that_cannot_be_are_refused() {
         flags: 1,
         ..standard(KeyValueOpcode::EXIST, 1, b"key", 0, 0)
     };
-    assert_eq!(drive.execute(fused).0, Status::INVALID_FIELD_IN_COMMAND);
+    assert_eq!(drive.execute(fused).0, Status::COMMAND_ABORTED_MISSING_FUSED);
     let elsewhere = standard(KeyValueOpcode::EXIST, 2, b"key", 0, 0);
     assert_eq!(drive.execute(elsewhere).0, Status::INVALID_NAMESPACE_OR_FORMAT);
     assert_eq!(drive.list(4096), Vec::<Vec<u8>>::new(), "nothing was stored");

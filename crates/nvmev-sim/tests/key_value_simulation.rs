@@ -7,7 +7,7 @@ use nvme_spec::{
     store_option, vendor_option, IdentifyCns, IdentifyKeyValueNamespace, KeyValueOpcode, NvmOpcode, Status,
 };
 use nvmev_sim::host::key_value::{batch_payload, vendor, Dialect, KeyValueDriver};
-use nvmev_sim::host::{commands, TestHost};
+use nvmev_sim::host::{commands, Random, TestHost};
 use ssd_model::profiles;
 use zerocopy::FromBytes;
 
@@ -21,25 +21,19 @@ const VALUE_BYTES_MAX: u64 = 64 << 10;
 const RESERVE_UNITS: u64 = (256 + VALUE_BYTES_MAX).div_ceil(UNIT_BYTES);
 const PAGE_LBAS: u64 = 8;
 
-struct Random(u64);
+/// What these runs draw.
+trait Draw {
+    fn dialect(&mut self) -> Dialect;
+    /// One of `keys` keys: one in five is longer than 16 bytes.
+    fn key(&mut self, keys: u64) -> Vec<u8>;
+    fn value(&mut self) -> Vec<u8>;
+}
 
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) % bound
-    }
-
+impl Draw for Random {
     fn dialect(&mut self) -> Dialect {
         [Standard, Vendor][self.below(2) as usize]
     }
 
-    /// One of `keys` keys: one in five is longer than 16 bytes.
     fn key(&mut self, keys: u64) -> Vec<u8> {
         let number = self.below(keys);
         let len = if number % 5 == 0 {

@@ -10,33 +10,10 @@ use nvme_spec::registers::{self, csts};
 use nvme_spec::{
     AdminOpcode, FeatureId, IdentifyCns, KeyValueOpcode, LogPageId, NvmOpcode, Status, SubmissionQueueEntry,
 };
-use nvmev_sim::host::{commands, key_value, TestHost, RAM_BASE};
+use nvmev_sim::host::{commands, key_value, Random, TestHost, RAM_BASE};
 use ssd_model::profiles;
 use ssd_profile::Profile;
 use zerocopy::{FromBytes, IntoBytes};
-
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        (self.next() >> 11) % bound
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-}
 
 const CAPACITY_BYTES: usize = 1 << 20;
 /// A drive without flash and one with, whose namespaces have the whole capacity.
@@ -147,7 +124,7 @@ fn batch(
                 entry
             }
             NvmOpcode::WRITE => {
-                let data: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
+                let data: Vec<u8> = (0..len).map(|_| random.next_bits() as u8).collect();
                 host.machine.set_ram(buffer, &data);
                 written = Some(data);
                 commands::read_write(opcode, 1, slba, lbas, buffer, buffer + 4096)
@@ -224,7 +201,7 @@ fn random_io_agrees_with_the_oracle_and_repeats_exactly() {
 /// A value that is more often than not near something that matters.
 fn nasty(random: &mut Random) -> u64 {
     match random.below(8) {
-        0 => random.next(),
+        0 => random.next_bits(),
         1 => 0,
         2 => u64::MAX - random.below(16),
         3 => RAM_BASE + random.below(8 << 20),
@@ -242,10 +219,10 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
         chunk.copy_from_slice(&nasty(random).to_le_bytes());
     }
     let mut entry = SubmissionQueueEntry::read_from_bytes(&bytes).unwrap();
-    entry.cid = (random.next() as u16).into();
+    entry.cid = (random.next_bits() as u16).into();
     let admin = [0, 1, 2, 4, 5, 6, 8, 9, 0xA, 0xC];
     entry.opcode = match random.below(10) {
-        0 => random.next() as u8,
+        0 => random.next_bits() as u8,
         _ if is_admin => admin[random.below(10) as usize],
         _ => [
             0, 1, 2, 4, 5, 8, 9, 0xC, 0x19, 0x79, 0x7A, 0x7D, 6, 0x10, 0x14, 0x81, 0x83, 0x85, 0x90, 0xA1,
@@ -302,7 +279,7 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
             ),
             2 => commands::delete_queue(AdminOpcode::DELETE_IO_SUBMISSION_QUEUE, random.below(6) as u16),
             3 => commands::delete_queue(AdminOpcode::DELETE_IO_COMPLETION_QUEUE, random.below(6) as u16),
-            4 => commands::abort(random.below(6) as u16, random.next() as u16),
+            4 => commands::abort(random.below(6) as u16, random.next_bits() as u16),
             5 => commands::set_features(
                 FeatureId(random.below(0x24) as u8),
                 random.one_in(2),

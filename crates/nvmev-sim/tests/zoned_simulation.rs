@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use nvme_spec::{CompletionQueueEntry, NvmOpcode, Status, SubmissionQueueEntry, ZoneSendAction};
-use nvmev_sim::host::{commands, TestHost};
+use nvmev_sim::host::{commands, Random, TestHost};
 use ssd_model::profiles;
 
 const ZONES: u64 = 4;
@@ -14,17 +14,6 @@ const LBA: u64 = 512;
 const CAPACITY_LBAS: u64 = 128;
 const QUEUES: u16 = 4;
 const OUTSTANDING_MAX: usize = 12;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) % bound
-    }
-}
 
 fn host(workers: usize) -> TestHost {
     let mut profile = *profiles::by_name("zn540").unwrap();
@@ -125,7 +114,7 @@ struct Run {
 
 impl Run {
     fn new(seed: u64) -> Self {
-        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut random = Random::new(seed);
         let mut host = host(1 + random.below(4) as usize);
         Self {
             buffers: (0..OUTSTANDING_MAX).map(|_| host.pages(2)).collect(),
@@ -334,7 +323,7 @@ fn appends_resets_and_reads_in_any_order_of_the_workers_agree_with_what_the_host
 #[test]
 fn random_write_areas_keep_what_is_written_in_any_order_of_the_workers() {
     for seed in 0..24_u64 {
-        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut random = Random::new(seed);
         let mut host = host(1 + random.below(4) as usize);
         let buffers: Vec<u64> = (0..4).map(|_| host.pages(1)).collect();
         for round in 0..20 {

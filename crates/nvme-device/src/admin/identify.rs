@@ -40,6 +40,8 @@ mod controller_fields {
     /// ONCS: Compare (bit 0), Write Uncorrectable (bit 1), Dataset Management (bit 2), Write Zeroes (bit 3), Save and Select fields (bit 4), Timestamp
     /// (bit 6), Verify (bit 7), Copy (bit 8).
     pub const ONCS: u16 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 8;
+    /// FUSES: Compare and Write.
+    pub const FUSES: u16 = 1;
     /// VWC: present (bit 0); Flush may address all namespaces (bits 2:1 = 11b).
     pub const VWC: u8 = 0b111;
     /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), Supported Log Pages with its attributes (bit 5).
@@ -186,6 +188,10 @@ impl Controller {
             data.oaes = OAES_ZONE_DESCRIPTOR_CHANGED.into();
         }
         data.oncs = controller_fields::ONCS.into();
+        data.fuses = controller_fields::FUSES.into();
+        // A pair is alone with the data, however long it is: as long as a transfer, in LBAs of the longer format.
+        let atomic_lbas = (self.io.limits.transfer_bytes_max >> 12).clamp(1, 1 << 16);
+        data.acwu_z = ((atomic_lbas - 1) as u16).into();
         data.vwc = controller_fields::VWC;
         data.ocfs = COPY_FORMATS.into();
         data.subnqn = self.identity.subsystem_nqn();

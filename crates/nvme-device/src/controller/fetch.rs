@@ -17,7 +17,7 @@ use crate::work::{CommandRef, Job, WorkItem, Zeroing};
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
 
 /// What became of a queue's turn.
-enum Turn {
+pub(super) enum Turn {
     /// There was nothing to do, or no room to do it.
     Idle,
     /// A command was fetched.
@@ -85,7 +85,7 @@ impl Controller {
         self.next_queue = first + 1;
         let io_queues = (first..end).chain(1..first);
         for sqid in core::iter::once(0).chain(io_queues) {
-            if !self.is_fetching() {
+            if !self.is_fetching() || self.fused.is_some() {
                 return;
             }
             match self.take_turn(sqid, now_ns, host) {
@@ -138,6 +138,9 @@ impl Controller {
             cqid,
             cid: entry.cid.get(),
         };
+        if sqid != 0 && entry.fuse() != 0 {
+            return self.take_fused_turn(entry, command, now_ns, host);
+        }
         self.consume(sqid, cqid);
         if sqid == 0 {
             self.start_admin(&entry, command, now_ns, host);
@@ -162,7 +165,7 @@ impl Controller {
     }
 
     /// Reserves the completion and moves past the entry: from here on the command ends in exactly one completion.
-    fn consume(&mut self, sqid: u16, cqid: u16) {
+    pub(super) fn consume(&mut self, sqid: u16, cqid: u16) {
         if let Some(Some(queue)) = self.completion_queues.get_mut(usize::from(cqid)) {
             queue.reserve();
         }
@@ -266,7 +269,7 @@ impl Controller {
         self.finish_dispatch(job.into(), bar);
     }
 
-    fn finish_dispatch(&mut self, dispatched: Dispatched, bar: Bar<'_>) {
+    pub(super) fn finish_dispatch(&mut self, dispatched: Dispatched, bar: Bar<'_>) {
         let Dispatched { zeroing, job } = dispatched;
         if let Some(zeroing) = zeroing {
             if self.send(job.command.cqid, WorkItem::Zero(zeroing)).is_err() {

@@ -1,6 +1,7 @@
 //! The controller: registers and their state machine, queues, and the link to the workers.
 
 mod fetch;
+mod fused;
 mod link;
 mod state;
 
@@ -24,6 +25,7 @@ use crate::work::{CommandRef, Job, Report, WorkItem};
 use crate::zoned::Target;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
 
+use fused::FusedPair;
 pub(crate) use link::WorkerLink;
 use state::{Shutdown, State};
 
@@ -42,6 +44,8 @@ pub struct Controller {
     pub(crate) links: Vec<WorkerLink>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) admin: AdminState,
+    /// Nothing else is fetched while there is one.
+    fused: Option<FusedPair>,
     state: State,
     shutdown: Shutdown,
     /// CC as last acted upon, and CSTS as the host should read it.
@@ -96,6 +100,7 @@ impl Controller {
             links,
             shared,
             admin: AdminState::new()?,
+            fused: None,
             state: State::Disabled,
             shutdown: Shutdown::No,
             cc: 0,
@@ -126,6 +131,7 @@ impl Controller {
         activity.progressed |= self.poll_registers(now_ns, host);
         if self.state == State::Ready {
             self.poll_completion_doorbells(bar);
+            self.poll_fused(now_ns, host, &mut activity);
             self.poll_queues(now_ns, host, &mut activity);
             activity.progressed |= self.deliver_events(now_ns, bar);
             self.finish_shutdown(now_ns, bar);
@@ -203,7 +209,7 @@ impl Controller {
                     };
                     let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
                     self.complete_admin(Job::immediate(pending.command(), now_ns, success, result), bar);
-                } else {
+                } else if !self.worker_settled(ticket, now_ns) {
                     self.worker_was_reset(ticket, now_ns, bar);
                 }
             }

@@ -142,6 +142,7 @@ impl Controller {
     pub(super) fn begin_reset(&mut self, reset: Reset) {
         // An answer that is still on its way belongs to a command that ends here: nothing may follow the reset in a ring.
         self.admin.forget_pending();
+        self.fused = None;
         let ticket = self.admin.new_ticket();
         self.links.iter_mut().for_each(|link| link.request_reset(ticket));
         self.state = State::Resetting {

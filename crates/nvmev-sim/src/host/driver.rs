@@ -243,9 +243,17 @@ impl TestHost {
                 ..entry
             },
         );
+        self.ring(qid);
+        cid
+    }
+
+    /// Tells the device of what was placed in queue `qid`.
+    ///
+    /// # Panics
+    /// If the driver has no such queue.
+    pub fn ring(&mut self, qid: u16) {
         let tail = self.queues[&qid].sq_tail;
         self.set_register(sq_tail_doorbell(qid), tail.into());
-        cid
     }
 
     /// Puts a command into the queue's memory without ringing.

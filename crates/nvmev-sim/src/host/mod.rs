@@ -7,6 +7,8 @@ pub mod commands;
 mod driver;
 pub mod key_value;
 mod machine;
+mod random;
 
 pub use driver::{QueuePair, TestHost};
 pub use machine::{Interrupts, Machine, RAM_BASE};
+pub use random::Random;

@@ -1,4 +1,6 @@
-//! Compare, Verify, Write Uncorrectable and Copy (NVM CS 1.0 §3.2) on every kind of namespace that has LBAs.
+//! Compare, Verify, Write Uncorrectable, Copy, and Compare and Write as one (NVM CS 1.0 §3.2) on every kind of namespace that has LBAs.
+
+mod fused;
 
 use nvme_spec::{DatasetRange, NvmOpcode, Status, SubmissionQueueEntry, ZoneSendAction};
 use nvmev_sim::host::{commands, TestHost};

@@ -1,0 +1,294 @@
+//! Compare and Write as one command (NVMe Base 2.0 §3.4.2, NVM CS 1.0 §2.1.4).
+//!
+//! No other command may come between the two, whichever worker has it. So the controller lets the workers finish the data movements that they were
+//! given, moves the data of the pair itself, and fetches nothing meanwhile. Commands that are not fused pay nothing for it.
+
+use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry, FUSED_FIRST, FUSED_SECOND};
+use zerocopy::transmute;
+
+use super::fetch::Turn;
+use super::{Controller, WorkerLink};
+use crate::bar::Bar;
+use crate::host::{Host, MemoryFault};
+use crate::io::{Dispatched, Fetched, Progress, Request, Wait};
+use crate::movement::{clear_unwritten, transfer};
+use crate::work::{CommandRef, Direction, Job, Ticket, WorkItem};
+use crate::Activity;
+
+/// How long to wait for what is not told of: room for a message, or a worker's answer.
+const LOOK_AGAIN_NS: u64 = 1_000;
+
+/// A fetched command.
+#[derive(Clone, Copy, Debug)]
+struct Half {
+    entry: SubmissionQueueEntry,
+    command: CommandRef,
+}
+
+/// A pair under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FusedPair {
+    compare: Half,
+    write: Half,
+    step: Step,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// So many workers have not answered yet that they are done with what came before.
+    Settling { ticket: Ticket, unanswered: usize },
+    /// To be compared, not before `retry_at_ns`.
+    Comparing { retry_at_ns: u64 },
+    /// To be written, not before `retry_at_ns`. What was compared has been read at `compared_at_ns`.
+    Writing { compared_at_ns: u64, retry_at_ns: u64 },
+}
+
+impl FusedPair {
+    fn is_legal(&self) -> bool {
+        let (compare, write) = (&self.compare.entry, &self.write.entry);
+        let lbas = |entry: &SubmissionQueueEntry| match Request::parse(entry) {
+            Request::Compare { slba, lbas } | Request::Write { slba, lbas, .. } => Some((slba, lbas)),
+            _ => None,
+        };
+        NvmOpcode(compare.opcode) == NvmOpcode::COMPARE
+            && NvmOpcode(write.opcode) == NvmOpcode::WRITE
+            && compare.nsid == write.nsid
+            && lbas(compare) == lbas(write)
+    }
+}
+
+impl Controller {
+    /// The turn of a queue whose next entry, `entry`, belongs to a pair, or says so. Nothing of it is consumed yet; there is room for one completion.
+    pub(super) fn take_fused_turn<H: Host>(
+        &mut self,
+        entry: SubmissionQueueEntry,
+        command: CommandRef,
+        now_ns: u64,
+        host: &H,
+    ) -> Turn {
+        let missing = Status::COMMAND_ABORTED_MISSING_FUSED;
+        match entry.fuse() {
+            FUSED_FIRST => {}
+            FUSED_SECOND => return self.refuse(entry, command, missing, now_ns, host),
+            _ => return self.refuse(entry, command, Status::INVALID_FIELD_IN_COMMAND, now_ns, host),
+        }
+        let second = match self.second_half(command, host) {
+            Ok(second) => second,
+            Err(MemoryFault { .. }) => {
+                self.fail(Bar(host.bar()));
+                return Turn::Idle;
+            }
+        };
+        let Some(write) = second.filter(|_| self.holds_two_completions(command.cqid)) else {
+            return self.refuse(entry, command, missing, now_ns, host);
+        };
+        let has_room_for_two = matches!(
+            self.completion_queues.get(usize::from(command.cqid)),
+            Some(Some(queue)) if queue.has_room_for(2)
+        );
+        if !has_room_for_two {
+            return Turn::Idle;
+        }
+        // The answers of workers are told apart by ticket, but there is room for those of one command only.
+        if self.admin.is_waiting() || !self.links.iter_mut().all(WorkerLink::has_control_room) {
+            return Turn::Waiting(now_ns.saturating_add(LOOK_AGAIN_NS));
+        }
+        self.consume(command.sqid, command.cqid);
+        self.consume(command.sqid, command.cqid);
+        let compare = Half { entry, command };
+        self.begin_pair(compare, write, now_ns, host)
+    }
+
+    /// The entry after the one that is to be fetched next, if it is there and is the second of a pair.
+    fn second_half<H: Host>(&mut self, first: CommandRef, host: &H) -> Result<Option<Half>, MemoryFault> {
+        let Some(Some(queue)) = self.submission_queues.get(usize::from(first.sqid)) else {
+            return Ok(None);
+        };
+        if queue.pending() < 2 {
+            return Ok(None);
+        }
+        let mut after = *queue;
+        after.advance();
+        let mut bytes = [0; 64];
+        host.read(after.next_entry_address(), &mut bytes)?;
+        let entry: SubmissionQueueEntry = transmute!(bytes);
+        let command = CommandRef {
+            cid: entry.cid.get(),
+            ..first
+        };
+        Ok((entry.fuse() == FUSED_SECOND).then_some(Half { entry, command }))
+    }
+
+    /// Whether the queue is long enough for the completions of a pair.
+    fn holds_two_completions(&self, cqid: u16) -> bool {
+        matches!(self.completion_queues.get(usize::from(cqid)), Some(Some(queue)) if queue.entries > 2)
+    }
+
+    fn refuse<H: Host>(
+        &mut self,
+        entry: SubmissionQueueEntry,
+        command: CommandRef,
+        status: Status,
+        now_ns: u64,
+        host: &H,
+    ) -> Turn {
+        self.consume(command.sqid, command.cqid);
+        self.finish_half(Half { entry, command }, status, now_ns, host);
+        Turn::Fetched
+    }
+
+    fn finish_half<H: Host>(&mut self, half: Half, status: Status, done_at_ns: u64, host: &H) {
+        let job = Job {
+            nsid: half.entry.nsid.get(),
+            lba: Request::parse(&half.entry).slba(),
+            ..Job::immediate(half.command, done_at_ns, status, 0)
+        };
+        self.finish_dispatch(job.into(), Bar(host.bar()));
+    }
+
+    fn begin_pair<H: Host>(&mut self, compare: Half, write: Half, now_ns: u64, host: &H) -> Turn {
+        let ticket = self.admin.new_ticket();
+        let pair = FusedPair {
+            compare,
+            write,
+            step: Step::Settling {
+                ticket,
+                unanswered: self.links.len(),
+            },
+        };
+        if !pair.is_legal() {
+            for half in [compare, write] {
+                self.finish_half(half, Status::INVALID_FIELD_IN_COMMAND, now_ns, host);
+            }
+            return Turn::Fetched;
+        }
+        for link in &mut self.links {
+            if link.send(WorkItem::Answer { ticket }).is_err() {
+                self.fail(Bar(host.bar()));
+                return Turn::Idle;
+            }
+        }
+        self.fused = Some(pair);
+        Turn::Fetched
+    }
+
+    /// A worker has moved everything that came before the pair; whether the answer belongs to one.
+    pub(super) fn worker_settled(&mut self, answered: Ticket, now_ns: u64) -> bool {
+        let Some(pair) = &mut self.fused else { return false };
+        match &mut pair.step {
+            Step::Settling { ticket, unanswered } if *ticket == answered => {
+                *unanswered -= 1;
+                if *unanswered == 0 {
+                    pair.step = Step::Comparing { retry_at_ns: now_ns };
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the pair as far as it goes now.
+    pub(super) fn poll_fused<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
+        while let Some(pair) = self.fused {
+            let due_ns = match pair.step {
+                Step::Settling { .. } => now_ns.saturating_add(LOOK_AGAIN_NS),
+                Step::Comparing { retry_at_ns } | Step::Writing { retry_at_ns, .. } => retry_at_ns,
+            };
+            if now_ns < due_ns {
+                activity.next_event_ns = Some(activity.next_event_ns.map_or(due_ns, |next| next.min(due_ns)));
+                return;
+            }
+            activity.progressed = true;
+            self.fused = self
+                .advance_pair(pair, now_ns, host)
+                .map(|step| FusedPair { step, ..pair });
+        }
+    }
+
+    /// The next step, if there is one.
+    fn advance_pair<H: Host>(&mut self, pair: FusedPair, now_ns: u64, host: &H) -> Option<Step> {
+        let bar = Bar(host.bar());
+        match pair.step {
+            settling @ Step::Settling { .. } => Some(settling),
+            Step::Comparing { .. } => {
+                let job = match self.dispatch_alone(&pair.compare, now_ns, host) {
+                    Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.shared),
+                    Err(Wait { retry_at_ns, .. }) => return Some(Step::Comparing { retry_at_ns }),
+                };
+                let (is_equal, compared_at_ns) = (job.status.is_success(), job.done_at_ns);
+                self.finish_dispatch(job.into(), bar);
+                if is_equal {
+                    return Some(Step::Writing {
+                        compared_at_ns,
+                        retry_at_ns: now_ns,
+                    });
+                }
+                let status = Status::COMMAND_ABORTED_FAILED_FUSED;
+                self.finish_half(pair.write, status, compared_at_ns, host);
+                None
+            }
+            Step::Writing { compared_at_ns, .. } => {
+                let mut job = match self.dispatch_alone(&pair.write, now_ns, host) {
+                    Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.shared),
+                    Err(Wait { retry_at_ns, .. }) => {
+                        return Some(Step::Writing {
+                            compared_at_ns,
+                            retry_at_ns,
+                        })
+                    }
+                };
+                // It is written when the comparison is done.
+                let write_ns = job.done_at_ns.saturating_sub(now_ns);
+                job.done_at_ns = compared_at_ns.max(now_ns).saturating_add(write_ns);
+                self.finish_dispatch(job.into(), bar);
+                None
+            }
+        }
+    }
+
+    /// Times one of the two as if it were not fused.
+    fn dispatch_alone<H: Host>(&mut self, half: &Half, now_ns: u64, host: &H) -> Result<Dispatched, Wait> {
+        let entry = half.entry.without_fuse();
+        let fetched = Fetched {
+            entry: &entry,
+            command: half.command,
+            worker: self.worker_of(half.command.cqid),
+            progress: Progress::None,
+        };
+        if self.io.is_key_value(entry.nsid.get()) {
+            self.io.key_value(now_ns, &fetched, host)
+        } else {
+            self.io.dispatch(now_ns, &fetched)
+        }
+    }
+}
+
+/// Moves a command's data here and now, and leaves its completion to the worker.
+fn move_at_once<H: Host>(
+    dispatched: Dispatched,
+    now_ns: u64,
+    host: &H,
+    shared: &crate::shared::Shared,
+) -> Job {
+    let Dispatched { zeroing, mut job } = dispatched;
+    if let Some(zeroing) = zeroing {
+        let zeroed = host.zero_media(zeroing.media_offset, zeroing.len_bytes as usize);
+        debug_assert!(zeroed.is_ok(), "the range is the medium's");
+        if let Some(moved) = zeroing.zone {
+            shared.end_zone_move(moved);
+        }
+    }
+    if let Err(status) = transfer(&job.transfer, host) {
+        clear_unwritten(&job.transfer, host);
+        job.status = status;
+        // What was compared has been read, which takes its time; data that does not arrive takes none.
+        if status != Status::COMPARE_FAILURE {
+            job.done_at_ns = now_ns;
+        }
+    }
+    if let Some(moved) = job.transfer.zone.take() {
+        shared.end_zone_move(moved);
+    }
+    job.transfer.direction = Direction::None;
+    job
+}
