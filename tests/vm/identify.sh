@@ -33,6 +33,12 @@ check "fw-log" nvme fw-log "$controller"
 check "effects-log" nvme effects-log "$controller"
 check "supported-log-pages" nvme supported-log-pages "$controller"
 check "get-log, part of a page" nvme get-log "$controller" --log-id=2 --log-len=64 --lpo=32
+check "a short self-test" nvme device-self-test "$controller" -n 1 -s 1
+check_matches "the log says that it is under way" 'operation[[:space:]]*: 0x1' "$(nvme self-test-log "$controller")"
+check "no other self-test meanwhile" fails nvme device-self-test "$controller" -n 1 -s 2
+check "a self-test can be aborted" nvme device-self-test "$controller" -n 1 -s 0xf
+check_matches "the log says that none is under way" 'operation[[:space:]]*: 0[^x]' "$(nvme self-test-log "$controller")"
+check_matches "the log has its result" 'Operation Result[[:space:]]*: 0x1' "$(nvme self-test-log "$controller")"
 for feature in 1 2 4 5 6 7 8 9 0xa 0xb; do
     for select in 0 1 3; do
         check "get-feature $feature, select $select" nvme get-feature "$controller" -f "$feature" -s "$select" -n 0

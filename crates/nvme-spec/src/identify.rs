@@ -94,8 +94,14 @@ pub struct IdentifyController {
     pub tnvmcap_bytes: [u8; 16],
     /// Unallocated NVM Capacity, bytes.
     pub unvmcap_bytes: [u8; 16],
+    /// Replay Protected Memory Block Support.
+    pub rpmbs: U32,
+    /// Extended Device Self-test Time, minutes.
+    pub edstt_minutes: U16,
+    /// Device Self-test Options.
+    pub dsto: u8,
     #[doc(hidden)]
-    pub reserved312: [u8; 200],
+    pub reserved319: [u8; 193],
     /// SQES: required (3:0) and maximum (7:4) entry size, log2.
     pub sqes: u8,
     /// CQES: required (3:0) and maximum (7:4) entry size, log2.
@@ -144,6 +150,7 @@ const _: () = {
     assert!(core::mem::offset_of!(IdentifyController, oacs) == 256);
     assert!(core::mem::offset_of!(IdentifyController, wctemp_kelvin) == 266);
     assert!(core::mem::offset_of!(IdentifyController, tnvmcap_bytes) == 280);
+    assert!(core::mem::offset_of!(IdentifyController, edstt_minutes) == 316);
     assert!(core::mem::offset_of!(IdentifyController, sqes) == 512);
     assert!(core::mem::offset_of!(IdentifyController, sgls) == 536);
     assert!(core::mem::offset_of!(IdentifyController, subnqn) == 768);

@@ -19,6 +19,7 @@ mod opcodes;
 mod open_enum;
 mod queue_entries;
 pub mod registers;
+mod self_test;
 mod status;
 mod zoned;
 
@@ -28,6 +29,7 @@ pub use key_value::*;
 pub use logs::*;
 pub use opcodes::*;
 pub use queue_entries::*;
+pub use self_test::*;
 pub use status::*;
 pub use zoned::*;
 

@@ -25,6 +25,8 @@ open_enum! {
         GET_FEATURES = 0x0A,
         /// Asynchronous Event Request.
         ASYNCHRONOUS_EVENT_REQUEST = 0x0C,
+        /// Device Self-test.
+        DEVICE_SELF_TEST = 0x14,
         /// Keep Alive.
         KEEP_ALIVE = 0x18,
     }
@@ -161,6 +163,8 @@ open_enum! {
         FIRMWARE_SLOT = 0x03,
         /// Commands Supported and Effects.
         COMMANDS_SUPPORTED_AND_EFFECTS = 0x05,
+        /// Device Self-test.
+        DEVICE_SELF_TEST = 0x06,
         /// Changed Zone List (ZNS 1.1 figure 45).
         CHANGED_ZONE_LIST = 0xBF,
     }

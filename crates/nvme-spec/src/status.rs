@@ -68,6 +68,8 @@ open_enum! {
         FEATURE_NOT_CHANGEABLE = 0x10E,
         /// The feature is not a namespace's.
         FEATURE_NOT_NAMESPACE_SPECIFIC = 0x10F,
+        /// A self-test operation is under way already.
+        DEVICE_SELF_TEST_IN_PROGRESS = 0x11D,
         /// The I/O command set profile is not selectable.
         IO_COMMAND_SET_COMBINATION_REJECTED = 0x12B,
 
@@ -144,6 +146,7 @@ impl Status {
                 | Self::DATA_TRANSFER_ERROR
                 | Self::INTERNAL_ERROR
                 | Self::NAMESPACE_NOT_READY
+                | Self::DEVICE_SELF_TEST_IN_PROGRESS
                 | Self::ABORT_COMMAND_LIMIT_EXCEEDED
                 | Self::ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED
         )

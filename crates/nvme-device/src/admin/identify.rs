@@ -9,7 +9,7 @@ use nvme_spec::{
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
-use super::{error_log, events, features, put, put_dword, Outcome};
+use super::{error_log, events, features, put, put_dword, self_test, Outcome};
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::dataset::{RANGES_MAX, RANGE_BYTES_MAX};
@@ -46,6 +46,10 @@ mod controller_fields {
     pub const VWC: u8 = 0b111;
     /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), Supported Log Pages with its attributes (bit 5).
     pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 5;
+    /// OACS: Device Self-test (bit 4).
+    pub const OACS: u16 = 1 << 4;
+    /// DSTO: one operation at a time in the NVM subsystem.
+    pub const DSTO: u8 = 1;
     /// FRMW: one slot, read-only.
     pub const FRMW: u8 = 1 << 1 | 1;
     /// CTRATT: 128-bit host identifier.
@@ -174,6 +178,9 @@ impl Controller {
         data.ver = VERSION_2_0.into();
         data.ctratt = controller_fields::CTRATT.into();
         data.cntrltype = 1;
+        data.oacs = controller_fields::OACS.into();
+        data.edstt_minutes = self_test::EXTENDED_MINUTES.into();
+        data.dsto = controller_fields::DSTO;
         data.acl_z = controller_fields::ACL_Z;
         data.aerl_z = events::REQUESTS_MAX as u8 - 1;
         data.frmw = controller_fields::FRMW;

@@ -12,12 +12,13 @@ use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 
-const SUPPORTED_PAGES: [LogPageId; 6] = [
+const SUPPORTED_PAGES: [LogPageId; 7] = [
     LogPageId::SUPPORTED_LOG_PAGES,
     LogPageId::ERROR_INFORMATION,
     LogPageId::SMART_HEALTH,
     LogPageId::FIRMWARE_SLOT,
     LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS,
+    LogPageId::DEVICE_SELF_TEST,
     LogPageId::CHANGED_ZONE_LIST,
 ];
 
@@ -104,7 +105,7 @@ const ZONED_EFFECTS: [(NvmOpcode, u32); 3] = [
 
 const RETAIN_ASYNC_EVENT: u32 = 1 << 15;
 const OFFSET_IS_INDEX: u32 = 1 << 23;
-const NANOSECONDS_PER_HOUR: u64 = 3_600_000_000_000;
+pub(super) const NANOSECONDS_PER_HOUR: u64 = 3_600_000_000_000;
 const NANOSECONDS_PER_MINUTE: u64 = 60_000_000_000;
 
 /// The longest page kept here.
@@ -130,6 +131,7 @@ impl Controller {
         {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
+        self.admin.self_test.settle(now_ns);
         self.with_page(
             |controller, buffer| controller.fill_log_page(log, entry, now_ns, buffer),
             |buffer, page_len| {
@@ -217,6 +219,7 @@ impl Controller {
                 }
                 Ok(EFFECTS_LOG_BYTES)
             }
+            LogPageId::DEVICE_SELF_TEST => Ok(self.admin.self_test.fill_log(now_ns, buffer)),
             LogPageId::CHANGED_ZONE_LIST if self.has_command_set(CommandSet::ZONED) => {
                 self.changed_zone_list(entry.nsid.get(), buffer)?;
                 Ok(CHANGED_ZONE_LIST_BYTES)

@@ -7,6 +7,7 @@ mod features;
 mod identify;
 mod io_queues;
 mod log_pages;
+mod self_test;
 
 use alloc::vec::Vec;
 
@@ -23,9 +24,10 @@ use crate::work::{CommandRef, Ticket};
 use error_log::ErrorLog;
 use events::AsyncEvents;
 use features::Features;
+use self_test::SelfTest;
 
 /// Admin commands that this controller has, for the effects log and the dispatch below.
-const SUPPORTED: [AdminOpcode; 10] = [
+const SUPPORTED: [AdminOpcode; 11] = [
     AdminOpcode::DELETE_IO_SUBMISSION_QUEUE,
     AdminOpcode::CREATE_IO_SUBMISSION_QUEUE,
     AdminOpcode::GET_LOG_PAGE,
@@ -36,6 +38,7 @@ const SUPPORTED: [AdminOpcode; 10] = [
     AdminOpcode::SET_FEATURES,
     AdminOpcode::GET_FEATURES,
     AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST,
+    AdminOpcode::DEVICE_SELF_TEST,
 ];
 
 /// How a handler leaves its command.
@@ -66,6 +69,7 @@ pub(crate) struct AdminState {
     pub features: Features,
     pub events: AsyncEvents,
     pub error_log: ErrorLog,
+    pub self_test: SelfTest,
     /// CC.CSS when the controller was enabled.
     pub css: u8,
     /// Time of the first pass.
@@ -84,6 +88,7 @@ impl AdminState {
             features: Features::new(),
             events: AsyncEvents::new(),
             error_log: ErrorLog::new()?,
+            self_test: SelfTest::new()?,
             css: ControllerConfiguration::CSS_NVM,
             started_ns: None,
             unsafe_shutdowns: 0,
@@ -98,12 +103,14 @@ impl AdminState {
     pub fn start(&mut self, now_ns: u64) {
         if self.started_ns.is_none() {
             self.started_ns = Some(now_ns);
+            self.self_test.start(now_ns);
             self.features.reset(now_ns);
         }
     }
 
     /// A controller level reset: requests and events are forgotten, features go back to their saved values.
     pub fn reset(&mut self, now_ns: u64) {
+        self.self_test.reset(now_ns);
         self.features.reset(now_ns);
         self.events = AsyncEvents::new();
     }
@@ -165,6 +172,7 @@ impl Controller {
             AdminOpcode::SET_FEATURES => self.set_features(entry, now_ns, host),
             AdminOpcode::GET_FEATURES => self.get_features(entry, now_ns, host),
             AdminOpcode::ABORT => self.abort(entry, command, now_ns),
+            AdminOpcode::DEVICE_SELF_TEST => self.device_self_test(entry, now_ns),
             AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST => {
                 self.admin.events.hold(command.cid)?;
                 // A held request must not take the room that other commands need.
