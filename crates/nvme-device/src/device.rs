@@ -15,11 +15,11 @@ use crate::ring::ring;
 use crate::shared::Shared;
 use crate::worker::{Worker, IN_FLIGHT_MAX};
 use crate::zoned::ZoneMoves;
-use crate::BAR_SIZE_BYTES;
+use crate::{BAR_SIZE_BYTES, IO_QUEUE_PAIRS_MAX};
 
 /// Ring slots beyond the commands in flight, for queue creation, deletion, aborts and resets, and for the ranges of a Dataset Management or
-/// Copy command.
-const CONTROL_ITEMS: usize = 1024 + RANGES_MAX;
+/// Copy command, of which each queue may have one that waited.
+const CONTROL_ITEMS: usize = 1024 + (IO_QUEUE_PAIRS_MAX as usize + 1) * (RANGES_MAX + 2);
 const _: () = assert!(COPY_RANGES_MAX <= RANGES_MAX);
 /// Slots of the ring that leads back.
 const REPORTS: usize = 64;

@@ -177,6 +177,17 @@ impl Namespace {
         })
     }
 
+    /// Whether `worker` can read `range` now, without reading it.
+    ///
+    /// # Errors
+    /// If it cannot, or not now.
+    pub fn check_read(&mut self, now_ns: u64, worker: usize, range: ByteRange) -> Result<(), Refusal> {
+        match self.zoned_target(worker) {
+            Some(mut target) => target.check_read(now_ns, range),
+            None => Ok(()),
+        }
+    }
+
     /// Takes a command of `worker` on that reads, writes or flushes `range`, and says where its data is.
     ///
     /// # Errors

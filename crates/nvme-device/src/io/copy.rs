@@ -15,6 +15,9 @@ use crate::work::{Direction, Extents, Job, Transfer};
 /// MSRC + 1: ranges of a command. All of them together have no more data than a transfer (MSSRL, MCL).
 pub(crate) const RANGES_MAX: usize = 32;
 
+/// MSSRL has 16 bits.
+const RANGE_LBAS_MAX: u32 = u16::MAX as u32;
+
 /// OCFS: descriptor formats 0 and 1.
 pub(crate) const FORMATS: u16 = 0b11;
 
@@ -84,11 +87,15 @@ impl CopyRequest {
         DataPointer::of(entry).read(host, descriptors)?;
         let mut sources = [ByteRange::default(); RANGES_MAX];
         let mut lbas_in_all = 0;
+        let range_lbas_max = (transfer_bytes_max >> lba_log2).min(RANGE_LBAS_MAX);
         let ranges = descriptors
             .chunks_exact(format.descriptor_bytes)
             .filter_map(format.parse);
         for (slot, (slba, lbas)) in sources.iter_mut().zip(ranges) {
             lbas_in_all += lbas;
+            if lbas > range_lbas_max {
+                return Err(Status::COMMAND_SIZE_LIMIT_EXCEEDED);
+            }
             if u64::from(lbas_in_all) << lba_log2 > u64::from(transfer_bytes_max) {
                 return Err(Status::COMMAND_SIZE_LIMIT_EXCEEDED);
             }
@@ -165,6 +172,11 @@ impl IoUnit {
         {
             return Err(Refusal::Failed(Status::UNRECOVERED_READ_ERROR).into());
         }
+        // All of them before the first is timed, and again each time: what has been reset and written meanwhile may not have been moved. The list is
+        // the host's memory; if that changes it, it gets other data, timed as what it asked for first.
+        for source in request.sources() {
+            namespace.check_read(now_ns, fetched.worker, source)?;
+        }
         let read_at_ns = match fetched.progress {
             Progress::Copy { read_at_ns } => read_at_ns,
             _ => {
@@ -222,6 +234,9 @@ impl IoUnit {
                 0,
             )
         };
+        let len_bytes = destination.len_bytes;
+        self.counters
+            .count(now_ns, job.done_at_ns, Direction::Gathered, len_bytes);
         Ok(Dispatched {
             zeroing: placed.zeroing,
             job,

@@ -13,7 +13,6 @@ use crate::dataset::RangeList;
 use crate::host::Host;
 use crate::key_value::ListProgress;
 use crate::namespace::{ByteRange, Namespace};
-use crate::uncorrectable::NoMemory;
 use crate::work::{CommandRef, Direction, Extents, Job, Transfer, Zeroing};
 pub(crate) use copy::{CopyRequest, FORMATS as COPY_FORMATS, RANGES_MAX as COPY_RANGES_MAX};
 use request::{Access, Plan};
@@ -35,14 +34,26 @@ pub(crate) struct IoCounters {
 
 impl IoCounters {
     pub fn count(&mut self, now_ns: u64, done_at_ns: u64, direction: Direction, len_bytes: u32) {
-        let (commands, bytes) = match direction {
-            Direction::ToHost => (&mut self.read_commands, &mut self.read_bytes),
-            Direction::FromHost => (&mut self.write_commands, &mut self.written_bytes),
-            // Neither counts as data that the host wrote (NVMe Base 2.0 figure 207).
-            Direction::Zeros | Direction::Compare | Direction::Gathered | Direction::None => return,
-        };
-        *commands += 1;
-        *bytes += u64::from(len_bytes);
+        match direction {
+            Direction::ToHost | Direction::Compare => {
+                self.read_commands += 1;
+                self.read_bytes += u64::from(len_bytes);
+            }
+            Direction::FromHost => {
+                self.write_commands += 1;
+                self.written_bytes += u64::from(len_bytes);
+            }
+            // A Copy reads and writes, and the data written is the user's.
+            Direction::Gathered => {
+                self.read_commands += 1;
+                self.write_commands += 1;
+                self.written_bytes += u64::from(len_bytes);
+            }
+            // Of what moves no data, only Verify has a length: it reads, but is no read command.
+            Direction::None => self.read_bytes += u64::from(len_bytes),
+            // That is not data that the host wrote.
+            Direction::Zeros => {}
+        }
         self.busy_ns = self
             .busy_ns
             .saturating_add(done_at_ns.saturating_sub(now_ns.max(self.busy_until_ns)));
@@ -50,7 +61,7 @@ impl IoCounters {
     }
 }
 
-/// Commands cannot be fused and have no SGLs or metadata here.
+/// Commands have no SGLs or metadata here; the halves of a fused pair come one by one, as if they were not fused.
 pub(crate) fn check_flags(entry: &SubmissionQueueEntry) -> Result<(), Status> {
     if entry.fuse() != 0 || entry.psdt() != 0 {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
@@ -215,12 +226,6 @@ impl IoUnit {
             return Err(Refusal::Failed(Status::INVALID_COMMAND_OPCODE));
         }
         let plan = Plan::new(request, namespace, limits).map_err(Refusal::Failed)?;
-        if plan.access == Access::Spoil {
-            // Before anything else happens: afterwards it must not fail.
-            let lbas = namespace.lbas(plan.range);
-            let prepared = namespace.uncorrectable.prepare(lbas);
-            prepared.map_err(|NoMemory| Refusal::Failed(Status::INTERNAL_ERROR))?;
-        }
         let placed = namespace.place(now_ns, fetched.worker, &plan.command, plan.range)?;
         let lba = plan.range.offset_bytes >> namespace.lba_log2;
         let lbas = namespace.lbas(match plan.command {

@@ -16,7 +16,6 @@ use crate::dataset::RangeList;
 use crate::host::{Host, MemoryFault};
 use crate::io::{CopyRequest, Progress, Request};
 use crate::namespace::ByteRange;
-use crate::uncorrectable::NoMemory;
 use crate::work::Direction;
 
 /// The part of a page that a command is about.
@@ -107,8 +106,6 @@ impl<H: Host> Execution<'_, H> {
                 (Direction::Zeros, write_zeroes(fua, deallocate))
             }
             _ => {
-                let prepared = self.uncorrectable.prepare(marks.clone());
-                prepared.map_err(|NoMemory| Status::INTERNAL_ERROR)?;
                 self.forget(range)?;
                 self.uncorrectable.mark(marks);
                 (Direction::Zeros, write_zeroes(false, true))

@@ -55,7 +55,19 @@ impl Target<'_> {
         }
     }
 
-    fn read(&mut self, now_ns: u64, command: &Command, range: ByteRange) -> Result<Placed, Refusal> {
+    /// Whether `range` can be read now, without reading it.
+    ///
+    /// # Errors
+    /// If it cannot, or not before data has been moved.
+    pub fn check_read(&mut self, now_ns: u64, range: ByteRange) -> Result<(), Refusal> {
+        self.wait_to_read(now_ns, range)?;
+        self.model
+            .check_read(range.offset_bytes, range.len_bytes)
+            .map_err(Refusal::Failed)
+    }
+
+    /// A read overtakes no movement of the data that it wants.
+    fn wait_to_read(&mut self, now_ns: u64, range: ByteRange) -> Result<(), Refusal> {
         let geometry = self.zoned.geometry;
         let end = range.offset_bytes + u64::from(range.len_bytes);
         let mut at = range.offset_bytes;
@@ -71,6 +83,11 @@ impl Target<'_> {
             }
             at += in_zone_end - in_zone;
         }
+        Ok(())
+    }
+
+    fn read(&mut self, now_ns: u64, command: &Command, range: ByteRange) -> Result<Placed, Refusal> {
+        self.wait_to_read(now_ns, range)?;
         let accepted = self.model.submit(now_ns, command)?;
         Ok(Placed {
             done_at_ns: accepted.done_at_ns,

@@ -49,14 +49,6 @@ impl Drive {
         self.host.ring(qid);
     }
 
-    /// A pass of the controller, in which the workers do nothing.
-    fn poll_controller(&mut self) {
-        self.host
-            .device
-            .controller
-            .poll(self.host.now_ns, &self.host.machine);
-    }
-
     /// Writes `to` into LBA `slba` if it has `from`.
     fn compare_and_write(&mut self, slba: u64, from: u8, to: u8) -> (Status, Status) {
         self.set_page(0, from);

@@ -1,8 +1,9 @@
 //! Compare, Verify, Write Uncorrectable, Copy, and Compare and Write as one (NVM CS 1.0 §3.2) on every kind of namespace that has LBAs.
 
+mod copies;
 mod fused;
 
-use nvme_spec::{DatasetRange, NvmOpcode, Status, SubmissionQueueEntry, ZoneSendAction};
+use nvme_spec::{DatasetRange, LogPageId, NvmOpcode, Status, SubmissionQueueEntry, ZoneSendAction};
 use nvmev_sim::host::{commands, TestHost};
 use ssd_model::profiles;
 use ssd_profile::Profile;
@@ -38,15 +39,27 @@ struct Drive {
 
 impl Drive {
     fn new(kind: &str) -> Self {
-        let mut host = TestHost::new(&profile(kind), 4 << 20, LBA as u32, 2);
+        Self::with_profile(&profile(kind), kind == "zoned")
+    }
+
+    fn with_profile(profile: &Profile<'_>, is_zoned: bool) -> Self {
+        let mut host = TestHost::new(profile, 4 << 20, LBA as u32, 2);
         host.enable();
         host.create_io_queues(1, 64);
         let buffer = host.pages(17);
         Self {
             host,
-            is_zoned: kind == "zoned",
+            is_zoned,
             buffer,
         }
+    }
+
+    /// A pass of the controller, in which the workers do nothing.
+    fn poll_controller(&mut self) {
+        self.host
+            .device
+            .controller
+            .poll(self.host.now_ns, &self.host.machine);
     }
 
     fn status(&mut self, entry: SubmissionQueueEntry) -> Status {
@@ -369,31 +382,33 @@ fn copy_does_not_read_what_is_uncorrectable_and_heals_what_it_writes() {
     }
 }
 
-/// Many copies at a time: those that find no buffer space wait for it, and each is done once.
+/// Data units read and written (thousands of 512 bytes, rounded up), read commands and write commands.
+fn smart(drive: &mut Drive) -> [u64; 4] {
+    let page = drive.host.pages(1);
+    let entry = commands::get_log_page(LogPageId::SMART_HEALTH, 0, 0, 512, page);
+    assert_eq!(drive.host.admin(entry).status(), SUCCESS);
+    let log = drive.host.machine.ram(page, 512);
+    [32, 48, 64, 80].map(|at| u64::from_le_bytes(log[at..at + 8].try_into().expect("8 bytes")))
+}
+
 #[test]
-fn copies_wait_for_buffer_space() {
-    let mut drive = Drive::new("conventional");
-    let written = data(64);
-    assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &written), SUCCESS);
-    let list = drive.buffer + 15 * 4096;
-    let ranges = [(0, 64), (0, 64), (0, 64), (0, 64)];
-    drive.host.machine.set_ram(list, &commands::copy_list(&ranges, 0));
-    let wanted = lbas_of(&written, &ranges);
-    for round in 0..4 {
-        for copy in 0..20u64 {
-            drive
-                .host
-                .submit(1, commands::copy(1, 256 + copy * 256, 4, 0, list));
+fn smart_counts_what_reads_and_what_writes() {
+    for kind in KINDS {
+        let mut drive = Drive::new(kind);
+        assert_eq!(drive.with_data(NvmOpcode::WRITE, 0, &data(64)), SUCCESS);
+        assert_eq!(smart(&mut drive), [0, 1, 0, 1], "{kind}: Write");
+        assert_eq!(drive.on_lbas(NvmOpcode::VERIFY, 0, 64), SUCCESS);
+        assert_eq!(smart(&mut drive), [1, 1, 0, 1], "{kind}: Verify");
+        for _ in 0..16 {
+            assert_eq!(drive.with_data(NvmOpcode::COMPARE, 0, &data(64)), SUCCESS);
         }
-        for _ in 0..20 {
-            assert_eq!(drive.host.wait(1).status(), SUCCESS, "round {round}");
-        }
-    }
-    for copy in 0..20u64 {
-        for half in 0..2 {
-            let at = half * 128;
-            let part = &wanted[at as usize * LBA..][..128 * LBA];
-            assert_eq!(drive.read(256 + copy * 256 + at, 128), Ok(part.to_vec()));
-        }
+        assert_eq!(smart(&mut drive), [2, 1, 16, 1], "{kind}: Compare");
+        let list = drive.buffer + 15 * 4096;
+        drive
+            .host
+            .machine
+            .set_ram(list, &commands::copy_list(&[(0, 8)], 0));
+        assert_eq!(drive.status(commands::copy(1, 64, 1, 0, list)), SUCCESS);
+        assert_eq!(smart(&mut drive), [2, 1, 17, 2], "{kind}: Copy");
     }
 }

@@ -260,6 +260,18 @@ impl ZonedModel {
         self.recommendations.note_change(now_ns);
     }
 
+    /// Whether the zones let `len_bytes` from `offset_bytes` be read. Takes no time.
+    ///
+    /// # Errors
+    /// The status of a read that they do not let be.
+    pub fn check_read(&self, offset_bytes: u64, len_bytes: u32) -> Result<(), Status> {
+        let (first, last) = self.check_online(offset_bytes, len_bytes.into())?;
+        if first != last && !self.reads_across_zones {
+            return Err(Status::ZONE_BOUNDARY_ERROR);
+        }
+        Ok(())
+    }
+
     fn read(&mut self, now_ns: u64, offset_bytes: u64, len_bytes: u32) -> Result<u64, Refusal> {
         if len_bytes == 0 {
             return Ok(now_ns);
