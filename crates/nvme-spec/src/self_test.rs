@@ -9,7 +9,7 @@ use crate::open_enum::open_enum;
 pub const SELF_TEST_RESULTS: usize = 20;
 
 open_enum! {
-    /// STC, Self-test Code (figure 161).
+    /// STC, Self-test Code (§5.9).
     SelfTestCode: u8 {
         /// Start a short operation.
         SHORT = 0x1,
@@ -21,7 +21,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// How an operation ended (figure 210).
+    /// How an operation ended.
     SelfTestResult: u8 {
         /// Without an error.
         NO_ERROR = 0x0,
@@ -34,7 +34,7 @@ open_enum! {
     }
 }
 
-/// What the log begins with; [`SELF_TEST_RESULTS`] entries follow (figure 209).
+/// What the log begins with; [`SELF_TEST_RESULTS`] entries follow.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct SelfTestLogHeader {
@@ -46,7 +46,7 @@ pub struct SelfTestLogHeader {
     pub reserved2: [u8; 2],
 }
 
-/// How one operation ended, 28 bytes (figure 210).
+/// How one operation ended, 28 bytes.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct SelfTestResultEntry {

@@ -1,4 +1,4 @@
-//! Compare and Write as one command (NVMe Base 2.0 §3.4.2, NVM CS 1.0 §2.1.4).
+//! Compare and Write as one command (NVMe Base 2.0 §3.4.2).
 //!
 //! No other command may come between the two, whichever worker has it. So the controller lets the workers finish the data movements that they were
 //! given, moves the data of the pair itself, and fetches nothing meanwhile. Commands that are not fused pay nothing for it.
