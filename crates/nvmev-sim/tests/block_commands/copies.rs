@@ -100,10 +100,7 @@ fn a_copy_that_waits_to_read_takes_no_more_time_on_flash() {
 /// Many copies at a time: those that find no buffer space wait for it, and each is done once.
 #[test]
 fn copies_wait_for_buffer_space() {
-    let mut profile = profile("conventional");
-    profile.set_list("write_buffer.size_bytes=786432").unwrap();
-    profile.validate().unwrap();
-    let mut drive = Drive::with_profile(&profile, false);
+    let mut drive = Drive::with_small_buffer();
     let written = data(136);
     for part in 0..2 {
         let lbas = part * 68..part * 68 + 68;

@@ -1,6 +1,7 @@
 //! Compare and Write as one.
 
-use nvme_spec::{FUSED_FIRST, FUSED_SECOND};
+use nvme_spec::registers::{self, csts};
+use nvme_spec::{AdminOpcode, FUSED_FIRST, FUSED_SECOND};
 use nvmev_sim::host::Random;
 
 use super::*;
@@ -264,6 +265,59 @@ fn a_reset_in_the_middle_of_a_pair_leaves_nothing_behind() {
         assert_eq!(drive.compare_and_write(0, 0, 3), (SUCCESS, SUCCESS));
         assert_eq!(drive.read(0, 1), Ok(vec![3; LBA]));
     }
+}
+
+/// A drive whose write buffer is full, with a pair that has been compared, and whose write waits.
+fn drive_with_a_waiting_write() -> Drive {
+    let mut drive = Drive::with_small_buffer();
+    drive.host.create_io_queues(2, 64);
+    let long = commands::read_write(NvmOpcode::WRITE, 1, 256, 128, 0, 0);
+    let long = drive.host.with_buffer(long, drive.buffer, 128 * LBA);
+    for _ in 0..20 {
+        drive.host.submit(2, long);
+    }
+    drive.host.run();
+    drive.set_page(0, 0);
+    drive.set_page(1, 1);
+    let compare = drive.half(NvmOpcode::COMPARE, 0, 0, FUSED_FIRST);
+    let write = drive.half(NvmOpcode::WRITE, 0, 1, FUSED_SECOND);
+    drive.submit_pair(1, compare, write);
+    drive.host.run();
+    // Nothing else is fetched meanwhile.
+    drive.host.submit(0, commands::admin(AdminOpcode::KEEP_ALIVE));
+    drive.host.run();
+    assert!(drive.host.reap(0).is_none(), "the write waits");
+    drive
+}
+
+#[test]
+fn a_shutdown_waits_for_a_pair() {
+    let mut drive = drive_with_a_waiting_write();
+    let cc = drive.host.register(registers::CC);
+    drive.host.set_register(registers::CC, cc | 1 << 14);
+    drive.host.run();
+    let is_complete =
+        |drive: &Drive| drive.host.register(registers::CSTS) & csts::SHST_MASK == csts::SHST_COMPLETE;
+    assert!(!is_complete(&drive));
+    drive.host.settle();
+    assert!(is_complete(&drive));
+    let statuses = [1001, 1002].map(|_| drive.host.reap(1).map(|completion| completion.status()));
+    assert_eq!(statuses, [Some(SUCCESS); 2]);
+    drive.host.disable();
+    drive.host.enable();
+    drive.host.create_io_queues(1, 64);
+    assert_eq!(drive.read(0, 1), Ok(vec![1; LBA]));
+}
+
+#[test]
+fn a_reset_ends_a_pair_whose_write_waits() {
+    let mut drive = drive_with_a_waiting_write();
+    drive.host.disable();
+    drive.host.enable();
+    drive.host.create_io_queues(1, 64);
+    assert_eq!(drive.read(0, 1), Ok(vec![0; LBA]), "nothing was written");
+    assert_eq!(drive.compare_and_write(0, 0, 3), (SUCCESS, SUCCESS));
+    assert_eq!(drive.read(0, 1), Ok(vec![3; LBA]));
 }
 
 /// Hosts on several queues and workers increment one counter, each as often as its comparison holds. Whoever is polled when is random.

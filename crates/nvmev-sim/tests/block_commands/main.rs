@@ -42,6 +42,14 @@ impl Drive {
         Self::with_profile(&profile(kind), kind == "zoned")
     }
 
+    /// Of the conventional kind, with a write buffer of 768 KiB.
+    fn with_small_buffer() -> Self {
+        let mut profile = profile("conventional");
+        profile.set_list("write_buffer.size_bytes=786432").unwrap();
+        profile.validate().unwrap();
+        Self::with_profile(&profile, false)
+    }
+
     fn with_profile(profile: &Profile<'_>, is_zoned: bool) -> Self {
         let mut host = TestHost::new(profile, 4 << 20, LBA as u32, 2);
         host.enable();
