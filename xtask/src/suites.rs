@@ -108,6 +108,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.1-size",
         kver: "6.1",
+        scripts: &["proc", "interrupts", "fio", "discard", "filesystem", "reset"],
         brief: true,
         ..USUAL
     },
@@ -145,7 +146,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-flash",
         modparams: FLASH,
-        scripts: &["identify", "fio", "reset", "flash"],
+        scripts: &["fio", "reset", "flash"],
         brief: true,
         ..USUAL
     },
@@ -227,7 +228,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-nomsi",
         append: "pci=nomsi",
-        scripts: &["interrupts", "fio"],
+        scripts: &["interrupts"],
         brief: true,
         ..USUAL
     },
