@@ -5,7 +5,7 @@ use zerocopy::FromZeros;
 
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
-use crate::namespace::ByteRange;
+use crate::namespace::{ByteRange, LbaSpace};
 
 /// DMRL: ranges of a command. With [`RANGE_BYTES_MAX`] this bounds the work of one command; Linux keeps to both.
 pub(crate) const RANGES_MAX: usize = 32;
@@ -32,16 +32,11 @@ impl RangeList {
         len: 0,
     };
 
-    /// Fetches and checks what `entry` wants deallocated in a namespace of `size_lbas` of `2^lba_log2` bytes: nothing, if it only gives hints.
+    /// Fetches and checks what `entry` wants deallocated in a namespace with the LBAs `space`: nothing, if it only gives hints.
     ///
     /// # Errors
     /// The status of the whole command: with one wrong range, none is touched.
-    pub fn fetch<H: Host>(
-        entry: &SubmissionQueueEntry,
-        lba_log2: u8,
-        size_lbas: u64,
-        host: &H,
-    ) -> Result<Self, Status> {
+    pub fn fetch<H: Host>(entry: &SubmissionQueueEntry, space: LbaSpace, host: &H) -> Result<Self, Status> {
         let mut list = Self::EMPTY;
         if entry.cdw11.get() & DEALLOCATE == 0 {
             return Ok(list);
@@ -54,10 +49,11 @@ impl RangeList {
         DataPointer::of(entry).read(host, zerocopy::IntoBytes::as_mut_bytes(fetched))?;
         for (slot, range) in list.ranges.iter_mut().zip(fetched) {
             let lbas = range.lbas.get();
-            if u64::from(lbas) << lba_log2 > RANGE_BYTES_MAX {
+            if u64::from(lbas) << space.lba_log2 > RANGE_BYTES_MAX {
                 return Err(Status::COMMAND_SIZE_LIMIT_EXCEEDED);
             }
-            *slot = ByteRange::of_lbas(range.slba.get(), lbas, lba_log2, size_lbas)
+            *slot = space
+                .range(range.slba.get(), lbas)
                 .ok_or(Status::LBA_OUT_OF_RANGE)?;
         }
         list.len = count;

@@ -55,16 +55,29 @@ pub(crate) struct ByteRange {
     pub len_bytes: u32,
 }
 
-impl ByteRange {
-    /// The bytes of `lbas` LBAs from `slba`, or nothing if any of them is beyond the `size_lbas` that there are.
-    pub fn of_lbas(slba: u64, lbas: u32, lba_log2: u8, size_lbas: u64) -> Option<Self> {
-        if slba.checked_add(u64::from(lbas))? > size_lbas {
+/// How a namespace is cut into LBAs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LbaSpace {
+    pub lba_log2: u8,
+    pub size_lbas: u64,
+}
+
+impl LbaSpace {
+    /// The bytes of `lbas` LBAs from `slba`, or nothing if any of them is beyond the namespace.
+    pub fn range(self, slba: u64, lbas: u32) -> Option<ByteRange> {
+        if slba.checked_add(u64::from(lbas))? > self.size_lbas {
             return None;
         }
-        Some(Self {
-            offset_bytes: slba << lba_log2,
-            len_bytes: lbas.checked_shl(lba_log2.into())?,
+        Some(ByteRange {
+            offset_bytes: slba << self.lba_log2,
+            len_bytes: lbas.checked_shl(self.lba_log2.into())?,
         })
+    }
+
+    /// The LBAs of `range`.
+    pub fn lbas(self, range: ByteRange) -> Range<u64> {
+        let first = range.offset_bytes >> self.lba_log2;
+        first..first + u64::from(range.len_bytes >> self.lba_log2)
     }
 }
 
@@ -124,9 +137,11 @@ impl Namespace {
         })
     }
 
-    /// The bytes of `lbas` LBAs from `slba`, or nothing if any of them is beyond the namespace.
-    pub fn range(&self, slba: u64, lbas: u32) -> Option<ByteRange> {
-        ByteRange::of_lbas(slba, lbas, self.lba_log2, self.size_lbas)
+    pub fn lba_space(&self) -> LbaSpace {
+        LbaSpace {
+            lba_log2: self.lba_log2,
+            size_lbas: self.size_lbas,
+        }
     }
 
     /// The I/O command set that the namespace speaks.
@@ -227,8 +242,7 @@ impl Namespace {
 
     /// The LBAs of `range`.
     pub fn lbas(&self, range: ByteRange) -> Range<u64> {
-        let first = range.offset_bytes >> self.lba_log2;
-        first..first + u64::from(range.len_bytes >> self.lba_log2)
+        self.lba_space().lbas(range)
     }
 
     /// Index of the format in use.

@@ -9,7 +9,7 @@ use zerocopy::FromBytes;
 use super::{check_flags, Dispatched, Fetched, IoUnit, Progress, Wait};
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
-use crate::namespace::ByteRange;
+use crate::namespace::{ByteRange, LbaSpace};
 use crate::work::{Direction, Extents, Job, Transfer};
 
 /// MSRC + 1: ranges of a command. All of them together have no more data than a transfer (MSSRL, MCL).
@@ -66,14 +66,13 @@ impl Format {
 }
 
 impl CopyRequest {
-    /// Fetches and checks what `entry` wants copied in a namespace of `size_lbas` of `2^lba_log2` bytes.
+    /// Fetches and checks what `entry` wants copied in a namespace with the LBAs `space`.
     ///
     /// # Errors
     /// The command's status.
     pub fn fetch<H: Host>(
         entry: &SubmissionQueueEntry,
-        lba_log2: u8,
-        size_lbas: u64,
+        space: LbaSpace,
         transfer_bytes_max: u32,
         host: &H,
     ) -> Result<Self, Status> {
@@ -87,7 +86,7 @@ impl CopyRequest {
         DataPointer::of(entry).read(host, descriptors)?;
         let mut sources = [ByteRange::default(); RANGES_MAX];
         let mut lbas_in_all = 0;
-        let range_lbas_max = (transfer_bytes_max >> lba_log2).min(RANGE_LBAS_MAX);
+        let range_lbas_max = (transfer_bytes_max >> space.lba_log2).min(RANGE_LBAS_MAX);
         let ranges = descriptors
             .chunks_exact(format.descriptor_bytes)
             .filter_map(format.parse);
@@ -96,17 +95,16 @@ impl CopyRequest {
             if lbas > range_lbas_max {
                 return Err(Status::COMMAND_SIZE_LIMIT_EXCEEDED);
             }
-            if u64::from(lbas_in_all) << lba_log2 > u64::from(transfer_bytes_max) {
+            if u64::from(lbas_in_all) << space.lba_log2 > u64::from(transfer_bytes_max) {
                 return Err(Status::COMMAND_SIZE_LIMIT_EXCEEDED);
             }
-            *slot = ByteRange::of_lbas(slba, lbas, lba_log2, size_lbas).ok_or(Status::LBA_OUT_OF_RANGE)?;
+            *slot = space.range(slba, lbas).ok_or(Status::LBA_OUT_OF_RANGE)?;
         }
         let sdlba = u64::from(entry.cdw10.get()) | u64::from(entry.cdw11.get()) << 32;
         Ok(Self {
             sources,
             count,
-            destination: ByteRange::of_lbas(sdlba, lbas_in_all, lba_log2, size_lbas)
-                .ok_or(Status::LBA_OUT_OF_RANGE)?,
+            destination: space.range(sdlba, lbas_in_all).ok_or(Status::LBA_OUT_OF_RANGE)?,
             fua: entry.cdw12.get() & 1 << 30 != 0,
         })
     }
@@ -163,8 +161,7 @@ impl IoUnit {
         check_flags(entry).map_err(Refusal::Failed)?;
         let transfer_bytes_max = self.limits.transfer_bytes_max;
         let namespace = self.namespace_mut(entry).map_err(Refusal::Failed)?;
-        let (lba_log2, size_lbas) = (namespace.lba_log2, namespace.size_lbas);
-        let request = CopyRequest::fetch(entry, lba_log2, size_lbas, transfer_bytes_max, host)
+        let request = CopyRequest::fetch(entry, namespace.lba_space(), transfer_bytes_max, host)
             .map_err(Refusal::Failed)?;
         if request
             .sources()

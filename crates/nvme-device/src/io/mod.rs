@@ -15,8 +15,7 @@ use crate::key_value::ListProgress;
 use crate::namespace::{ByteRange, Namespace};
 use crate::work::{CommandRef, Direction, Extents, Job, Transfer, Zeroing};
 pub(crate) use copy::{CopyRequest, FORMATS as COPY_FORMATS, RANGES_MAX as COPY_RANGES_MAX};
-use request::{Access, Plan};
-pub(crate) use request::{Limits, Request};
+pub(crate) use request::{Access, Limits, Plan, Request};
 
 use crate::zoned::{ReceiveRequest, SendRequest, ZoneMove};
 
@@ -225,7 +224,8 @@ impl IoUnit {
         if matches!(request, Request::Append { .. }) && !has_all_command_sets {
             return Err(Refusal::Failed(Status::INVALID_COMMAND_OPCODE));
         }
-        let plan = Plan::new(request, namespace, limits).map_err(Refusal::Failed)?;
+        let plan = Plan::new(request, namespace.lba_space(), namespace.zoned.as_ref(), limits)
+            .map_err(Refusal::Failed)?;
         let placed = namespace.place(now_ns, fetched.worker, &plan.command, plan.range)?;
         let lba = plan.range.offset_bytes >> namespace.lba_log2;
         let lbas = namespace.lbas(match plan.command {
@@ -354,7 +354,7 @@ impl IoUnit {
     ) -> Result<Deallocated, Status> {
         check_flags(entry)?;
         let namespace = self.namespace_mut(entry)?;
-        let mut ranges = RangeList::fetch(entry, namespace.lba_log2, namespace.size_lbas, host)?;
+        let mut ranges = RangeList::fetch(entry, namespace.lba_space(), host)?;
         let mut done_at_ns = now_ns;
         for range in ranges.iter() {
             let command = Command::Deallocate {

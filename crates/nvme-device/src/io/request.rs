@@ -3,8 +3,9 @@
 use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry};
 use ssd_model::Command;
 
-use crate::namespace::{ByteRange, Namespace};
+use crate::namespace::{ByteRange, LbaSpace};
 use crate::work::Direction;
+use crate::zoned::Zoned;
 
 /// An I/O command that moves data or flushes, taken apart. Counts are real counts, not 0's based.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,17 +118,22 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// What `request` is for `namespace`.
+    /// What `request` is for a namespace with the LBAs `space`, and zones if it is `zoned`.
     ///
     /// # Errors
     /// Its status, if it cannot be.
-    pub fn new(request: Request, namespace: &Namespace, limits: Limits) -> Result<Self, Status> {
+    pub fn new(
+        request: Request,
+        space: LbaSpace,
+        zoned: Option<&Zoned>,
+        limits: Limits,
+    ) -> Result<Self, Status> {
         let range = |slba, lbas, bytes_max: u32| {
-            let len_bytes = u64::from(lbas) << namespace.lba_log2;
+            let len_bytes = u64::from(lbas) << space.lba_log2;
             if len_bytes > u64::from(bytes_max) {
                 return Err(Status::INVALID_FIELD_IN_COMMAND);
             }
-            namespace.range(slba, lbas).ok_or(Status::LBA_OUT_OF_RANGE)
+            space.range(slba, lbas).ok_or(Status::LBA_OUT_OF_RANGE)
         };
         let transfer = |slba, lbas| range(slba, lbas, limits.transfer_bytes_max);
         let (command, direction, access, range) = match request {
@@ -196,7 +202,7 @@ impl Plan {
                 (command, Direction::Zeros, Access::Spoil, range)
             }
             Request::Append { zslba, lbas, fua } => {
-                let zoned = namespace.zoned.as_ref().ok_or(Status::INVALID_COMMAND_OPCODE)?;
+                let zoned = zoned.ok_or(Status::INVALID_COMMAND_OPCODE)?;
                 let range = range(zslba, lbas, limits.append_bytes_max)?;
                 if !zoned.is_zone_start(range.offset_bytes) {
                     return Err(Status::INVALID_FIELD_IN_COMMAND);

@@ -5,16 +5,17 @@
 use core::ops::Range;
 
 use nvme_spec::{NvmOpcode, Status};
-use ssd_model::key_value::{Key, Medium, Place, PrepareError, PAGE_BYTES};
+use ssd_model::key_value::{Key, Medium, Place, PAGE_BYTES};
 use ssd_model::Command;
 
+use super::command::Dialect;
 use super::transfer::PieceStream;
 use super::{Done, Execution, Unfinished, WORK_PER_PASS};
 use crate::compare::Comparison;
 use crate::data_pointer::write_zeros;
 use crate::dataset::RangeList;
 use crate::host::{Host, MemoryFault};
-use crate::io::{CopyRequest, Progress, Request};
+use crate::io::{Access, CopyRequest, Plan, Progress, Request};
 use crate::namespace::ByteRange;
 use crate::work::Direction;
 
@@ -47,75 +48,47 @@ fn page_parts(range: ByteRange) -> impl Iterator<Item = PagePart> {
 
 impl<H: Host> Execution<'_, H> {
     pub(super) fn lbas(&mut self) -> Result<Done, Unfinished> {
+        match NvmOpcode(self.fetched.entry.opcode) {
+            NvmOpcode::DATASET_MANAGEMENT => return self.deallocate(),
+            NvmOpcode::COPY => return Ok(self.copy_lbas()?),
+            _ => {}
+        }
         let request = Request::parse(self.fetched.entry);
-        let (slba, lbas) = match request {
-            Request::Read { slba, lbas }
-            | Request::Compare { slba, lbas }
-            | Request::Verify { slba, lbas }
-            | Request::Write { slba, lbas, .. }
-            | Request::WriteZeroes { slba, lbas, .. }
-            | Request::WriteUncorrectable { slba, lbas } => (slba, lbas),
-            Request::Unknown(NvmOpcode::DATASET_MANAGEMENT) => return self.deallocate(),
-            Request::Unknown(NvmOpcode::COPY) => return Ok(self.copy_lbas()?),
-            _ => return Err(Status::INVALID_COMMAND_OPCODE.into()),
-        };
-        let range = self.range(slba, lbas)?;
-        let marks = slba..slba + u64::from(lbas);
-        let ByteRange {
-            offset_bytes,
-            len_bytes,
-        } = range;
-        let read = Command::Read {
-            offset_bytes,
-            len_bytes,
-        };
-        let write_zeroes = |fua, deallocate| Command::WriteZeroes {
-            offset_bytes,
-            len_bytes,
-            fua,
-            deallocate,
-        };
-        let (direction, command) = match request {
-            Request::Read { .. } => {
-                self.check_readable(marks)?;
-                self.move_lbas(Direction::ToHost, range)?;
-                (Direction::ToHost, read)
+        let Plan {
+            command,
+            direction,
+            access,
+            range,
+        } = Plan::new(request, self.space, None, self.limits)?;
+        let lbas = self.space.lbas(range);
+        match (access, direction) {
+            (Access::Neither, _) => {}
+            (Access::Read, _) => {
+                self.check_readable(lbas)?;
+                match direction {
+                    Direction::ToHost => self.move_lbas(direction, range)?,
+                    Direction::Compare => self.compare_lbas(range)?,
+                    _ => {}
+                }
             }
-            Request::Compare { .. } => {
-                self.check_readable(marks)?;
-                self.compare_lbas(range)?;
-                (Direction::Compare, read)
-            }
-            Request::Verify { .. } => {
-                self.check_readable(marks)?;
-                (Direction::None, read)
-            }
-            Request::Write { fua, .. } => {
+            (Access::Write, Direction::FromHost) => {
                 self.write_lbas(range)?;
-                self.uncorrectable.clear(marks);
-                let command = Command::Write {
-                    offset_bytes,
-                    len_bytes,
-                    fua,
-                };
-                (Direction::FromHost, command)
+                self.uncorrectable.clear(lbas);
             }
-            Request::WriteZeroes { fua, deallocate, .. } => {
+            (Access::Write, _) => {
                 self.forget(range)?;
-                self.uncorrectable.clear(marks);
-                (Direction::Zeros, write_zeroes(fua, deallocate))
+                self.uncorrectable.clear(lbas);
             }
-            _ => {
+            (Access::Spoil, _) => {
                 self.forget(range)?;
-                self.uncorrectable.mark(marks);
-                (Direction::Zeros, write_zeroes(false, true))
+                self.uncorrectable.mark(lbas);
             }
-        };
+        }
         Ok(Done {
             result: 0,
             timed_as: Some(command),
             direction,
-            len_bytes,
+            len_bytes: range.len_bytes,
         })
     }
 
@@ -124,13 +97,6 @@ impl<H: Host> Execution<'_, H> {
             return Err(Status::UNRECOVERED_READ_ERROR);
         }
         Ok(())
-    }
-
-    fn range(&self, slba: u64, lbas: u32) -> Result<ByteRange, Status> {
-        if u64::from(lbas) << self.lba_log2 > u64::from(self.key_value.transfer_bytes_max) {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
-        ByteRange::of_lbas(slba, lbas, self.lba_log2, self.size_lbas).ok_or(Status::LBA_OUT_OF_RANGE)
     }
 
     fn page(&self, page: u64) -> Result<Place, MemoryFault> {
@@ -205,16 +171,10 @@ impl<H: Host> Execution<'_, H> {
     /// Timed as a write.
     fn copy_lbas(&mut self) -> Result<Done, Status> {
         let entry = self.fetched.entry;
-        let transfer_bytes_max = self.key_value.transfer_bytes_max;
         let host = self.medium.host;
-        let request = CopyRequest::fetch(entry, self.lba_log2, self.size_lbas, transfer_bytes_max, host)?;
-        let lba_log2 = self.lba_log2;
-        let lbas = |range: ByteRange| {
-            let first = range.offset_bytes >> lba_log2;
-            first..first + u64::from(range.len_bytes >> lba_log2)
-        };
+        let request = CopyRequest::fetch(entry, self.space, self.limits.transfer_bytes_max, host)?;
         for source in request.sources() {
-            self.check_readable(lbas(source))?;
+            self.check_readable(self.space.lbas(source))?;
         }
         let destination = request.destination;
         self.make_pages(destination)?;
@@ -222,7 +182,7 @@ impl<H: Host> Execution<'_, H> {
         let copied = self.copy_through(&mut buffer, &request);
         self.key_value.buffer = buffer;
         copied?;
-        self.uncorrectable.clear(lbas(destination));
+        self.uncorrectable.clear(self.space.lbas(destination));
         let ByteRange {
             offset_bytes,
             len_bytes,
@@ -290,21 +250,13 @@ impl<H: Host> Execution<'_, H> {
         if place.value_bytes().is_some() {
             return Ok(());
         }
-        let store = &mut self.key_value.store;
-        let draft = store
-            .prepare(&self.medium, Key::Page(page), &place, PAGE_BYTES)
-            .map_err(|error| match error {
-                PrepareError::CapacityExceeded => Status::CAPACITY_EXCEEDED,
-                PrepareError::Medium(fault) => fault.into(),
-            })?;
-        match self.medium.zero_value(store.draft_pieces(&draft)) {
-            Ok(()) => store.commit(&place, draft),
-            Err(fault) => {
-                store.discard(draft);
-                return Err(fault.into());
-            }
-        }
-        Ok(())
+        self.store_value(
+            Key::Page(page),
+            &place,
+            PAGE_BYTES,
+            Dialect::Standard,
+            |execution, pieces| Ok(execution.medium.zero_value(pieces)?),
+        )
     }
 
     /// Makes `range` read as zeros: whole pages go.
@@ -331,8 +283,7 @@ impl<H: Host> Execution<'_, H> {
     /// Takes several passes, if there is much: the ranges are fetched and checked in each.
     fn deallocate(&mut self) -> Result<Done, Unfinished> {
         let entry = self.fetched.entry;
-        let lba_log2 = self.lba_log2;
-        let ranges = RangeList::fetch(entry, lba_log2, self.size_lbas, self.medium.host)?;
+        let ranges = RangeList::fetch(entry, self.space, self.medium.host)?;
         let (first, mut done_pages) = match self.fetched.progress {
             Progress::Deallocate { range, pages } => (range, pages),
             _ => (0, 0),
@@ -350,9 +301,7 @@ impl<H: Host> Execution<'_, H> {
                 work -= 1;
                 done_pages += 1;
             }
-            let lba = range.offset_bytes >> lba_log2;
-            let lbas = u64::from(range.len_bytes >> lba_log2);
-            self.uncorrectable.clear(lba..lba + lbas);
+            self.uncorrectable.clear(self.space.lbas(range));
             done_pages = 0;
         }
         Ok(Done::with_result(0))

@@ -22,7 +22,8 @@ use ssd_profile::{KeyValueCommandSet, KeyValueParameters};
 
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
-use crate::io::{check_flags, Dispatched, Fetched, IoUnit, Progress, Request, Wait};
+use crate::io::{check_flags, Dispatched, Fetched, IoUnit, Limits, Progress, Request, Wait};
+use crate::namespace::LbaSpace;
 use crate::uncorrectable::UncorrectableLbas;
 use crate::work::{Direction, Job, Transfer};
 
@@ -133,8 +134,8 @@ struct Execution<'a, H> {
     uncorrectable: &'a mut UncorrectableLbas,
     medium: HostMedium<'a, H>,
     fetched: &'a Fetched<'a>,
-    lba_log2: u8,
-    size_lbas: u64,
+    space: LbaSpace,
+    limits: Limits,
 }
 
 /// What a command did.
@@ -209,8 +210,9 @@ impl IoUnit {
         host: &H,
     ) -> Result<Job, Unfinished> {
         check_flags(fetched.entry)?;
-        let has_all_command_sets = self.has_all_command_sets;
+        let (limits, has_all_command_sets) = (self.limits, self.has_all_command_sets);
         let namespace = self.namespace_mut(fetched.entry)?;
+        let space = namespace.lba_space();
         let key_value = namespace
             .key_value
             .as_mut()
@@ -223,8 +225,8 @@ impl IoUnit {
                 media_offset: namespace.media_offset,
             },
             fetched,
-            lba_log2: namespace.lba_log2,
-            size_lbas: namespace.size_lbas,
+            space,
+            limits,
         };
         let done = execution.execute(has_all_command_sets)?;
         let done_at_ns = match &done.timed_as {

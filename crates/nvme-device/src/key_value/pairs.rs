@@ -104,18 +104,24 @@ impl<H: Host> Execution<'_, H> {
         dialect: Dialect,
     ) -> Result<Done, Status> {
         let pointer = self.fetched.data_pointer();
-        self.store_value(key, place, len_bytes, dialect, |execution, pieces| {
-            execution
-                .medium
-                .move_value(Direction::FromHost, pointer, len_bytes, pieces, len_bytes)
-        })?;
+        self.store_value(
+            Key::Pair(key.as_bytes()),
+            place,
+            len_bytes,
+            dialect,
+            |execution, pieces| {
+                execution
+                    .medium
+                    .move_value(Direction::FromHost, pointer, len_bytes, pieces, len_bytes)
+            },
+        )?;
         Ok(stored(len_bytes))
     }
 
     /// Stores a value that `fill` puts where it is to be.
     pub(super) fn store_value(
         &mut self,
-        key: &KeyBuffer,
+        key: Key<'_>,
         place: &Place,
         len_bytes: u32,
         dialect: Dialect,
@@ -123,7 +129,7 @@ impl<H: Host> Execution<'_, H> {
     ) -> Result<(), Status> {
         let store = &mut self.key_value.store;
         let draft = store
-            .prepare(&self.medium, Key::Pair(key.as_bytes()), place, len_bytes)
+            .prepare(&self.medium, key, place, len_bytes)
             .map_err(|error| match error {
                 PrepareError::CapacityExceeded => dialect.capacity_exceeded(),
                 PrepareError::Medium(fault) => fault.into(),
@@ -148,9 +154,13 @@ impl<H: Host> Execution<'_, H> {
     ) -> Result<(), Status> {
         conditions.check(place, Dialect::Vendor)?;
         let len_bytes = value.len() as u32;
-        self.store_value(key, place, len_bytes, Dialect::Vendor, |execution, pieces| {
-            Ok(execution.medium.write_value(value, pieces)?)
-        })
+        self.store_value(
+            Key::Pair(key.as_bytes()),
+            place,
+            len_bytes,
+            Dialect::Vendor,
+            |execution, pieces| Ok(execution.medium.write_value(value, pieces)?),
+        )
     }
 
     /// Puts the command's value behind that of the key; if there is no such key, this is a store.
