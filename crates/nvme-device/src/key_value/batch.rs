@@ -4,14 +4,13 @@ use nvme_spec::{
     vendor_option, KeyValueOpcode, Status, VendorBatchAttribute, VendorBatchHead,
     VENDOR_BATCH_ALIGNMENT_BYTES,
 };
-use ssd_model::key_value::{store_command, KeyBuffer};
+use ssd_model::key_value::KeyBuffer;
 use zerocopy::FromBytes;
 
 use super::command::Dialect;
-use super::pairs::StoreConditions;
+use super::pairs::{stored, StoreConditions};
 use super::{Done, Execution};
 use crate::host::Host;
-use crate::work::Direction;
 
 /// What a command of a batch does.
 enum Action {
@@ -48,22 +47,15 @@ impl<H: Host> Execution<'_, H> {
     /// The payload is fetched once, and the whole of it checked before anything is done.
     pub(super) fn batch(&mut self) -> Result<Done, Status> {
         let len_bytes = Dialect::Vendor.len_bytes(self.fetched.entry);
-        let mut buffer = core::mem::take(&mut self.key_value.buffer);
-        let result = match buffer.get_mut(..len_bytes as usize) {
-            Some(payload) => self
-                .fetched
-                .data_pointer()
-                .read(self.medium.host, payload)
-                .and_then(|()| self.execute_batch(payload)),
-            None => Err(Status::INVALID_FIELD_IN_COMMAND),
-        };
-        self.key_value.buffer = buffer;
-        result.map(|()| Done {
-            result: 0,
-            timed_as: Some(store_command(len_bytes)),
-            direction: Direction::FromHost,
-            len_bytes,
-        })
+        self.with_buffer(|execution, buffer| {
+            let payload = buffer
+                .get_mut(..len_bytes as usize)
+                .ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+            let pointer = execution.fetched.data_pointer();
+            pointer.read(execution.medium.host, payload)?;
+            execution.execute_batch(payload)
+        })?;
+        Ok(stored(len_bytes))
     }
 
     fn execute_batch(&mut self, payload: &[u8]) -> Result<(), Status> {

@@ -86,6 +86,12 @@ pub(super) fn options(entry: &SubmissionQueueEntry) -> u8 {
     (entry.cdw11.get() >> 8 & 0xFF) as u8
 }
 
+/// Puts `key` into an entry of a list, behind the bytes of its length, and zeros behind it.
+pub(super) fn fill_slot(slot: &mut [u8], length: &[u8], key: &[u8]) {
+    let bytes = length.iter().chain(key).chain(core::iter::repeat(&0));
+    slot.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+}
+
 /// The key of a command of the Key Value Command Set, which may be empty.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use nvme_spec::{vendor_option, Status, VENDOR_ITERATORS, VENDOR_PAIR_VALUE_OFFSET};
 use ssd_model::key_value::{Cursor, Place, Step};
 
-use super::command::{options, Dialect};
+use super::command::{fill_slot, options, Dialect};
 use super::transfer::PieceStream;
 use super::{Done, Execution, Unfinished, WORK_PER_PASS};
 use crate::device::{table, SetupError};
@@ -79,12 +79,11 @@ impl<H: Host> Execution<'_, H> {
     /// Opens or closes. The result of opening is the handle.
     pub(super) fn iterate_request(&mut self) -> Result<Done, Status> {
         use vendor_option::{ITERATE_CLOSE, ITERATE_KEYS, ITERATE_OPEN, ITERATE_PAIRS};
-        let entry = self.fetched.entry;
+        let (entry, handle) = (self.fetched.entry, self.handle());
         let iterators = &mut self.key_value.iterators;
         let options = options(entry);
         let with_values = match options {
             ITERATE_CLOSE => {
-                let handle = (entry.cdw11.get() & 0xFF) as u8;
                 let open = iterators.get_mut(handle).and_then(Option::take);
                 open.ok_or(Status::VENDOR_ITERATOR_DOES_NOT_EXIST)?;
                 return Ok(Done::with_result(0));
@@ -113,11 +112,10 @@ impl<H: Host> Execution<'_, H> {
         let result = if iterator.with_values {
             self.read_pair(&mut iterator, len_bytes)
         } else {
-            let mut buffer = core::mem::take(&mut self.key_value.buffer);
-            let answer = buffer.get_mut(..len_bytes as usize).unwrap_or_default();
-            let result = self.read_keys(&mut iterator, answer);
-            self.key_value.buffer = buffer;
-            result
+            self.with_buffer(|execution, buffer| {
+                let answer = buffer.get_mut(..len_bytes as usize).unwrap_or_default();
+                execution.read_keys(&mut iterator, answer)
+            })
         };
         // A read that fails for want of room or memory has read nothing.
         if !matches!(result, Err(Unfinished::Failed(_))) {
@@ -173,8 +171,7 @@ impl<H: Host> Execution<'_, H> {
             }
             let (slot, after) = rest.split_at_mut(len);
             let length = (key.len() as u32).to_le_bytes();
-            let bytes = length.iter().chain(key).chain(core::iter::repeat(&0));
-            slot.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+            fill_slot(slot, &length, key);
             rest = after;
             keys += 1;
             used += len;

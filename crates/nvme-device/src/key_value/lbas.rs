@@ -149,20 +149,14 @@ impl<H: Host> Execution<'_, H> {
             len_bytes: rest.len() as u32,
         };
         for part in page_parts(range) {
-            let (mut here, after) = rest
+            let (here, after) = rest
                 .split_at_mut_checked(part.len_bytes as usize)
                 .unwrap_or_default();
             rest = after;
             let place = self.page(part.page)?;
-            if place.value_bytes().is_none() {
-                continue;
-            }
-            for piece in self.key_value.store.pieces(&place, part.offset, part.len_bytes) {
-                let (piece_bytes, after) = here
-                    .split_at_mut_checked(piece.len_bytes as usize)
-                    .unwrap_or_default();
-                here = after;
-                self.medium.read(piece.media_offset, piece_bytes)?;
+            if place.value_bytes().is_some() {
+                let pieces = self.key_value.store.pieces(&place, part.offset, part.len_bytes);
+                self.medium.read_pieces(pieces, here)?;
             }
         }
         Ok(())
@@ -178,10 +172,7 @@ impl<H: Host> Execution<'_, H> {
         }
         let destination = request.destination;
         self.make_pages(destination)?;
-        let mut buffer = core::mem::take(&mut self.key_value.buffer);
-        let copied = self.copy_through(&mut buffer, &request);
-        self.key_value.buffer = buffer;
-        copied?;
+        self.with_buffer(|execution, buffer| execution.copy_through(buffer, &request))?;
         self.uncorrectable.clear(self.space.lbas(destination));
         let ByteRange {
             offset_bytes,
@@ -217,7 +208,7 @@ impl<H: Host> Execution<'_, H> {
             rest = after;
             let place = self.page(part.page)?;
             let pieces = self.key_value.store.pieces(&place, part.offset, part.len_bytes);
-            self.medium.write_value(from, pieces)?;
+            self.medium.write_pieces(from, pieces)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use nvme_spec::{Status, KEY_VALUE_KEY_BYTES_MAX};
 use ssd_model::key_value::{Cursor, Step};
 
-use super::command::standard_key;
+use super::command::{fill_slot, standard_key};
 use super::{Done, Execution, Unfinished, WORK_PER_PASS};
 use crate::host::Host;
 use crate::io::Progress;
@@ -45,10 +45,10 @@ impl<H: Host> Execution<'_, H> {
             Progress::List(progress) => (Cursor::at_hash(progress.hash), progress),
             _ => (self.first_of_list()?, ListProgress::START),
         };
-        let mut answer = core::mem::take(&mut self.key_value.buffer);
-        let filled = self.fill_list(&mut cursor, &mut progress, buffer_bytes, &mut answer);
-        self.key_value.buffer = answer;
-        if filled? {
+        let is_complete = self.with_buffer(|execution, answer| {
+            execution.fill_list(&mut cursor, &mut progress, buffer_bytes, answer)
+        })?;
+        if is_complete {
             Ok(Done {
                 direction: Direction::ToHost,
                 len_bytes: progress.len_bytes,
@@ -98,9 +98,7 @@ impl<H: Host> Execution<'_, H> {
                 break true;
             };
             let length = (key.len() as u16).to_le_bytes();
-            let padding = core::iter::repeat(&0);
-            let bytes = length.iter().chain(key).chain(padding);
-            slot.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+            fill_slot(slot, &length, key);
             progress.keys += 1;
             progress.len_bytes += len as u32;
         };

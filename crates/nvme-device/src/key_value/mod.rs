@@ -257,6 +257,14 @@ impl IoUnit {
 }
 
 impl<H: Host> Execution<'_, H> {
+    /// Lends the namespace's buffer to `f`.
+    fn with_buffer<R>(&mut self, f: impl FnOnce(&mut Self, &mut [u8]) -> R) -> R {
+        let mut buffer = core::mem::take(&mut self.key_value.buffer);
+        let result = f(self, &mut buffer);
+        self.key_value.buffer = buffer;
+        result
+    }
+
     fn execute(&mut self, has_all_command_sets: bool) -> Result<Done, Unfinished> {
         let opcode = KeyValueOpcode(self.fetched.entry.opcode);
         Ok(match opcode {

@@ -5,7 +5,7 @@ use nvme_spec::{
     KEY_VALUE_ERROR_ON_DELETE,
 };
 use ssd_model::key_value::{
-    retrieve_command, store_command, CapacityExceeded, Key, KeyBuffer, Place, PrepareError,
+    retrieve_command, store_command, CapacityExceeded, Key, KeyBuffer, Medium, Place, PrepareError,
 };
 
 use super::command::{options, value_offset, Dialect};
@@ -159,7 +159,7 @@ impl<H: Host> Execution<'_, H> {
             place,
             len_bytes,
             Dialect::Vendor,
-            |execution, pieces| Ok(execution.medium.write_value(value, pieces)?),
+            |execution, pieces| Ok(execution.medium.write_pieces(value, pieces)?),
         )
     }
 
@@ -283,7 +283,8 @@ impl<H: Host> Execution<'_, H> {
     }
 }
 
-fn stored(len_bytes: u32) -> Done {
+/// What a command did that stored `len_bytes`.
+pub(super) fn stored(len_bytes: u32) -> Done {
     Done {
         result: 0,
         timed_as: Some(store_command(len_bytes)),

@@ -87,23 +87,6 @@ impl<H: Host> HostMedium<'_, H> {
         })
     }
 
-    /// Copies `from` to `pieces`.
-    ///
-    /// # Errors
-    /// If the medium is not there.
-    pub fn write_value(&self, from: &[u8], pieces: Pieces<'_>) -> Result<(), MemoryFault> {
-        let mut rest = from;
-        for piece in pieces {
-            let (part, after) = rest
-                .split_at_checked(piece.len_bytes as usize)
-                .unwrap_or((rest, &[]));
-            self.host
-                .write_media(self.media_offset + piece.media_offset, part)?;
-            rest = after;
-        }
-        Ok(())
-    }
-
     /// Fills `pieces` with zeros.
     ///
     /// # Errors

@@ -71,6 +71,38 @@ pub trait Medium {
     /// # Errors
     /// If a byte is not there.
     fn write(&self, media_offset: u64, from: &[u8]) -> Result<(), Self::Error>;
+
+    /// Copies from `pieces` to `into`, which is as long as they are.
+    ///
+    /// # Errors
+    /// As [`Medium::read`].
+    fn read_pieces(&self, pieces: Pieces<'_>, into: &mut [u8]) -> Result<(), Self::Error> {
+        let mut rest = into;
+        for piece in pieces {
+            let (part, after) = rest
+                .split_at_mut_checked(piece.len_bytes as usize)
+                .unwrap_or_default();
+            self.read(piece.media_offset, part)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Copies `from` to `pieces`, which are as long as that.
+    ///
+    /// # Errors
+    /// As [`Medium::write`].
+    fn write_pieces(&self, from: &[u8], pieces: Pieces<'_>) -> Result<(), Self::Error> {
+        let mut rest = from;
+        for piece in pieces {
+            let (part, after) = rest
+                .split_at_checked(piece.len_bytes as usize)
+                .unwrap_or((rest, &[]));
+            self.write(piece.media_offset, part)?;
+            rest = after;
+        }
+        Ok(())
+    }
 }
 
 /// What a value is under.
@@ -388,25 +420,10 @@ impl KeyValueStore {
             len: node.key_bytes,
             ..KeyBuffer::EMPTY
         };
-        let mut at = 0;
-        for piece in self.units.pieces(node.first_unit, 0, node.key_bytes.into()) {
-            let end = at + piece.len_bytes as usize;
-            medium.read(piece.media_offset, key.bytes.get_mut(at..end).unwrap_or_default())?;
-            at = end;
-        }
+        let pieces = self.units.pieces(node.first_unit, 0, node.key_bytes.into());
+        let into = key.bytes.get_mut(..node.key_bytes.into()).unwrap_or_default();
+        medium.read_pieces(pieces, into)?;
         Ok(key)
-    }
-
-    fn write_key<M: Medium>(&self, medium: &M, first_unit: u32, key: &[u8]) -> Result<(), M::Error> {
-        let mut rest = key;
-        for piece in self.units.pieces(first_unit, 0, key.len() as u32) {
-            let (part, after) = rest
-                .split_at_checked(piece.len_bytes as usize)
-                .unwrap_or((rest, &[]));
-            medium.write(piece.media_offset, part)?;
-            rest = after;
-        }
-        Ok(())
     }
 
     /// Looks `key` up.
@@ -477,7 +494,8 @@ impl KeyValueStore {
             value_bytes,
         };
         if let Key::Pair(bytes) = key {
-            if let Err(error) = self.write_key(medium, chain.first, bytes) {
+            let pieces = self.units.pieces(chain.first, 0, place.key_bytes.into());
+            if let Err(error) = medium.write_pieces(bytes, pieces) {
                 self.discard(draft);
                 return Err(PrepareError::Medium(error));
             }
