@@ -75,6 +75,13 @@ pub struct Activity {
     pub next_event_ns: Option<u64>,
 }
 
+impl Activity {
+    /// There is something to do at `at_ns`.
+    pub(crate) fn wake_at(&mut self, at_ns: u64) {
+        self.next_event_ns = Some(self.next_event_ns.map_or(at_ns, |next_ns| next_ns.min(at_ns)));
+    }
+}
+
 const _: () = {
     assert!(nvme_spec::registers::cq_head_doorbell(IO_QUEUE_PAIRS_MAX) < pci::MSIX_TABLE_OFFSET as usize);
     assert!(pci::MSIX_TABLE_OFFSET as usize + VECTORS_MAX as usize * 16 <= pci::MSIX_PBA_OFFSET as usize);

@@ -7,14 +7,21 @@ use crate::data_pointer::write_zeros;
 use crate::host::{Host, MemoryFault};
 use crate::work::{Direction, Part, Transfer};
 
-/// Moves what `transfer` says.
+/// Moves what `transfer` says, but for what a worker has gathered: that is the worker's to write.
 ///
 /// # Errors
 /// If memory is not there, or what is compared is not the same.
-pub(crate) fn transfer<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
+pub(crate) fn move_data<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
+    let moved = try_to_move(transfer, host);
+    if moved.is_err() {
+        clear_unwritten(transfer, host);
+    }
+    moved
+}
+
+fn try_to_move<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
     let (extents, len_bytes) = (&transfer.extents, transfer.len_bytes as usize);
     match transfer.direction {
-        // What was gathered is the worker's to write.
         Direction::None | Direction::Gathered => Ok(()),
         Direction::Zeros => Ok(zero(transfer, host)?),
         Direction::Compare => compare(transfer, host),
@@ -73,7 +80,7 @@ fn zero<H: Host>(transfer: &Transfer, host: &H) -> Result<(), MemoryFault> {
 }
 
 /// A zone's write pointer has moved past what could not be written. What was there before the zone was reset must not be seen again.
-pub(crate) fn clear_unwritten<H: Host>(transfer: &Transfer, host: &H) {
+fn clear_unwritten<H: Host>(transfer: &Transfer, host: &H) {
     if transfer.clears_on_failure {
         let zeroed = zero(transfer, host);
         debug_assert!(zeroed.is_ok(), "the controller has checked the range");

@@ -154,6 +154,16 @@ impl Job {
             lba: 0,
         }
     }
+
+    /// When the command is over that fails with `status` as its data is moved, at `now_ns`. What was compared has been read, which takes its time;
+    /// data that does not arrive takes none.
+    pub fn failed_at_ns(&self, status: Status, now_ns: u64) -> u64 {
+        if status == Status::COMPARE_FAILURE {
+            self.done_at_ns
+        } else {
+            now_ns
+        }
+    }
 }
 
 /// Number of a request from the controller to a worker, returned in the answer.

@@ -10,7 +10,7 @@ use zerocopy::transmute;
 
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
-use crate::movement::{clear_unwritten, transfer};
+use crate::movement::move_data;
 use crate::ring::{Consumer, Producer};
 use crate::schedule::{Pending, Schedule};
 use crate::shared::{Interrupts, Shared};
@@ -223,11 +223,8 @@ impl Worker {
     fn start<H: Host>(&mut self, job: Job, now_ns: u64, host: &H) {
         let transferred = match job.transfer.direction {
             Direction::Gathered => self.scatter(&job.transfer.extents, host),
-            _ => transfer(&job.transfer, host),
+            _ => move_data(&job.transfer, host),
         };
-        if transferred.is_err() {
-            clear_unwritten(&job.transfer, host);
-        }
         self.end_move(job.transfer.zone);
         match transferred {
             Ok(()) => self
@@ -235,13 +232,8 @@ impl Worker {
                 .push(job.done_at_ns, job.command, job.status, job.result),
             Err(status) => {
                 self.report_failure(&job, status);
-                // What was compared has been read, which takes its time; data that does not arrive takes none.
-                let due_ns = if status == Status::COMPARE_FAILURE {
-                    job.done_at_ns
-                } else {
-                    now_ns
-                };
-                self.schedule.push(due_ns, job.command, status, 0);
+                self.schedule
+                    .push(job.failed_at_ns(status, now_ns), job.command, status, 0);
             }
         }
     }

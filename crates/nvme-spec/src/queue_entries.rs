@@ -62,6 +62,11 @@ impl SubmissionQueueEntry {
         }
     }
 
+    /// SLBA, or what an I/O command has in its place: dwords 10 and 11.
+    pub const fn slba(&self) -> u64 {
+        self.cdw10.get() as u64 | (self.cdw11.get() as u64) << 32
+    }
+
     /// PRP or SGL for data transfer: 0 for PRPs.
     pub const fn psdt(&self) -> u8 {
         self.flags >> 6

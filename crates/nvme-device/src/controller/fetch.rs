@@ -10,7 +10,7 @@ use zerocopy::transmute;
 use super::{Controller, WorkerLink};
 use crate::admin::Outcome;
 use crate::bar::Bar;
-use crate::host::Host;
+use crate::host::{Host, MemoryFault};
 use crate::io::{Dispatched, Fetched, Progress, Wait};
 use crate::queues::{CompletionQueue, Stalled, SubmissionQueue};
 use crate::work::{CommandRef, Job, WorkItem, Zeroing};
@@ -24,6 +24,13 @@ pub(super) enum Turn {
     Fetched,
     /// The queue waits until this time, ns: for buffer space, or because its command goes on in another pass.
     Waiting(u64),
+}
+
+/// The submission queue entry at `address`.
+pub(super) fn fetch_entry<H: Host>(address: u64, host: &H) -> Result<SubmissionQueueEntry, MemoryFault> {
+    let mut bytes = [0; 64];
+    host.read(address, &mut bytes)?;
+    Ok(transmute!(bytes))
 }
 
 impl Controller {
@@ -91,10 +98,7 @@ impl Controller {
             match self.take_turn(sqid, now_ns, host) {
                 Turn::Idle => {}
                 Turn::Fetched => activity.progressed = true,
-                Turn::Waiting(until_ns) => {
-                    activity.next_event_ns =
-                        Some(activity.next_event_ns.map_or(until_ns, |next| next.min(until_ns)));
-                }
+                Turn::Waiting(until_ns) => activity.wake_at(until_ns),
             }
         }
     }
@@ -127,12 +131,10 @@ impl Controller {
             return Turn::Idle;
         }
         self.shared.statistics().queue(sqid).dispatch_call(pending);
-        let mut bytes = [0; 64];
-        if host.read(address, &mut bytes).is_err() {
+        let Ok(entry) = fetch_entry(address, host) else {
             self.fail(bar);
             return Turn::Idle;
-        }
-        let entry: SubmissionQueueEntry = transmute!(bytes);
+        };
         let command = CommandRef {
             sqid,
             cqid,

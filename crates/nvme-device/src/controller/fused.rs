@@ -3,15 +3,15 @@
 //! No other command may come between the two, whichever worker has it. So the controller lets the workers finish the data movements that they were
 //! given, moves the data of the pair itself, and fetches nothing meanwhile. Commands that are not fused pay nothing for it.
 
-use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry, FUSED_FIRST, FUSED_SECOND};
-use zerocopy::transmute;
+use nvme_spec::{Status, SubmissionQueueEntry, FUSED_FIRST, FUSED_SECOND};
 
-use super::fetch::Turn;
+use super::fetch::{fetch_entry, Turn};
 use super::{Controller, WorkerLink};
 use crate::bar::Bar;
 use crate::host::{Host, MemoryFault};
 use crate::io::{Dispatched, Fetched, Progress, Request, Wait};
-use crate::movement::{clear_unwritten, transfer};
+use crate::movement::move_data;
+use crate::shared::Shared;
 use crate::work::{CommandRef, Direction, Job, Ticket, WorkItem};
 use crate::Activity;
 
@@ -43,17 +43,18 @@ enum Step {
     Writing { compared_at_ns: u64, retry_at_ns: u64 },
 }
 
-impl FusedPair {
-    fn is_legal(&self) -> bool {
-        let (compare, write) = (&self.compare.entry, &self.write.entry);
-        let lbas = |entry: &SubmissionQueueEntry| match Request::parse(entry) {
-            Request::Compare { slba, lbas } | Request::Write { slba, lbas, .. } => Some((slba, lbas)),
-            _ => None,
-        };
-        NvmOpcode(compare.opcode) == NvmOpcode::COMPARE
-            && NvmOpcode(write.opcode) == NvmOpcode::WRITE
-            && compare.nsid == write.nsid
-            && lbas(compare) == lbas(write)
+/// Whether the two are a Compare and a Write of the same LBAs.
+fn belong_together(first: &SubmissionQueueEntry, second: &SubmissionQueueEntry) -> bool {
+    match (Request::parse(first), Request::parse(second)) {
+        (
+            Request::Compare { slba, lbas },
+            Request::Write {
+                slba: write_slba,
+                lbas: write_lbas,
+                ..
+            },
+        ) => first.nsid == second.nsid && (slba, lbas) == (write_slba, write_lbas),
+        _ => false,
     }
 }
 
@@ -79,14 +80,15 @@ impl Controller {
                 return Turn::Idle;
             }
         };
-        let Some(write) = second.filter(|_| self.holds_two_completions(command.cqid)) else {
+        let Some(Some(completion_queue)) = self.completion_queues.get(usize::from(command.cqid)) else {
+            return Turn::Idle;
+        };
+        let has_room = completion_queue.has_room_for(2);
+        let is_long_enough = completion_queue.entries > 2;
+        let Some(write) = second.filter(|_| is_long_enough) else {
             return self.refuse(entry, command, missing, now_ns, host);
         };
-        let has_room_for_two = matches!(
-            self.completion_queues.get(usize::from(command.cqid)),
-            Some(Some(queue)) if queue.has_room_for(2)
-        );
-        if !has_room_for_two {
+        if !has_room {
             return Turn::Idle;
         }
         // The answers of workers are told apart by ticket, but there is room for those of one command only.
@@ -109,19 +111,12 @@ impl Controller {
         }
         let mut after = *queue;
         after.advance();
-        let mut bytes = [0; 64];
-        host.read(after.next_entry_address(), &mut bytes)?;
-        let entry: SubmissionQueueEntry = transmute!(bytes);
+        let entry = fetch_entry(after.next_entry_address(), host)?;
         let command = CommandRef {
             cid: entry.cid.get(),
             ..first
         };
         Ok((entry.fuse() == FUSED_SECOND).then_some(Half { entry, command }))
-    }
-
-    /// Whether the queue is long enough for the completions of a pair.
-    fn holds_two_completions(&self, cqid: u16) -> bool {
-        matches!(self.completion_queues.get(usize::from(cqid)), Some(Some(queue)) if queue.entries > 2)
     }
 
     fn refuse<H: Host>(
@@ -147,28 +142,27 @@ impl Controller {
     }
 
     fn begin_pair<H: Host>(&mut self, compare: Half, write: Half, now_ns: u64, host: &H) -> Turn {
-        let ticket = self.admin.new_ticket();
-        let pair = FusedPair {
-            compare,
-            write,
-            step: Step::Settling {
-                ticket,
-                unanswered: self.links.len(),
-            },
-        };
-        if !pair.is_legal() {
+        if !belong_together(&compare.entry, &write.entry) {
             for half in [compare, write] {
                 self.finish_half(half, Status::INVALID_FIELD_IN_COMMAND, now_ns, host);
             }
             return Turn::Fetched;
         }
+        let ticket = self.admin.new_ticket();
         for link in &mut self.links {
             if link.send(WorkItem::Answer { ticket }).is_err() {
                 self.fail(Bar(host.bar()));
                 return Turn::Idle;
             }
         }
-        self.fused = Some(pair);
+        self.fused = Some(FusedPair {
+            compare,
+            write,
+            step: Step::Settling {
+                ticket,
+                unanswered: self.links.len(),
+            },
+        });
         Turn::Fetched
     }
 
@@ -190,60 +184,62 @@ impl Controller {
     /// Takes the pair as far as it goes now.
     pub(super) fn poll_fused<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
         while let Some(pair) = self.fused {
-            let due_ns = match pair.step {
-                Step::Settling { .. } => now_ns.saturating_add(LOOK_AGAIN_NS),
-                Step::Comparing { retry_at_ns } | Step::Writing { retry_at_ns, .. } => retry_at_ns,
+            let step = match pair.step {
+                Step::Settling { .. } => return activity.wake_at(now_ns.saturating_add(LOOK_AGAIN_NS)),
+                Step::Comparing { retry_at_ns } | Step::Writing { retry_at_ns, .. }
+                    if now_ns < retry_at_ns =>
+                {
+                    return activity.wake_at(retry_at_ns)
+                }
+                Step::Comparing { .. } => self.compare(&pair, now_ns, host),
+                Step::Writing { compared_at_ns, .. } => self.write(&pair, compared_at_ns, now_ns, host),
             };
-            if now_ns < due_ns {
-                activity.next_event_ns = Some(activity.next_event_ns.map_or(due_ns, |next| next.min(due_ns)));
-                return;
-            }
             activity.progressed = true;
-            self.fused = self
-                .advance_pair(pair, now_ns, host)
-                .map(|step| FusedPair { step, ..pair });
+            self.fused = step.map(|step| FusedPair { step, ..pair });
         }
     }
 
-    /// The next step, if there is one.
-    fn advance_pair<H: Host>(&mut self, pair: FusedPair, now_ns: u64, host: &H) -> Option<Step> {
-        let bar = Bar(host.bar());
-        match pair.step {
-            settling @ Step::Settling { .. } => Some(settling),
-            Step::Comparing { .. } => {
-                let job = match self.dispatch_alone(&pair.compare, now_ns, host) {
-                    Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.shared),
-                    Err(Wait { retry_at_ns, .. }) => return Some(Step::Comparing { retry_at_ns }),
-                };
-                let (is_equal, compared_at_ns) = (job.status.is_success(), job.done_at_ns);
-                self.finish_dispatch(job.into(), bar);
-                if is_equal {
-                    return Some(Step::Writing {
-                        compared_at_ns,
-                        retry_at_ns: now_ns,
-                    });
-                }
-                let status = Status::COMMAND_ABORTED_FAILED_FUSED;
-                self.finish_half(pair.write, status, compared_at_ns, host);
-                None
-            }
-            Step::Writing { compared_at_ns, .. } => {
-                let mut job = match self.dispatch_alone(&pair.write, now_ns, host) {
-                    Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.shared),
-                    Err(Wait { retry_at_ns, .. }) => {
-                        return Some(Step::Writing {
-                            compared_at_ns,
-                            retry_at_ns,
-                        })
-                    }
-                };
-                // It is written when the comparison is done.
-                let write_ns = job.done_at_ns.saturating_sub(now_ns);
-                job.done_at_ns = compared_at_ns.max(now_ns).saturating_add(write_ns);
-                self.finish_dispatch(job.into(), bar);
-                None
-            }
+    /// Compares; what comes next, if anything does.
+    fn compare<H: Host>(&mut self, pair: &FusedPair, now_ns: u64, host: &H) -> Option<Step> {
+        let job = match self.dispatch_alone(&pair.compare, now_ns, host) {
+            Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.shared),
+            Err(Wait { retry_at_ns, .. }) => return Some(Step::Comparing { retry_at_ns }),
+        };
+        let (is_equal, compared_at_ns) = (job.status.is_success(), job.done_at_ns);
+        self.finish_dispatch(job.into(), Bar(host.bar()));
+        if is_equal {
+            return Some(Step::Writing {
+                compared_at_ns,
+                retry_at_ns: now_ns,
+            });
         }
+        let status = Status::COMMAND_ABORTED_FAILED_FUSED;
+        self.finish_half(pair.write, status, compared_at_ns, host);
+        None
+    }
+
+    /// Writes, what was compared having been read at `compared_at_ns`; what comes next, if anything does.
+    fn write<H: Host>(
+        &mut self,
+        pair: &FusedPair,
+        compared_at_ns: u64,
+        now_ns: u64,
+        host: &H,
+    ) -> Option<Step> {
+        let mut job = match self.dispatch_alone(&pair.write, now_ns, host) {
+            Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.shared),
+            Err(Wait { retry_at_ns, .. }) => {
+                return Some(Step::Writing {
+                    compared_at_ns,
+                    retry_at_ns,
+                })
+            }
+        };
+        // It is written when the comparison is done.
+        let write_ns = job.done_at_ns.saturating_sub(now_ns);
+        job.done_at_ns = compared_at_ns.max(now_ns).saturating_add(write_ns);
+        self.finish_dispatch(job.into(), Bar(host.bar()));
+        None
     }
 
     /// Times one of the two as if it were not fused.
@@ -264,12 +260,7 @@ impl Controller {
 }
 
 /// Moves a command's data here and now, and leaves its completion to the worker.
-fn move_at_once<H: Host>(
-    dispatched: Dispatched,
-    now_ns: u64,
-    host: &H,
-    shared: &crate::shared::Shared,
-) -> Job {
+fn move_at_once<H: Host>(dispatched: Dispatched, now_ns: u64, host: &H, shared: &Shared) -> Job {
     let Dispatched { zeroing, mut job } = dispatched;
     if let Some(zeroing) = zeroing {
         let zeroed = host.zero_media(zeroing.media_offset, zeroing.len_bytes as usize);
@@ -278,13 +269,9 @@ fn move_at_once<H: Host>(
             shared.end_zone_move(moved);
         }
     }
-    if let Err(status) = transfer(&job.transfer, host) {
-        clear_unwritten(&job.transfer, host);
+    if let Err(status) = move_data(&job.transfer, host) {
         job.status = status;
-        // What was compared has been read, which takes its time; data that does not arrive takes none.
-        if status != Status::COMPARE_FAILURE {
-            job.done_at_ns = now_ns;
-        }
+        job.done_at_ns = job.failed_at_ns(status, now_ns);
     }
     if let Some(moved) = job.transfer.zone.take() {
         shared.end_zone_move(moved);

@@ -100,7 +100,7 @@ impl CopyRequest {
             }
             *slot = space.range(slba, lbas).ok_or(Status::LBA_OUT_OF_RANGE)?;
         }
-        let sdlba = u64::from(entry.cdw10.get()) | u64::from(entry.cdw11.get()) << 32;
+        let sdlba = entry.slba();
         Ok(Self {
             sources,
             count,
@@ -135,7 +135,6 @@ impl IoUnit {
         fetched: &Fetched<'_>,
         host: &H,
     ) -> Result<Dispatched, Wait> {
-        let sdlba = u64::from(fetched.entry.cdw10.get()) | u64::from(fetched.entry.cdw11.get()) << 32;
         let mut gathering = core::mem::take(&mut self.gathering);
         gathering.clear();
         let submitted = self.submit_copy(now_ns, fetched, host, &mut gathering);
@@ -146,7 +145,7 @@ impl IoUnit {
         match submitted {
             Ok(dispatched) => Ok(dispatched),
             Err(NotCopied::Waits(wait)) => Err(wait),
-            Err(NotCopied::Refused(refusal)) => fetched.settle(now_ns, sdlba, Err(refusal)),
+            Err(NotCopied::Refused(refusal)) => fetched.settle(now_ns, fetched.entry.slba(), Err(refusal)),
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) enum Request {
 impl Request {
     /// Takes any entry apart. Total and pure: what the values mean for a namespace is checked elsewhere.
     pub fn parse(entry: &SubmissionQueueEntry) -> Self {
-        let slba = u64::from(entry.cdw10.get()) | u64::from(entry.cdw11.get()) << 32;
+        let slba = entry.slba();
         let lbas = (entry.cdw12.get() & 0xFFFF) + 1;
         let fua = entry.cdw12.get() & 1 << 30 != 0;
         match NvmOpcode(entry.opcode) {

@@ -30,7 +30,7 @@ impl ReceiveRequest {
     pub fn parse(entry: &SubmissionQueueEntry) -> Self {
         let cdw13 = entry.cdw13.get();
         Self {
-            slba: u64::from(entry.cdw10.get()) | u64::from(entry.cdw11.get()) << 32,
+            slba: entry.slba(),
             len_bytes: (u64::from(entry.cdw12.get()) + 1) * 4,
             action: ZoneReceiveAction((cdw13 & 0xFF) as u8),
             option: (cdw13 >> 8 & 0xFF) as u8,

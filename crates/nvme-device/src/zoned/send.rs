@@ -35,7 +35,7 @@ impl SendRequest {
     pub fn parse(entry: &SubmissionQueueEntry) -> Self {
         let cdw13 = entry.cdw13.get();
         Self {
-            slba: u64::from(entry.cdw10.get()) | u64::from(entry.cdw11.get()) << 32,
+            slba: entry.slba(),
             action: ZoneSendAction((cdw13 & 0xFF) as u8),
             select_all: cdw13 & 1 << 8 != 0,
             allocates_zrwa: cdw13 & 1 << 9 != 0,
