@@ -131,7 +131,7 @@ impl Controller {
         {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        self.admin.self_test.settle(now_ns);
+        self.admin.self_test.settle(self.admin.powered_ns(now_ns));
         self.with_page(
             |controller, buffer| controller.fill_log_page(log, entry, now_ns, buffer),
             |buffer, page_len| {
@@ -219,7 +219,10 @@ impl Controller {
                 }
                 Ok(EFFECTS_LOG_BYTES)
             }
-            LogPageId::DEVICE_SELF_TEST => Ok(self.admin.self_test.fill_log(now_ns, buffer)),
+            LogPageId::DEVICE_SELF_TEST => {
+                let powered_ns = self.admin.powered_ns(now_ns);
+                Ok(self.admin.self_test.fill_log(powered_ns, buffer))
+            }
             LogPageId::CHANGED_ZONE_LIST if self.has_command_set(CommandSet::ZONED) => {
                 self.changed_zone_list(entry.nsid.get(), buffer)?;
                 Ok(CHANGED_ZONE_LIST_BYTES)
@@ -257,7 +260,7 @@ impl Controller {
         let thousands = |bytes: u64| u128::from((bytes / 512).div_ceil(1000)).to_le_bytes();
         let number = |value: u64| u128::from(value).to_le_bytes();
         let features = &self.admin.features;
-        let powered_ns = now_ns.saturating_sub(self.admin.started_ns.unwrap_or(now_ns));
+        let powered_ns = self.admin.powered_ns(now_ns);
         SmartLog {
             critical_warning: if features.temperature_is_beyond_threshold() {
                 SmartLog::WARNING_TEMPERATURE

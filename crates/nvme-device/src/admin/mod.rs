@@ -73,7 +73,7 @@ pub(crate) struct AdminState {
     /// CC.CSS when the controller was enabled.
     pub css: u8,
     /// Time of the first pass.
-    pub started_ns: Option<u64>,
+    started_ns: Option<u64>,
     unsafe_shutdowns: u64,
     power_cycles: u64,
     pending: Option<(Ticket, PendingAdmin)>,
@@ -103,14 +103,18 @@ impl AdminState {
     pub fn start(&mut self, now_ns: u64) {
         if self.started_ns.is_none() {
             self.started_ns = Some(now_ns);
-            self.self_test.start(now_ns);
             self.features.reset(now_ns);
         }
     }
 
+    /// How long it has been on at `now_ns`.
+    pub fn powered_ns(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_sub(self.started_ns.unwrap_or(now_ns))
+    }
+
     /// A controller level reset: requests and events are forgotten, features go back to their saved values.
     pub fn reset(&mut self, now_ns: u64) {
-        self.self_test.reset(now_ns);
+        self.self_test.reset(self.powered_ns(now_ns));
         self.features.reset(now_ns);
         self.events = AsyncEvents::new();
     }

@@ -47,13 +47,11 @@ impl Operation {
     }
 }
 
-/// The operation under way, if there is one, and how the last ones ended.
+/// The operation under way, if there is one, and how the last ones ended. All times are of [`AdminState::powered_ns`](super::AdminState::powered_ns).
 pub(crate) struct SelfTest {
     operation: Option<Operation>,
     /// Newest first. Not in the structure itself, which passes over the small stacks of a kernel.
     results: Vec<SelfTestResultEntry>,
-    /// When the device was first polled: hours are counted from there.
-    started_ns: u64,
 }
 
 impl SelfTest {
@@ -61,13 +59,7 @@ impl SelfTest {
         Ok(Self {
             operation: None,
             results: table(SELF_TEST_RESULTS, SelfTestResultEntry::unused)?,
-            started_ns: 0,
         })
-    }
-
-    /// Time begins.
-    pub fn start(&mut self, now_ns: u64) {
-        self.started_ns = now_ns;
     }
 
     /// A controller level reset ends a short operation; an extended one goes on.
@@ -96,10 +88,9 @@ impl SelfTest {
         };
         self.results.rotate_right(1);
         if let Some(newest) = self.results.first_mut() {
-            let powered_ns = end_ns.saturating_sub(self.started_ns);
             *newest = SelfTestResultEntry {
                 code_and_result: operation.code.0 << 4 | result.0,
-                power_on_hours: (powered_ns / NANOSECONDS_PER_HOUR).into(),
+                power_on_hours: (end_ns / NANOSECONDS_PER_HOUR).into(),
                 ..SelfTestResultEntry::zeroed()
             };
         }
@@ -132,6 +123,7 @@ impl Controller {
         if !matches!(nsid, 0 | NSID_BROADCAST) && self.io.namespace(nsid).is_none() {
             return Err(Status::INVALID_NAMESPACE_OR_FORMAT);
         }
+        let now_ns = self.admin.powered_ns(now_ns);
         let self_test = &mut self.admin.self_test;
         self_test.settle(now_ns);
         match SelfTestCode((entry.cdw10.get() & 0xF) as u8) {
