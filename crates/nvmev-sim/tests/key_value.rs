@@ -363,11 +363,11 @@ fn small_values_count_as_data() {
     assert_eq!(drive.host.machine.ram(page + 48, 16), 3u128.to_le_bytes());
 }
 
-/// A drive whose List takes many passes, with one under way on queue 1 whose answer goes to the address in the result.
-fn with_paused_list() -> (KeyValueDriver, u16, u64) {
+/// A drive with 50 keys for a List and `long_keys` that it leaves out, queue 2 beside queue 1, and a List whose answer goes to the address in the result.
+fn with_keys_to_leave_out(long_keys: u32) -> (KeyValueDriver, SubmissionQueueEntry, u64) {
     let mut drive =
         drive("key_value.average_pair_bytes=64,key_value.unit_bytes=64,key_value.value_bytes_max=65536");
-    for number in 0u32..8_000 {
+    for number in 0..long_keys {
         let mut key = [0x5A; 20];
         key[..4].copy_from_slice(&number.to_be_bytes());
         assert_eq!(drive.store(Vendor, &key, b"", 0), SUCCESS);
@@ -381,6 +381,12 @@ fn with_paused_list() -> (KeyValueDriver, u16, u64) {
         prp1: buffer.into(),
         ..standard(KeyValueOpcode::LIST, 1, &[0], 0, 4096)
     };
+    (drive, list, buffer)
+}
+
+/// A drive whose List takes many passes, with one under way on queue 1 whose answer goes to the address in the result.
+fn with_paused_list() -> (KeyValueDriver, u16, u64) {
+    let (mut drive, list, buffer) = with_keys_to_leave_out(8_000);
     let cid = drive.host.submit(1, list);
     for _ in 0..5 {
         drive.host.step();
@@ -455,22 +461,7 @@ fn what_happens_between_the_passes_of_a_list_does_not_disturb_it() {
 /// Keys that a List leaves out take time: it goes on in another pass, and other commands have their turn.
 #[test]
 fn a_list_that_takes_long_holds_nobody_up() {
-    let mut drive =
-        drive("key_value.average_pair_bytes=64,key_value.unit_bytes=64,key_value.value_bytes_max=65536");
-    for number in 0u32..20_000 {
-        let mut key = [0x5A; 20];
-        key[..4].copy_from_slice(&number.to_be_bytes());
-        assert_eq!(drive.store(Vendor, &key, b"", 0), SUCCESS);
-    }
-    for number in 0u32..50 {
-        assert_eq!(drive.store(Standard, &number.to_be_bytes(), b"", 0), SUCCESS);
-    }
-    drive.host.create_io_queues(2, 16);
-    let buffer = drive.host.pages(2);
-    let list = SubmissionQueueEntry {
-        prp1: buffer.into(),
-        ..standard(KeyValueOpcode::LIST, 1, &[0], 0, 4096)
-    };
+    let (mut drive, list, buffer) = with_keys_to_leave_out(20_000);
     drive.host.submit(1, list);
     drive
         .host
