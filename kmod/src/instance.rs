@@ -166,7 +166,6 @@ impl Instance {
         let host = KernelHost::new(bar, storage, irqs);
         namespaces::describe(&plan, settings.namespaces.as_slice())?;
         let nvm = namespaces::first_nvm(&plan);
-        let namespace_count = plan.len() as u32;
         let names = settings
             .namespaces
             .as_slice()
@@ -179,6 +178,7 @@ impl Instance {
             identity,
             worker_count: settings.cpus.worker_count(),
             namespaces: plan,
+            media_bytes: bytes,
             hash_seed: shim::nvmev_random(),
         };
         let Device {
@@ -187,13 +187,7 @@ impl Instance {
             shared,
         } = Device::new(config, host.bar())?;
 
-        let running = Arc::new(Running::new(
-            host,
-            shared.clone(),
-            nvm,
-            namespace_count,
-            settings.idle_timeout_ns,
-        ));
+        let running = Arc::new(Running::new(host, shared.clone(), nvm, settings.idle_timeout_ns));
         let kernel = |what| move |error| LoadError::Kernel { what, error };
         let proc = ProcFolder::new(running.clone()).ok_or(LoadError::Kernel {
             what: "the folder /proc/nvmev",

@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 
 use module_params::proc_text::{self, QueueLine};
 use module_params::TextBuffer;
-use nvme_device::QueueSnapshot;
+use nvme_device::{NamespaceReport, QueueSnapshot, NAMESPACES_MAX};
 
 use crate::running::{with_times, Running};
 use crate::shim;
@@ -73,10 +73,11 @@ fn show_flash(running: &Running, out: &mut TextBuffer<'_>) -> fmt::Result {
         }
         shim::nvmev_sleep_us(FLASH_ATTEMPT_US);
     }
-    for nsid in 1..=running.namespaces {
-        match running.shared.flash_report(nsid) {
-            Some(report) => proc_text::write_flash(out, nsid, &report)?,
-            None => writeln!(out, "namespace {nsid}: a drive without flash")?,
+    for nsid in 1..=NAMESPACES_MAX {
+        match running.shared.namespace_report(nsid) {
+            NamespaceReport::Flash(report) => proc_text::write_flash(out, nsid, &report)?,
+            NamespaceReport::WithoutFlash => writeln!(out, "namespace {nsid}: a drive without flash")?,
+            NamespaceReport::Absent => {}
         }
     }
     Ok(())

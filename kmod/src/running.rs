@@ -23,8 +23,6 @@ pub struct Running {
     pub times: LiveTimes,
     /// What the timing began with: it has what `/proc` cannot set.
     pub nvm: NvmParameters,
-    /// How many namespaces there are.
-    pub namespaces: u32,
     /// When threads may sleep.
     pub idle_timeout_ns: Option<u64>,
     /// Handles of the threads, the dispatcher's first. Null before they are made.
@@ -42,7 +40,6 @@ impl Running {
         host: KernelHost,
         shared: Arc<Shared>,
         nvm: NvmParameters,
-        namespaces: u32,
         idle_timeout_ns: Option<u64>,
     ) -> Self {
         Self {
@@ -50,7 +47,6 @@ impl Running {
             shared,
             times: LiveTimes::new(times_of(&nvm)),
             nvm,
-            namespaces,
             idle_timeout_ns,
             threads: [const { AtomicPtr::new(ptr::null_mut()) }; CPU_COUNT_MAX],
             failed: AtomicBool::new(false),

@@ -23,7 +23,7 @@ enum Role {
 }
 
 struct Dispatcher {
-    controller: Controller,
+    controller: Box<Controller>,
     /// The only worker, if there is no CPU for it.
     worker: Option<Worker>,
     /// Generation of the timing that the controller has.
@@ -192,7 +192,7 @@ impl Threads {
     pub fn start(
         running: Arc<Running>,
         cpus: &CpuList,
-        controller: Controller,
+        controller: Box<Controller>,
         workers: Vec<Worker>,
     ) -> Result<Self, i32> {
         let cpus = cpus.as_slice();

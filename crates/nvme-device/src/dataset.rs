@@ -7,11 +7,11 @@ use crate::data_pointer::DataPointer;
 use crate::host::Host;
 use crate::namespace::{ByteRange, LbaSpace};
 
-/// DMRL: ranges of a command. With [`RANGE_BYTES_MAX`] this bounds the work of one command; Linux keeps to both.
+/// DMRL: ranges of a command. With [`RANGE_LBAS_MAX`] this bounds the work of one command; Linux keeps to both.
 pub(crate) const RANGES_MAX: usize = 32;
 
-/// DMRSL, in bytes: the length of a range.
-pub(crate) const RANGE_BYTES_MAX: u64 = 8 << 20;
+/// DMRSL: the length of a range. The same for all formats, because drivers do not look again when a namespace gets another one.
+pub(crate) const RANGE_LBAS_MAX: u32 = 4096;
 
 /// AD: the ranges may be deallocated. The other attributes are hints about how they will be used.
 const DEALLOCATE: u32 = 1 << 2;
@@ -49,7 +49,7 @@ impl RangeList {
         DataPointer::of(entry).read(host, zerocopy::IntoBytes::as_mut_bytes(fetched))?;
         for (slot, range) in list.ranges.iter_mut().zip(fetched) {
             let lbas = range.lbas.get();
-            if u64::from(lbas) << space.lba_log2 > RANGE_BYTES_MAX {
+            if lbas > RANGE_LBAS_MAX {
                 return Err(Status::COMMAND_SIZE_LIMIT_EXCEEDED);
             }
             *slot = space

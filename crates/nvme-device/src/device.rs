@@ -1,21 +1,25 @@
 //! Putting a device together.
 
+use alloc::boxed::Box;
 use alloc::collections::TryReserveError;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::AtomicU32;
 
+use ssd_profile::ProfileKind;
+
 use crate::controller::{Controller, WorkerLink};
 use crate::dataset::RANGES_MAX;
 use crate::identity::Identity;
 use crate::io::COPY_RANGES_MAX;
 use crate::namespace::{DeviceTraits, Namespace, NamespaceConfig};
+use crate::provisioning::{Provisioning, Templates};
 use crate::ring::ring;
 use crate::shared::Shared;
 use crate::worker::{Worker, IN_FLIGHT_MAX};
 use crate::zoned::ZoneMoves;
-use crate::{BAR_SIZE_BYTES, IO_QUEUE_PAIRS_MAX};
+use crate::{BAR_SIZE_BYTES, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};
 
 /// Ring slots beyond the commands in flight, for queue creation, deletion, aborts and resets, and for the ranges of a Dataset Management or
 /// Copy command, of which each queue may have one that waited.
@@ -31,16 +35,18 @@ pub struct DeviceConfig {
     pub identity: Identity,
     /// I/O workers, at least 1. Each I/O completion queue belongs to one of them.
     pub worker_count: usize,
-    /// The namespaces, from nsid 1 on; at least one.
+    /// The namespaces that are there from the beginning, from nsid 1 on; at least one.
     pub namespaces: Vec<NamespaceConfig>,
+    /// Bytes of the medium. What no namespace has is there for a host to create others.
+    pub media_bytes: u64,
     /// For the index of keys: whoever does not know this number cannot choose keys that make it slow.
     pub hash_seed: u64,
 }
 
 /// A device, in the parts that a shell runs on its threads.
 pub struct Device {
-    /// For the dispatcher thread.
-    pub controller: Controller,
+    /// For the dispatcher thread. Boxed, because it passes over kernel stacks of 16 KiB, some of them more than once.
+    pub controller: Box<Controller>,
     /// One for each worker thread.
     pub workers: Vec<Worker>,
     /// For configuration space accesses and statistics.
@@ -52,6 +58,7 @@ impl Device {
     ///
     /// # Errors
     /// See [`SetupError`].
+    #[inline(never)]
     pub fn new(config: DeviceConfig, bar: &[AtomicU32]) -> Result<Self, SetupError> {
         if bar.len() * 4 < BAR_SIZE_BYTES {
             return Err(SetupError::BarSize { bytes: bar.len() * 4 });
@@ -65,32 +72,41 @@ impl Device {
             .map(|namespace| namespace.mdts)
             .min()
             .ok_or(SetupError::NoNamespace)?;
+        let used_bytes = config
+            .namespaces
+            .iter()
+            .map(|namespace| namespace.media_offset.saturating_add(namespace.media_len_bytes));
+        if let Some(needed_bytes) = used_bytes.max().filter(|&end| end > config.media_bytes) {
+            return Err(SetupError::MediaSize {
+                bytes: config.media_bytes,
+                needed_bytes,
+            });
+        }
+        let templates = Templates::new(&config.namespaces)?;
+        let zones_min_bytes = smallest_zone_bytes(config.namespaces.iter().chain(templates.all()));
         let traits = DeviceTraits {
-            worker_count: config.worker_count,
+            zone_moves: Arc::new(ZoneMoves::new(
+                config.media_bytes,
+                zones_min_bytes,
+                config.worker_count,
+            )?),
             transfer_bytes_max: transfer_bytes_max(mdts),
             hash_seed: config.hash_seed,
         };
         let namespaces = build_namespaces(&config, &traits)?;
-        Self::assemble(config, &traits, mdts, namespaces, bar)
+        Self::assemble(config, traits, templates, mdts, namespaces, bar)
     }
 
     #[inline(never)]
     fn assemble(
         config: DeviceConfig,
-        traits: &DeviceTraits,
+        traits: DeviceTraits,
+        templates: Templates,
         mdts: u8,
         namespaces: Vec<Namespace>,
         bar: &[AtomicU32],
     ) -> Result<Self, SetupError> {
-        let mut zone_moves = Vec::new();
-        zone_moves.try_reserve_exact(namespaces.len())?;
-        for namespace in &namespaces {
-            zone_moves.push(match &namespace.zoned {
-                Some(zoned) => zoned.order.moves(),
-                None => Arc::new(ZoneMoves::new(0, 0)?),
-            });
-        }
-        let shared = Arc::new(Shared::new(zone_moves)?);
+        let shared = Arc::new(Shared::new(traits.zone_moves.clone())?);
         let mut links = Vec::new();
         links.try_reserve_exact(config.worker_count)?;
         let mut workers = Vec::new();
@@ -104,14 +120,22 @@ impl Device {
                 reports_in,
                 shared.clone(),
                 completed.clone(),
-                traits.transfer_bytes_max,
+                transfer_bytes_max(mdts),
             )?);
             links.push(WorkerLink::new(items, reports, completed));
         }
-        let controller = Controller::new(config.identity, mdts, namespaces, links, shared.clone())?;
+        let provisioning = Provisioning::new(templates, traits, config.media_bytes);
+        let controller = Controller::new(
+            config.identity,
+            mdts,
+            namespaces,
+            provisioning,
+            links,
+            shared.clone(),
+        )?;
         controller.initialise_registers(bar);
         Ok(Self {
-            controller,
+            controller: Box::new(controller),
             workers,
             shared,
         })
@@ -128,6 +152,15 @@ fn build_namespaces(config: &DeviceConfig, traits: &DeviceTraits) -> Result<Vec<
         namespaces.push(Namespace::new(nsid, namespace, traits)?);
     }
     Ok(namespaces)
+}
+
+/// What every zone has of the medium at least.
+fn smallest_zone_bytes<'a>(namespaces: impl Iterator<Item = &'a NamespaceConfig>) -> u64 {
+    let zones = namespaces.filter_map(|namespace| match &namespace.kind {
+        ProfileKind::Zoned(parameters) => Some(u64::from(parameters.zone.usable_kib()) << 10),
+        ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::KeyValue(_) => None,
+    });
+    zones.min().unwrap_or(u64::MAX)
 }
 
 /// Largest data transfer, for MDTS in pages of 4 KiB.
@@ -160,6 +193,18 @@ pub enum SetupError {
     NoWorkers,
     /// A device needs a namespace.
     NoNamespace,
+    /// More namespaces than identifiers.
+    TooManyNamespaces {
+        /// How many.
+        count: usize,
+    },
+    /// The namespaces do not fit on the medium.
+    MediaSize {
+        /// Its size.
+        bytes: u64,
+        /// Where the last namespace ends.
+        needed_bytes: u64,
+    },
     /// Not an LBA size on offer.
     LbaSize(u32),
     /// A namespace without room for one LBA, or beyond 2^64.
@@ -193,6 +238,18 @@ impl fmt::Display for SetupError {
             Self::BarSize { bytes } => write!(f, "the BAR has {bytes} bytes, but needs {BAR_SIZE_BYTES}"),
             Self::NoWorkers => f.write_str("the device has no I/O worker; give it at least one"),
             Self::NoNamespace => f.write_str("the device has no namespace; give it at least one"),
+            Self::TooManyNamespaces { count } => {
+                write!(
+                    f,
+                    "{count} namespaces are too many; there can be {NAMESPACES_MAX}"
+                )
+            }
+            Self::MediaSize { bytes, needed_bytes } => {
+                write!(
+                    f,
+                    "the namespaces take {needed_bytes} bytes of a medium of {bytes}; make them smaller"
+                )
+            }
             Self::LbaSize(bytes) => write!(f, "LBA size {bytes} is not on offer; use 512 or 4096"),
             Self::NamespaceSize { nsid, bytes } => {
                 write!(f, "namespace {nsid} would have {bytes} bytes; it needs at least one LBA and must end below 2^64")

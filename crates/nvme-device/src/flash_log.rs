@@ -4,7 +4,7 @@
 //! controller one load per pass, and no command pays for it.
 
 use alloc::vec::Vec;
-use core::sync::atomic::{fence, AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{fence, AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
 use ssd_model::{EraseCounts, FlashReport, FlashStatistics, LineCounts, ZoneCounts};
 
@@ -12,10 +12,29 @@ use crate::device::{table, SetupError};
 
 const FIELDS: usize = 29;
 
+/// A namespace as seen by who reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, for a reader in no hurry; a box would have to be allocated"
+)]
+pub enum NamespaceReport {
+    /// There is none with this identifier.
+    Absent,
+    /// A drive without flash.
+    WithoutFlash,
+    /// What its flash did.
+    Flash(FlashReport),
+}
+
+const ABSENT: u8 = 0;
+const WITHOUT_FLASH: u8 = 1;
+const FLASH: u8 = 2;
+
 /// A namespace's report.
 #[derive(Debug)]
 struct Slot {
-    has_flash: AtomicBool,
+    kind: AtomicU8,
     fields: [AtomicU64; FIELDS],
 }
 
@@ -34,7 +53,7 @@ pub(crate) struct FlashLog {
 impl FlashLog {
     pub fn new(namespaces: usize) -> Result<Self, SetupError> {
         let slot = || Slot {
-            has_flash: AtomicBool::new(false),
+            kind: AtomicU8::new(ABSENT),
             fields: [const { AtomicU64::new(0) }; FIELDS],
         };
         Ok(Self {
@@ -56,16 +75,22 @@ impl FlashLog {
         self.answered.load(Ordering::Acquire).wrapping_sub(request) as i32 >= 0
     }
 
-    /// The last report of the namespace with this index, if it has flash. Waits for no one: while a report is being written, the reader looks again.
-    pub fn read(&self, index: usize) -> Option<FlashReport> {
-        let slot = self.slots.get(index)?;
+    /// The last report of the namespace with this index. Waits for no one: while a report is being written, the reader looks again.
+    pub fn read(&self, index: usize) -> NamespaceReport {
+        let Some(slot) = self.slots.get(index) else {
+            return NamespaceReport::Absent;
+        };
         loop {
             let generation = self.generation.load(Ordering::Acquire);
             let fields = slot.fields.each_ref().map(|field| field.load(Ordering::Relaxed));
-            let has_flash = slot.has_flash.load(Ordering::Relaxed);
+            let kind = slot.kind.load(Ordering::Relaxed);
             fence(Ordering::Acquire);
             if generation % 2 == 0 && self.generation.load(Ordering::Relaxed) == generation {
-                return has_flash.then(|| from_fields(fields));
+                return match kind {
+                    FLASH => NamespaceReport::Flash(from_fields(fields)),
+                    WITHOUT_FLASH => NamespaceReport::WithoutFlash,
+                    _ => NamespaceReport::Absent,
+                };
             }
             core::hint::spin_loop();
         }
@@ -86,7 +111,7 @@ impl FlashLog {
     }
 
     /// Answers all requests until now. Only the controller calls this.
-    pub fn answer(&self, reports: impl Iterator<Item = Option<FlashReport>>) {
+    pub fn answer(&self, reports: impl Iterator<Item = NamespaceReport>) {
         let request = self.requested.load(Ordering::Acquire);
         let generation = self.generation.load(Ordering::Relaxed);
         self.generation
@@ -94,8 +119,13 @@ impl FlashLog {
         // The odd generation is seen before any field that changes under it.
         fence(Ordering::Release);
         for (slot, report) in self.slots.iter().zip(reports) {
-            slot.has_flash.store(report.is_some(), Ordering::Relaxed);
-            for (field, value) in slot.fields.iter().zip(to_fields(report.unwrap_or_default())) {
+            let (kind, report) = match report {
+                NamespaceReport::Absent => (ABSENT, FlashReport::default()),
+                NamespaceReport::WithoutFlash => (WITHOUT_FLASH, FlashReport::default()),
+                NamespaceReport::Flash(report) => (FLASH, report),
+            };
+            slot.kind.store(kind, Ordering::Relaxed);
+            for (field, value) in slot.fields.iter().zip(to_fields(report)) {
                 field.store(value, Ordering::Relaxed);
             }
         }
@@ -235,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_request_is_answered_once_and_flash_is_told_from_none() {
-        let log = FlashLog::new(2).unwrap();
+        let log = FlashLog::new(3).unwrap();
         assert!(!log.has_request());
         let request = log.request();
         assert!(log.has_request() && !log.is_answered(request));
@@ -243,12 +273,15 @@ mod tests {
             mapped_pages: 7,
             ..FlashReport::default()
         };
-        log.answer([Some(report), None].into_iter());
+        let reports = [
+            NamespaceReport::Flash(report),
+            NamespaceReport::WithoutFlash,
+            NamespaceReport::Absent,
+        ];
+        log.answer(reports.into_iter());
         assert!(log.is_answered(request) && !log.has_request());
-        assert_eq!(
-            (log.read(0), log.read(1), log.read(2)),
-            (Some(report), None, None)
-        );
+        assert_eq!([log.read(0), log.read(1), log.read(2)], reports);
+        assert_eq!(log.read(3), NamespaceReport::Absent);
         assert!(!log.take_reset_request());
         log.request_reset();
         assert!(log.take_reset_request() && !log.take_reset_request());

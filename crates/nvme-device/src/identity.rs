@@ -70,28 +70,28 @@ impl Identity {
         }
     }
 
-    /// EUI-64 of namespace `nsid`, locally administered.
-    pub(crate) fn eui64(&self, nsid: u32) -> [u8; 8] {
-        let mut id = self.hash(nsid, b"eui64").to_be_bytes();
+    /// EUI-64 of the namespace with this number, locally administered.
+    pub(crate) fn eui64(&self, unique_number: u64) -> [u8; 8] {
+        let mut id = self.hash(unique_number, b"eui64").to_be_bytes();
         id[0] = id[0] & !0b01 | 0b10;
         id
     }
 
-    /// NGUID of namespace `nsid`: an extension and a locally administered EUI-64.
-    pub(crate) fn nguid(&self, nsid: u32) -> [u8; 16] {
+    /// NGUID of the namespace with this number: an extension and a locally administered EUI-64.
+    pub(crate) fn nguid(&self, unique_number: u64) -> [u8; 16] {
         let mut id = [0; 16];
         let (extension, eui64) = id.split_at_mut(8);
-        extension.copy_from_slice(&self.hash(nsid, b"nguid").to_be_bytes());
-        eui64.copy_from_slice(&self.eui64(nsid));
+        extension.copy_from_slice(&self.hash(unique_number, b"nguid").to_be_bytes());
+        eui64.copy_from_slice(&self.eui64(unique_number));
         id
     }
 
-    /// UUID of namespace `nsid` (0: of the NVM subsystem), version 8 of RFC 9562: its content is our own.
-    pub(crate) fn uuid(&self, nsid: u32) -> [u8; 16] {
+    /// UUID of the namespace with this number (0: of the NVM subsystem), version 8 of RFC 9562: its content is our own.
+    pub(crate) fn uuid(&self, unique_number: u64) -> [u8; 16] {
         let mut id = [0; 16];
         let (high, low) = id.split_at_mut(8);
-        high.copy_from_slice(&self.hash(nsid, b"uuid high").to_be_bytes());
-        low.copy_from_slice(&self.hash(nsid, b"uuid low").to_be_bytes());
+        high.copy_from_slice(&self.hash(unique_number, b"uuid high").to_be_bytes());
+        low.copy_from_slice(&self.hash(unique_number, b"uuid low").to_be_bytes());
         id[6] = id[6] & 0x0F | 0x80;
         id[8] = id[8] & 0x3F | 0x80;
         id
@@ -118,8 +118,11 @@ impl Identity {
         nqn
     }
 
-    fn hash(&self, nsid: u32, purpose: &[u8]) -> u64 {
-        fnv1a(fnv1a(self.seed, &nsid.to_le_bytes()), purpose)
+    fn hash(&self, unique_number: u64, purpose: &[u8]) -> u64 {
+        let number = unique_number.to_le_bytes();
+        // Namespaces that were there from the beginning have small numbers, and keep the names that they have always had.
+        let len = if unique_number >> 32 == 0 { 4 } else { 8 };
+        fnv1a(fnv1a(self.seed, number.get(..len).unwrap_or_default()), purpose)
     }
 }
 

@@ -8,8 +8,8 @@
 //! atomics in [`Shared`].
 //!
 //! What it does *not* do: read a clock (time is an argument), start threads, map memory, know Linux or PCI enumeration
-//! (a shell implements [`Host`]), or model flash (that is `ssd-model`). SGLs, metadata, namespace
-//! management and memory pages other than 4 KiB are not implemented, and Identify says so.
+//! (a shell implements [`Host`]), or model flash (that is `ssd-model`). SGLs, metadata and
+//! memory pages other than 4 KiB are not implemented, and Identify says so.
 //!
 //! Nothing that a host writes panics here: every host value is an integer until it is checked, and arithmetic on it is
 //! checked or wrapping on purpose.
@@ -32,7 +32,9 @@ mod io;
 mod key_value;
 mod movement;
 mod namespace;
+mod namespace_table;
 pub mod pci;
+mod provisioning;
 mod queues;
 pub mod ring;
 mod schedule;
@@ -46,6 +48,7 @@ mod zoned;
 pub use bar::mark_failed;
 pub use controller::Controller;
 pub use device::{Device, DeviceConfig, SetupError};
+pub use flash_log::NamespaceReport;
 pub use host::{Host, MemoryFault};
 pub use identity::Identity;
 pub use namespace::NamespaceConfig;
@@ -59,6 +62,9 @@ pub const BAR_SIZE_BYTES: usize = 0x4000;
 
 /// Most I/O queue pairs that a host can create.
 pub const IO_QUEUE_PAIRS_MAX: u16 = 128;
+
+/// Most namespaces that there can be at a time, and the highest identifier of one (Identify NN).
+pub const NAMESPACES_MAX: u32 = 32;
 
 /// Interrupt vectors: one for the admin queue and one for each I/O completion queue.
 pub const VECTORS_MAX: u16 = IO_QUEUE_PAIRS_MAX + 1;

@@ -35,6 +35,12 @@ pub(crate) const LBA_FORMATS_LOG2: [u8; 2] = [9, 12];
 /// A namespace of the running device.
 pub(crate) struct Namespace {
     pub nsid: u32,
+    /// What its globally unique identifiers are made of: another one for each namespace that ever was.
+    pub unique_number: u64,
+    /// What it was made of, to make it anew.
+    config: NamespaceConfig,
+    /// What the host asked for when it had the namespace created: not more, whatever the model makes of the medium.
+    asked_bytes: Option<u64>,
     pub lba_log2: u8,
     pub size_lbas: u64,
     pub media_offset: u64,
@@ -82,9 +88,9 @@ impl LbaSpace {
 }
 
 /// What a namespace has to know of its device.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DeviceTraits {
-    pub worker_count: usize,
+    pub zone_moves: Arc<ZoneMoves>,
     /// Largest data transfer.
     pub transfer_bytes_max: u32,
     /// See [`crate::DeviceConfig::hash_seed`].
@@ -92,13 +98,49 @@ pub(crate) struct DeviceTraits {
 }
 
 impl Namespace {
-    /// A namespace of `device`.
+    /// A namespace of `device`, which has been there from the beginning.
     pub fn new(nsid: u32, config: &NamespaceConfig, device: &DeviceTraits) -> Result<Self, SetupError> {
+        Self::build(nsid, nsid.into(), config, None, device)
+    }
+
+    /// A namespace of `device` with `asked_bytes`.
+    pub fn create(
+        nsid: u32,
+        unique_number: u64,
+        config: &NamespaceConfig,
+        asked_bytes: u64,
+        device: &DeviceTraits,
+    ) -> Result<Self, SetupError> {
+        Self::build(nsid, unique_number, config, Some(asked_bytes), device)
+    }
+
+    /// The same namespace as it was in the beginning, with LBAs of `lba_bytes`.
+    pub fn renewed(&self, lba_bytes: u32, device: &DeviceTraits) -> Result<Self, SetupError> {
+        let config = NamespaceConfig {
+            lba_bytes,
+            ..self.config
+        };
+        let mut renewed = Self::build(self.nsid, self.unique_number, &config, self.asked_bytes, device)?;
+        if let (Some(renewed), Some(key_value)) = (&mut renewed.key_value, &self.key_value) {
+            renewed.keep_configuration(key_value);
+        }
+        Ok(renewed)
+    }
+
+    #[inline(never)]
+    fn build(
+        nsid: u32,
+        unique_number: u64,
+        config: &NamespaceConfig,
+        asked_bytes: Option<u64>,
+        device: &DeviceTraits,
+    ) -> Result<Self, SetupError> {
         let lba_log2 = LBA_FORMATS_LOG2
             .into_iter()
             .find(|log2| 1 << log2 == config.lba_bytes)
             .ok_or(SetupError::LbaSize(config.lba_bytes))?;
-        let size_lbas = namespace_bytes(&config.kind, config.media_len_bytes)? >> lba_log2;
+        let bytes = namespace_bytes(&config.kind, config.media_len_bytes)?;
+        let size_lbas = asked_bytes.map_or(bytes, |asked_bytes| asked_bytes.min(bytes)) >> lba_log2;
         if size_lbas == 0 || config.media_offset.checked_add(config.media_len_bytes).is_none() {
             return Err(SetupError::NamespaceSize {
                 nsid,
@@ -111,7 +153,7 @@ impl Namespace {
                 parameters,
                 *model.geometry(),
                 config.media_offset,
-                Arc::new(ZoneMoves::new(model.geometry().zones, device.worker_count)?),
+                device.zone_moves.clone(),
             )?),
             _ => None,
         };
@@ -127,6 +169,9 @@ impl Namespace {
         let has_lbas = key_value.as_ref().is_none_or(KeyValue::has_lbas);
         Ok(Self {
             nsid,
+            unique_number,
+            config: *config,
+            asked_bytes,
             lba_log2,
             size_lbas,
             media_offset: config.media_offset,
@@ -135,6 +180,16 @@ impl Namespace {
             zoned,
             key_value,
         })
+    }
+
+    /// What it was made of.
+    pub fn config(&self) -> &NamespaceConfig {
+        &self.config
+    }
+
+    /// Its part of the medium.
+    pub fn media(&self) -> Range<u64> {
+        self.media_offset..self.media_offset + self.config.media_len_bytes
     }
 
     pub fn lba_space(&self) -> LbaSpace {
@@ -184,7 +239,6 @@ impl Namespace {
     #[inline]
     pub fn zoned_target(&mut self, worker: usize) -> Option<Target<'_>> {
         Some(Target {
-            nsid: self.nsid,
             lba_log2: self.lba_log2,
             zoned: self.zoned.as_mut()?,
             model: self.model.zoned_mut()?,

@@ -1,15 +1,12 @@
 //! What the controller, the workers and the shell's other threads look at together: atomics only.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
-use ssd_model::FlashReport;
-
 use crate::device::SetupError;
-use crate::flash_log::FlashLog;
+use crate::flash_log::{FlashLog, NamespaceReport};
 use crate::zoned::{ZoneMove, ZoneMoves};
-use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX};
+use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};
 
 const QUEUES: usize = IO_QUEUE_PAIRS_MAX as usize + 1;
 
@@ -30,8 +27,8 @@ pub struct Shared {
     config_space: ConfigSpace,
     statistics: Statistics,
     flash_log: FlashLog,
-    /// Movements of data in the zones of each namespace.
-    zone_moves: Vec<Arc<ZoneMoves>>,
+    /// Movements of data in zones.
+    zone_moves: Arc<ZoneMoves>,
     /// Head of each submission queue: the controller writes it, workers put it into completions.
     sq_heads: [AtomicU16; QUEUES],
     /// Entries posted to each completion queue since it was made (wrapping): written by its worker, read by the
@@ -44,12 +41,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// For namespaces in whose zones these movements are.
-    pub(crate) fn new(zone_moves: Vec<Arc<ZoneMoves>>) -> Result<Self, SetupError> {
+    /// For a device in whose zones these movements are.
+    pub(crate) fn new(zone_moves: Arc<ZoneMoves>) -> Result<Self, SetupError> {
         Ok(Self {
             config_space: ConfigSpace::new(),
             statistics: Statistics::new()?,
-            flash_log: FlashLog::new(zone_moves.len())?,
+            flash_log: FlashLog::new(NAMESPACES_MAX as usize)?,
             zone_moves,
             sq_heads: [const { AtomicU16::new(0) }; QUEUES],
             cq_posted: [const { AtomicU32::new(0) }; QUEUES],
@@ -79,9 +76,12 @@ impl Shared {
         self.flash_log.is_answered(request)
     }
 
-    /// What the flash of namespace `nsid` did, as last answered; nothing if it has no flash.
-    pub fn flash_report(&self, nsid: u32) -> Option<FlashReport> {
-        self.flash_log.read(nsid.checked_sub(1)? as usize)
+    /// What the flash of namespace `nsid` did, as last answered.
+    pub fn namespace_report(&self, nsid: u32) -> NamespaceReport {
+        match nsid.checked_sub(1) {
+            Some(index) => self.flash_log.read(index as usize),
+            None => NamespaceReport::Absent,
+        }
     }
 
     /// Asks for the counters of flash to begin anew.
@@ -95,10 +95,7 @@ impl Shared {
 
     /// A movement of data in a zone is over.
     pub(crate) fn end_zone_move(&self, moved: ZoneMove) {
-        let index = (moved.nsid as usize).wrapping_sub(1);
-        if let Some(moves) = self.zone_moves.get(index) {
-            moves.end(moved.zone);
-        }
+        self.zone_moves.end(moved);
     }
 
     pub(crate) fn set_sq_head(&self, sqid: u16, head: u16) {

@@ -120,6 +120,14 @@ pub(crate) struct Zeroing {
     pub zone: Option<ZoneMove>,
 }
 
+/// A part of the medium that is to be filled with a pattern: zeros, if that is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Filling {
+    pub media_offset: u64,
+    pub len_bytes: u32,
+    pub pattern: u32,
+}
+
 /// Names a fetched command until it is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CommandRef {
@@ -176,6 +184,8 @@ pub(crate) enum WorkItem {
     Job(Job),
     /// Fill a part of the medium with zeros; the command that wants it follows.
     Zero(Zeroing),
+    /// Fill a part of the medium, for no command.
+    Fill(Filling),
     /// Gather a part of what the Copy that follows writes.
     Gather { extents: Extents, len_bytes: u32 },
     /// From now on this completion queue is there.

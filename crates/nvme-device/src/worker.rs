@@ -14,7 +14,7 @@ use crate::movement::move_data;
 use crate::ring::{Consumer, Producer};
 use crate::schedule::{Pending, Schedule};
 use crate::shared::{Interrupts, Shared};
-use crate::work::{Direction, Extents, Job, Part, Report, WorkItem, Zeroing};
+use crate::work::{Direction, Extents, Filling, Job, Part, Report, WorkItem, Zeroing};
 use crate::zoned::ZoneMove;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
 
@@ -27,8 +27,11 @@ pub(crate) const SCHEDULE_MAX: usize = IN_FLIGHT_MAX + 256;
 /// Items taken from the ring in one pass: completions that have come due should not wait behind many copies.
 const ITEMS_PER_PASS: usize = 8;
 
-/// So much of the medium is zeroed in one pass, for the same reason: a range of Dataset Management takes several passes.
-const ZEROED_PER_PASS_BYTES: u64 = 256 << 10;
+/// So much of the medium is filled in one pass, for the same reason: a range of Dataset Management takes several passes.
+const FILLED_PER_PASS_BYTES: u64 = 256 << 10;
+
+/// Most of the buffer that is filled with a pattern.
+const PATTERN_BYTES_MAX: usize = 64 << 10;
 
 /// Report ring slots kept free of error reports, so that answers always have room.
 const REPORTS_RESERVED: usize = 8;
@@ -54,9 +57,11 @@ pub struct Worker {
     completed: Arc<AtomicU32>,
     schedule: Schedule,
     queues: Vec<Option<CompletionRing>>,
-    /// What is left of the range that is being zeroed, and what is to be told then; until it is done, no other item is taken.
-    zeroing: Range<u64>,
-    zeroing_zone: Option<ZoneMove>,
+    /// What is left of the range that is being filled, and what is to be told then; until it is done, no other item is taken.
+    filling: Range<u64>,
+    filling_zone: Option<ZoneMove>,
+    /// So many bytes of the buffer are full of the pattern to fill with; 0 for zeros.
+    pattern_bytes: usize,
     /// What was gathered for the Copy that comes next: the first `gathered` bytes. As long as the longest transfer.
     buffer: Vec<u8>,
     gathered: usize,
@@ -79,8 +84,9 @@ impl Worker {
             completed,
             schedule: Schedule::new(SCHEDULE_MAX)?,
             queues: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || None)?,
-            zeroing: 0..0,
-            zeroing_zone: None,
+            filling: 0..0,
+            filling_zone: None,
+            pattern_bytes: 0,
             buffer: table(transfer_bytes_max as usize, || 0)?,
             gathered: 0,
             is_unreachable: false,
@@ -92,8 +98,8 @@ impl Worker {
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let mut progressed = false;
         for _ in 0..ITEMS_PER_PASS {
-            if !self.zeroing.is_empty() {
-                self.zero_a_part(host);
+            if !self.filling.is_empty() {
+                self.fill_a_part(host);
                 progressed = true;
                 break;
             }
@@ -117,8 +123,17 @@ impl Worker {
                 len_bytes,
                 zone,
             }) => {
-                self.zeroing = media_offset..media_offset.saturating_add(len_bytes.into());
-                self.zeroing_zone = zone;
+                self.filling = media_offset..media_offset.saturating_add(len_bytes.into());
+                self.filling_zone = zone;
+                self.count_completed();
+            }
+            WorkItem::Fill(Filling {
+                media_offset,
+                len_bytes,
+                pattern,
+            }) => {
+                self.filling = media_offset..media_offset.saturating_add(len_bytes.into());
+                self.prepare_pattern(pattern);
                 self.count_completed();
             }
             WorkItem::Gather { extents, len_bytes } => {
@@ -169,15 +184,34 @@ impl Worker {
         }
     }
 
-    fn zero_a_part<H: Host>(&mut self, host: &H) {
-        let Range { start, end } = self.zeroing;
-        let part_end = end.min(start.saturating_add(ZEROED_PER_PASS_BYTES));
-        let zeroed = host.zero_media(start, (part_end - start) as usize);
-        debug_assert!(zeroed.is_ok(), "the controller has checked the range");
-        self.zeroing.start = part_end;
-        if self.zeroing.is_empty() {
-            self.end_move(self.zeroing_zone);
+    fn fill_a_part<H: Host>(&mut self, host: &H) {
+        let Range { start, end } = self.filling;
+        let part_end = end.min(start.saturating_add(FILLED_PER_PASS_BYTES));
+        let filled = match self.buffer.get(..self.pattern_bytes) {
+            Some(pattern) if !pattern.is_empty() => fill_with(pattern, start..part_end, host),
+            _ => host.zero_media(start, (part_end - start) as usize),
+        };
+        debug_assert!(filled.is_ok(), "the controller has checked the range");
+        self.filling.start = part_end;
+        if self.filling.is_empty() {
+            self.pattern_bytes = 0;
+            let moved = self.filling_zone.take();
+            self.end_move(moved);
         }
+    }
+
+    /// Fills the beginning of the buffer with `pattern`. No Copy has anything in there now: its parts and its job follow each other.
+    fn prepare_pattern(&mut self, pattern: u32) {
+        if pattern == 0 {
+            return;
+        }
+        let buffer = self.buffer.chunks_exact_mut(4).take(PATTERN_BYTES_MAX / 4);
+        self.pattern_bytes = buffer
+            .map(|dword| {
+                dword.copy_from_slice(&pattern.to_le_bytes());
+                dword.len()
+            })
+            .sum();
     }
 
     /// Appends a part of the medium to what the next Copy writes.
@@ -331,6 +365,17 @@ impl Worker {
         let pushed = self.reports.push(report);
         debug_assert!(pushed.is_ok(), "room was checked");
     }
+}
+
+/// Fills a part of the medium with as many copies of `pattern` as it takes.
+fn fill_with<H: Host>(pattern: &[u8], part: Range<u64>, host: &H) -> Result<(), MemoryFault> {
+    let mut at = part.start;
+    while at < part.end {
+        let len = ((part.end - at) as usize).min(pattern.len());
+        host.write_media(at, pattern.get(..len).unwrap_or_default())?;
+        at += len as u64;
+    }
+    Ok(())
 }
 
 /// Vectors to be raised at the end of a pass, each once.

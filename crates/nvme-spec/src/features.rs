@@ -20,6 +20,12 @@ open_enum! {
 pub const ERROR_EVENT_INVALID_DOORBELL_REGISTER: u8 = 0x00;
 /// Error event: a doorbell was given a value out of range or overtaking (NVMe Base 2.0 figure 147).
 pub const ERROR_EVENT_INVALID_DOORBELL_VALUE: u8 = 0x01;
+/// Notice: what Identify says of a namespace has changed, or which namespaces there are (NVMe Base 2.0 figure 149).
+pub const NOTICE_NAMESPACE_ATTRIBUTE_CHANGED: u8 = 0x00;
+/// I/O command set specific event: a sanitize operation is over (NVMe Base 2.0 figure 150).
+pub const EVENT_SANITIZE_COMPLETED: u8 = 0x01;
+/// OAES and Asynchronous Event Configuration: namespace attribute notices.
+pub const OAES_NAMESPACE_ATTRIBUTE: u32 = 1 << 8;
 /// SMART event: the temperature crossed a threshold (NVMe Base 2.0 figure 148).
 pub const SMART_EVENT_TEMPERATURE_THRESHOLD: u8 = 0x01;
 

@@ -100,8 +100,16 @@ pub struct IdentifyController {
     pub edstt_minutes: U16,
     /// Device Self-test Options.
     pub dsto: u8,
+    /// Firmware Update Granularity.
+    pub fwug: u8,
+    /// Keep Alive Support.
+    pub kas: U16,
     #[doc(hidden)]
-    pub reserved319: [u8; 193],
+    pub reserved322: [u8; 6],
+    /// Sanitize Capabilities.
+    pub sanicap: U32,
+    #[doc(hidden)]
+    pub reserved332: [u8; 180],
     /// SQES: required (3:0) and maximum (7:4) entry size, log2.
     pub sqes: u8,
     /// CQES: required (3:0) and maximum (7:4) entry size, log2.
@@ -151,6 +159,7 @@ const _: () = {
     assert!(core::mem::offset_of!(IdentifyController, wctemp_kelvin) == 266);
     assert!(core::mem::offset_of!(IdentifyController, tnvmcap_bytes) == 280);
     assert!(core::mem::offset_of!(IdentifyController, edstt_minutes) == 316);
+    assert!(core::mem::offset_of!(IdentifyController, sanicap) == 328);
     assert!(core::mem::offset_of!(IdentifyController, sqes) == 512);
     assert!(core::mem::offset_of!(IdentifyController, sgls) == 536);
     assert!(core::mem::offset_of!(IdentifyController, subnqn) == 768);
@@ -185,8 +194,18 @@ pub struct IdentifyNamespace {
     pub nlbaf_z: u8,
     /// Formatted LBA Size: index into the formats.
     pub flbas: u8,
-    #[doc(hidden)]
-    pub reserved27: [u8; 6],
+    /// Metadata Capabilities.
+    pub mc: u8,
+    /// End-to-end Data Protection Capabilities.
+    pub dpc: u8,
+    /// End-to-end Data Protection Type Settings.
+    pub dps: u8,
+    /// Multi-path I/O and Namespace Sharing Capabilities.
+    pub nmic: u8,
+    /// Reservation Capabilities.
+    pub rescap: u8,
+    /// Format Progress Indicator: supported (bit 7), percent left (6:0).
+    pub fpi: u8,
     /// Deallocate Logical Block Features.
     pub dlfeat: u8,
     #[doc(hidden)]

@@ -100,11 +100,21 @@ pub mod effects {
     pub const SUPPORTED: u32 = 1 << 0;
     /// LBCC: the command may change logical block content.
     pub const CHANGES_BLOCK_CONTENT: u32 = 1 << 1;
+    /// NCC: the command may change what Identify says of a namespace.
+    pub const CHANGES_NAMESPACE: u32 = 1 << 2;
+    /// NIC: the command may change which namespaces there are.
+    pub const CHANGES_INVENTORY: u32 = 1 << 3;
+    /// CSE: no other command for the same namespace meanwhile.
+    pub const ALONE_IN_NAMESPACE: u32 = 0b001 << 16;
+    /// CSE: no other command for any namespace meanwhile.
+    pub const ALONE: u32 = 0b010 << 16;
 }
 
 /// Bytes of the Firmware Slot Information log.
 pub const FIRMWARE_SLOT_LOG_BYTES: usize = 512;
 /// Bytes of the Commands Supported and Effects log.
 pub const EFFECTS_LOG_BYTES: usize = 4096;
+/// Bytes of the Changed Namespace List log: 1024 identifiers.
+pub const CHANGED_NAMESPACE_LIST_BYTES: usize = 4096;
 /// Bytes of the Supported Log Pages log.
 pub const SUPPORTED_LOG_PAGES_BYTES: usize = 1024;

@@ -25,10 +25,20 @@ open_enum! {
         GET_FEATURES = 0x0A,
         /// Asynchronous Event Request.
         ASYNCHRONOUS_EVENT_REQUEST = 0x0C,
+        /// Namespace Management.
+        NAMESPACE_MANAGEMENT = 0x0D,
         /// Device Self-test.
         DEVICE_SELF_TEST = 0x14,
+        /// Namespace Attachment.
+        NAMESPACE_ATTACHMENT = 0x15,
         /// Keep Alive.
         KEEP_ALIVE = 0x18,
+        /// Format NVM.
+        FORMAT_NVM = 0x80,
+        /// Sanitize.
+        SANITIZE = 0x84,
+        /// Get LBA Status (NVM CS 1.0 §4.2.1).
+        GET_LBA_STATUS = 0x86,
     }
 }
 
@@ -85,6 +95,14 @@ open_enum! {
         ALLOCATED_NAMESPACE_LIST = 0x10,
         /// Namespace data structure of an allocated namespace.
         ALLOCATED_NAMESPACE = 0x11,
+        /// Controllers to which a namespace is attached.
+        NAMESPACE_CONTROLLER_LIST = 0x12,
+        /// Controllers of the NVM subsystem.
+        CONTROLLER_LIST = 0x13,
+        /// Allocated namespace ID list of a command set.
+        COMMAND_SET_ALLOCATED_NAMESPACE_LIST = 0x1A,
+        /// I/O command set specific data structure of an allocated namespace.
+        COMMAND_SET_ALLOCATED_NAMESPACE = 0x1B,
         /// I/O command set data structure.
         IO_COMMAND_SET = 0x1C,
     }
@@ -131,6 +149,8 @@ open_enum! {
         IO_COMMAND_SET_PROFILE = 0x19,
         /// Key Value Configuration (KV CS 1.0 figure 33).
         KEY_VALUE_CONFIGURATION = 0x20,
+        /// Sanitize Config.
+        SANITIZE_CONFIG = 0x17,
         /// Host Identifier.
         HOST_IDENTIFIER = 0x81,
     }
@@ -161,10 +181,14 @@ open_enum! {
         SMART_HEALTH = 0x02,
         /// Firmware Slot Information.
         FIRMWARE_SLOT = 0x03,
+        /// Changed Namespace List.
+        CHANGED_NAMESPACE_LIST = 0x04,
         /// Commands Supported and Effects.
         COMMANDS_SUPPORTED_AND_EFFECTS = 0x05,
         /// Device Self-test.
         DEVICE_SELF_TEST = 0x06,
+        /// Sanitize Status.
+        SANITIZE_STATUS = 0x81,
         /// Changed Zone List (ZNS 1.1 figure 45).
         CHANGED_ZONE_LIST = 0xBF,
     }

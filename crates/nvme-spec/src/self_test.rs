@@ -29,6 +29,12 @@ open_enum! {
         ABORTED_BY_COMMAND = 0x1,
         /// By a controller level reset.
         ABORTED_BY_RESET = 0x2,
+        /// By the removal of a namespace.
+        ABORTED_BY_NAMESPACE_REMOVAL = 0x3,
+        /// By a Format NVM command.
+        ABORTED_BY_FORMAT = 0x4,
+        /// By a sanitize operation.
+        ABORTED_BY_SANITIZE = 0x9,
         /// The entry is not used.
         UNUSED = 0xF,
     }

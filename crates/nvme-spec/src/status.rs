@@ -31,6 +31,10 @@ open_enum! {
         COMMAND_SEQUENCE_ERROR = 0x00C,
         /// A PRP entry has an offset it must not have.
         PRP_OFFSET_INVALID = 0x013,
+        /// The last sanitize operation failed, and nothing else is done before another one succeeds.
+        SANITIZE_FAILED = 0x01C,
+        /// The NVM subsystem is being sanitized.
+        SANITIZE_IN_PROGRESS = 0x01D,
         /// The I/O command set is not supported.
         INVALID_IO_COMMAND_SET = 0x02C,
         /// An LBA lies beyond the namespace.
@@ -39,6 +43,8 @@ open_enum! {
         CAPACITY_EXCEEDED = 0x081,
         /// The namespace cannot be reached now.
         NAMESPACE_NOT_READY = 0x082,
+        /// The namespace is being formatted.
+        FORMAT_IN_PROGRESS = 0x084,
         /// The value is longer than the namespace's format allows (KV CS 1.0 figure 4, as those that follow).
         INVALID_VALUE_SIZE = 0x085,
         /// A key has no bytes.
@@ -60,6 +66,8 @@ open_enum! {
         ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED = 0x105,
         /// The interrupt vector is beyond those of the function.
         INVALID_INTERRUPT_VECTOR = 0x108,
+        /// There is no such format, or the namespace cannot have it.
+        INVALID_FORMAT = 0x10A,
         /// The completion queue still has submission queues.
         INVALID_QUEUE_DELETION = 0x10C,
         /// The feature has no saved value.
@@ -68,8 +76,22 @@ open_enum! {
         FEATURE_NOT_CHANGEABLE = 0x10E,
         /// The feature is not a namespace's.
         FEATURE_NOT_NAMESPACE_SPECIFIC = 0x10F,
+        /// There is not enough room for the namespace.
+        NAMESPACE_INSUFFICIENT_CAPACITY = 0x115,
+        /// All namespace identifiers are in use.
+        NAMESPACE_IDENTIFIER_UNAVAILABLE = 0x116,
+        /// The namespace is attached to the controller already.
+        NAMESPACE_ALREADY_ATTACHED = 0x118,
+        /// The namespace is not attached to the controller.
+        NAMESPACE_NOT_ATTACHED = 0x11A,
+        /// A namespace has room for all its LBAs here, so capacity and size are the same.
+        THIN_PROVISIONING_NOT_SUPPORTED = 0x11B,
+        /// The list names no controller, or one that is not there.
+        CONTROLLER_LIST_INVALID = 0x11C,
         /// A self-test operation is under way already.
         DEVICE_SELF_TEST_IN_PROGRESS = 0x11D,
+        /// There is no such I/O command set here.
+        IO_COMMAND_SET_NOT_SUPPORTED = 0x129,
         /// The I/O command set profile is not selectable.
         IO_COMMAND_SET_COMBINATION_REJECTED = 0x12B,
 
@@ -146,6 +168,8 @@ impl Status {
                 | Self::DATA_TRANSFER_ERROR
                 | Self::INTERNAL_ERROR
                 | Self::NAMESPACE_NOT_READY
+                | Self::SANITIZE_IN_PROGRESS
+                | Self::FORMAT_IN_PROGRESS
                 | Self::DEVICE_SELF_TEST_IN_PROGRESS
                 | Self::ABORT_COMMAND_LIMIT_EXCEEDED
                 | Self::ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED

@@ -1,6 +1,7 @@
 //! Dataset Management and Write Zeroes: what reads back, limits and statuses, what the flash keeps; and writes that wait for room in the
 //! write buffer.
 
+use nvme_device::NamespaceReport;
 use nvme_spec::registers;
 use nvme_spec::{AdminOpcode, IdentifyCns, NvmOpcode, Status, SubmissionQueueEntry};
 use nvmev_sim::host::{commands, TestHost};
@@ -37,7 +38,10 @@ fn flash(host: &mut TestHost) -> FlashReport {
     assert!(!host.device.shared.has_flash_reports(request));
     host.run();
     assert!(host.device.shared.has_flash_reports(request));
-    host.device.shared.flash_report(1).expect("the drive has flash")
+    match host.device.shared.namespace_report(1) {
+        NamespaceReport::Flash(report) => report,
+        other => panic!("the drive has flash, not {other:?}"),
+    }
 }
 
 #[test]
@@ -88,7 +92,7 @@ fn commands_that_are_wrong_end_with_the_status_that_says_so_and_touch_nothing() 
         (&[(u64::MAX, 0)], Status::LBA_OUT_OF_RANGE),
         // The first range is sound, but the command as a whole is not.
         (&[(0, 8), (lbas - 8, 9)], Status::LBA_OUT_OF_RANGE),
-        (&[(0, 16_385)], Status::COMMAND_SIZE_LIMIT_EXCEEDED),
+        (&[(0, 4097)], Status::COMMAND_SIZE_LIMIT_EXCEEDED),
         (&[(0, u32::MAX)], Status::COMMAND_SIZE_LIMIT_EXCEEDED),
         (&too_many, Status::COMMAND_SIZE_LIMIT_EXCEEDED),
         (&[(5, 0)], Status::SUCCESSFUL_COMPLETION),
@@ -107,8 +111,13 @@ fn commands_that_are_wrong_end_with_the_status_that_says_so_and_touch_nothing() 
             Status::INVALID_NAMESPACE_OR_FORMAT,
         ),
         (
-            with(|entry| entry.nsid = 2.into()),
+            with(|entry| entry.nsid = 33.into()),
             Status::INVALID_NAMESPACE_OR_FORMAT,
+        ),
+        // There can be one, but there is none.
+        (
+            with(|entry| entry.nsid = 2.into()),
+            Status::INVALID_FIELD_IN_COMMAND,
         ),
         (
             with(|entry| entry.nsid = u32::MAX.into()),
@@ -144,11 +153,11 @@ fn the_limits_are_what_identify_says() {
     let identify = commands::identify(IdentifyCns::COMMAND_SET_CONTROLLER, 0, 0, page);
     assert_eq!(host.admin(identify).status(), Status::SUCCESSFUL_COMPLETION);
     let data = host.machine.ram(page, 16);
-    // WZSL is MDTS, 2^7 pages; DMRL 32; DMRSL 8 MiB and DMSL 256 MiB in LBAs of 512 B.
+    // WZSL is MDTS, 2^7 pages; DMRL 32; DMRSL 4096 LBAs; DMSL both.
     assert_eq!(data[..4], [7, 7, 7, 32]);
-    assert_eq!(data[4..8], 16_384_u32.to_le_bytes());
-    assert_eq!(data[8..16], 524_288_u64.to_le_bytes());
-    let most = vec![(0, 16_384); 32];
+    assert_eq!(data[4..8], 4096_u32.to_le_bytes());
+    assert_eq!(data[8..16], 131_072_u64.to_le_bytes());
+    let most = vec![(0, 4096); 32];
     assert_eq!(deallocate(&mut host, &most), Status::SUCCESSFUL_COMPLETION);
     let largest = commands::write_zeroes(1, 0, 1024, true);
     assert_eq!(host.execute(1, largest).status(), Status::SUCCESSFUL_COMPLETION);
@@ -156,7 +165,7 @@ fn the_limits_are_what_identify_says() {
     let identify = commands::identify(IdentifyCns::NAMESPACE, 1, 0, page);
     assert_eq!(host.admin(identify).status(), Status::SUCCESSFUL_COMPLETION);
     let data = host.machine.ram(page, 128);
-    assert_eq!((data[24], data[33]), (0x10, 0x09), "NSFEAT and DLFEAT");
+    assert_eq!((data[24], data[33]), (0x18, 0x09), "NSFEAT and DLFEAT");
     assert_eq!(data[64..74], [7, 0].repeat(5), "granularities of 8 LBAs");
 }
 

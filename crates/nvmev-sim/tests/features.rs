@@ -84,7 +84,7 @@ fn wrong_values_are_refused_and_change_nothing() {
         (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 129),
         (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 0),
         (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 0xFFFF),
-        (FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 0x100),
+        (FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 0x1000),
         (FeatureId(0x03), 0),
         (FeatureId(0x00), 0),
         (FeatureId(0x0C), 1),
@@ -137,7 +137,8 @@ fn some_features_cannot_be_saved_or_are_no_namespaces() {
         ..commands::set_features(FeatureId::ARBITRATION, false, 0, 0)
     };
     assert_eq!(host.admin(of(1)).status(), Status::FEATURE_NOT_NAMESPACE_SPECIFIC);
-    assert_eq!(host.admin(of(9)).status(), Status::INVALID_NAMESPACE_OR_FORMAT);
+    assert_eq!(host.admin(of(99)).status(), Status::INVALID_NAMESPACE_OR_FORMAT);
+    assert_eq!(host.admin(of(9)).status(), Status::INVALID_FIELD_IN_COMMAND);
     assert_eq!(host.admin(of(u32::MAX)).status(), Status::SUCCESSFUL_COMPLETION);
     let set_profile = |index| commands::set_features(FeatureId::IO_COMMAND_SET_PROFILE, false, index, 0);
     assert_eq!(host.admin(set_profile(0)).status(), Status::SUCCESSFUL_COMPLETION);

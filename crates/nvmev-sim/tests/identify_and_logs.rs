@@ -56,10 +56,18 @@ fn identify_controller_byte_by_byte() {
     );
     assert_eq!(data[77], 5, "MDTS");
     assert_eq!(u32_at(&data, 80), 0x0002_0000, "VER");
-    assert_eq!(u32_at(&data, 92), 0, "OAES: no optional events");
+    assert_eq!(
+        u32_at(&data, 92),
+        1 << 27 | 1 << 8,
+        "OAES: changed namespaces and zones"
+    );
     assert_eq!(u32_at(&data, 96), 1, "CTRATT: 128-bit host identifier");
     assert_eq!(data[111], 1, "CNTRLTYPE: I/O controller");
-    assert_eq!(u16_at(&data, 256), 1 << 4, "OACS: Device Self-test");
+    assert_eq!(
+        u16_at(&data, 256),
+        1 << 1 | 1 << 3 | 1 << 4,
+        "OACS: Format NVM, Namespace Management, Device Self-test"
+    );
     assert_eq!((u16_at(&data, 316), data[318]), (1, 1), "EDSTT, DSTO");
     assert_eq!((data[258], data[259]), (3, 3), "ACL, AERL");
     assert_eq!(
@@ -72,10 +80,15 @@ fn identify_controller_byte_by_byte() {
         (343, 353),
         "WCTEMP, CCTEMP"
     );
-    assert_eq!(u64_at(&data, 280), 4 << 20, "TNVMCAP");
+    assert_eq!(
+        (u64_at(&data, 280), u64_at(&data, 296)),
+        (4 << 20, 0),
+        "TNVMCAP, UNVMCAP"
+    );
+    assert_eq!(u32_at(&data, 328), 0x4000_0007, "SANICAP");
     assert_eq!(u16_at(&data, 320), 0, "KAS: no Keep Alive");
     assert_eq!((data[512], data[513]), (0x66, 0x44), "SQES, CQES");
-    assert_eq!(u32_at(&data, 516), 1, "NN");
+    assert_eq!((u32_at(&data, 516), u32_at(&data, 540)), (32, 32), "NN, MNAN");
     assert_eq!(
         u16_at(&data, 520),
         0x1DF,
@@ -83,8 +96,8 @@ fn identify_controller_byte_by_byte() {
     );
     assert_eq!(
         (u16_at(&data, 522), data[524], data[525]),
-        (1, 0, 7),
-        "FUSES: Compare and Write; FNA, VWC"
+        (1, 4, 7),
+        "FUSES: Compare and Write; FNA: Crypto Erase; VWC"
     );
     assert_eq!(
         (u16_at(&data, 526), u16_at(&data, 528), u16_at(&data, 532)),
@@ -97,7 +110,15 @@ fn identify_controller_byte_by_byte() {
         "SUBNQN"
     );
     assert_eq!(u16_at(&data, 2048), 2500, "PSD0.MP");
-    let unused = [102..111, 270..280, 296..316, 319..512, 1024..2048, 2050..4096];
+    let unused = [
+        102..111,
+        270..280,
+        296..316,
+        319..328,
+        332..512,
+        1024..2048,
+        2050..4096,
+    ];
     assert!(unused
         .into_iter()
         .all(|range| data[range].iter().all(|&byte| byte == 0)));
@@ -116,13 +137,13 @@ fn identify_namespace_byte_by_byte_for_both_lba_sizes() {
         );
         assert_eq!(
             (data[24], data[25], data[26]),
-            (0, 1, format),
+            (8, 1, format),
             "NSFEAT, NLBAF, FLBAS"
         );
         assert_eq!(
-            (data[27], data[28], data[29], data[30], data[33]),
-            (0, 0, 0, 0, 9),
-            "MC, DPC, DPS, NMIC, DLFEAT"
+            (data[27], data[28], data[29], data[30], data[32], data[33]),
+            (0, 0, 0, 0, 0x80, 9),
+            "MC, DPC, DPS, NMIC, FPI, DLFEAT"
         );
         assert_eq!(u64_at(&data, 48), 4 << 20, "NVMCAP");
         assert_ne!(&data[104..120], &[0; 16], "NGUID");
@@ -138,18 +159,45 @@ fn identify_namespace_byte_by_byte_for_both_lba_sizes() {
 #[test]
 fn identifiers_of_namespaces_and_lists() {
     let mut host = TestHost::ready();
-    for nsid in [0, 2, 100, BROADCAST] {
+    let wrong = Err(Status::INVALID_NAMESPACE_OR_FORMAT);
+    for nsid in [0, 33, 100, BROADCAST] {
         for cns in [
             IdentifyCns::NAMESPACE,
+            IdentifyCns::ALLOCATED_NAMESPACE,
             IdentifyCns::NAMESPACE_DESCRIPTORS,
             IdentifyCns::COMMAND_SET_NAMESPACE,
+            IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE,
+            IdentifyCns::NAMESPACE_CONTROLLER_LIST,
         ] {
-            assert_eq!(
-                identify(&mut host, cns, nsid, 0),
-                Err(Status::INVALID_NAMESPACE_OR_FORMAT),
-                "{cns:?} {nsid}"
-            );
+            let found = identify(&mut host, cns, nsid, 0);
+            // Of all namespaces: what they have in common.
+            let is_common = cns == IdentifyCns::NAMESPACE && nsid == BROADCAST;
+            assert_eq!(found.is_ok(), is_common, "{cns:?} {nsid}");
+            assert!(is_common || found == wrong, "{cns:?} {nsid}");
         }
+    }
+    let common = identify(&mut host, IdentifyCns::NAMESPACE, BROADCAST, 0).unwrap();
+    assert_eq!((u64_at(&common, 0), common[25], common[33]), (0, 1, 9));
+    // There can be one, but there is none.
+    for cns in [
+        IdentifyCns::NAMESPACE,
+        IdentifyCns::ALLOCATED_NAMESPACE,
+        IdentifyCns::COMMAND_SET_NAMESPACE,
+        IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE,
+    ] {
+        let found = identify(&mut host, cns, 2, 0).unwrap();
+        assert!(found.iter().all(|&byte| byte == 0), "{cns:?}");
+    }
+    assert_eq!(
+        identify(&mut host, IdentifyCns::NAMESPACE_DESCRIPTORS, 2, 0),
+        Err(Status::INVALID_FIELD_IN_COMMAND)
+    );
+    for cns in [
+        IdentifyCns::NAMESPACE_CONTROLLER_LIST,
+        IdentifyCns::CONTROLLER_LIST,
+    ] {
+        let list = identify(&mut host, cns, 1, 0).unwrap();
+        assert_eq!((u16_at(&list, 0), u16_at(&list, 2)), (1, 0), "{cns:?}");
     }
     let list = identify(&mut host, IdentifyCns::ACTIVE_NAMESPACE_LIST, 0, 0).unwrap();
     assert_eq!((u32_at(&list, 0), u32_at(&list, 4)), (1, 0));
@@ -202,16 +250,17 @@ fn command_set_structures() {
     );
     let controller = identify(&mut host, IdentifyCns::COMMAND_SET_CONTROLLER, 0, 0).unwrap();
     assert_eq!(controller[..4], [5, 5, 5, 32], "VSL, WZSL, WUSL, DMRL");
-    assert_eq!(u32_at(&controller, 4), 16_384, "DMRSL");
-    assert_eq!(u64_at(&controller, 8), 32 * 16_384, "DMSL");
+    assert_eq!(u32_at(&controller, 4), 4096, "DMRSL");
+    assert_eq!(u64_at(&controller, 8), 32 * 4096, "DMSL");
     assert_eq!(controller[16..], zeros[16..]);
     for (cns, nsid) in [
         (IdentifyCns::COMMAND_SET_NAMESPACE, 1),
         (IdentifyCns::COMMAND_SET_CONTROLLER, 0),
         (IdentifyCns::COMMAND_SET_ACTIVE_NAMESPACE_LIST, 0),
+        (IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE_LIST, 0),
     ] {
         assert_eq!(
-            identify(&mut host, cns, nsid, 2),
+            identify(&mut host, cns, nsid, 3),
             Err(Status::INVALID_IO_COMMAND_SET),
             "{cns:?}"
         );
@@ -219,8 +268,8 @@ fn command_set_structures() {
     let independent = identify(&mut host, IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE, 1, 0).unwrap();
     assert_eq!(independent[14], 1, "NSTAT: ready");
     let combinations = identify(&mut host, IdentifyCns::IO_COMMAND_SET, 0, 0).unwrap();
-    assert_eq!((u64_at(&combinations, 0), u64_at(&combinations, 8)), (1, 0));
-    for cns in [0x04, 0x09, 0x12, 0x13, 0x20, 0xFF] {
+    assert_eq!((u64_at(&combinations, 0), u64_at(&combinations, 8)), (0b111, 0));
+    for cns in [0x04, 0x09, 0x14, 0x20, 0xFF] {
         assert_eq!(
             identify(&mut host, IdentifyCns(cns), 1, 0),
             Err(Status::INVALID_FIELD_IN_COMMAND),
@@ -235,6 +284,8 @@ fn supported_log_pages_says_exactly_what_is_there() {
     let page = log(&mut host, LogPageId::SUPPORTED_LOG_PAGES, 0, 1024).unwrap();
     for id in 0..=255u8 {
         let is_listed = u32_at(&page, usize::from(id) * 4) & 1 != 0;
+        // Only a zoned namespace has the log, and there is none.
+        let is_listed = is_listed && LogPageId(id) != LogPageId::CHANGED_ZONE_LIST;
         let answer = log(&mut host, LogPageId(id), 0, 64);
         assert_eq!(answer.is_ok(), is_listed, "log page {id:#x}: {:?}", answer.err());
         host.forget_pages(host.next_page() - 8192);

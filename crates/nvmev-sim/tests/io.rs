@@ -75,8 +75,13 @@ fn commands_that_are_wrong_end_with_the_status_that_says_so_and_move_no_data() {
             Status::INVALID_NAMESPACE_OR_FORMAT,
         ),
         (
-            with(|entry| entry.nsid = 2.into()),
+            with(|entry| entry.nsid = 33.into()),
             Status::INVALID_NAMESPACE_OR_FORMAT,
+        ),
+        // There can be one, but there is none.
+        (
+            with(|entry| entry.nsid = 2.into()),
+            Status::INVALID_FIELD_IN_COMMAND,
         ),
         (
             with(|entry| entry.nsid = u32::MAX.into()),
@@ -136,7 +141,8 @@ fn namespaces_are_apart_and_flush_reaches_one_or_all() {
         (1, Status::SUCCESSFUL_COMPLETION),
         (2, Status::SUCCESSFUL_COMPLETION),
         (u32::MAX, Status::SUCCESSFUL_COMPLETION),
-        (3, Status::INVALID_NAMESPACE_OR_FORMAT),
+        (3, Status::INVALID_FIELD_IN_COMMAND),
+        (33, Status::INVALID_NAMESPACE_OR_FORMAT),
         (0, Status::INVALID_NAMESPACE_OR_FORMAT),
     ] {
         assert_eq!(

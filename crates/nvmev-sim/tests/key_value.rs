@@ -59,7 +59,7 @@ fn identify_says_what_the_namespace_is() {
     let (status, data) = identify(host, IdentifyCns::COMMAND_SET_CONTROLLER, 0, CSI_KEY_VALUE);
     assert_eq!((status, data), (SUCCESS, vec![0; 4096]));
     let (status, data) = identify(host, IdentifyCns::IO_COMMAND_SET, 0xFFFF, 0);
-    assert_eq!((status, data[0]), (SUCCESS, 0b011));
+    assert_eq!((status, data[0]), (SUCCESS, 0b111));
     let (_, data) = identify(host, IdentifyCns::NAMESPACE_DESCRIPTORS, 1, 0);
     assert!(
         data.windows(5).any(|bytes| bytes == [4, 1, 0, 0, 1]),
@@ -95,13 +95,12 @@ fn identify_says_what_the_namespace_is() {
 fn a_drive_without_keys_does_not_speak_of_them() {
     let mut host = TestHost::ready();
     let page = host.pages(1);
-    for entry in [
-        commands::identify(IdentifyCns::COMMAND_SET_NAMESPACE, 1, CSI_KEY_VALUE, page),
-        commands::identify(IdentifyCns::COMMAND_SET_CONTROLLER, 0, CSI_KEY_VALUE, page),
-    ] {
-        assert_eq!(host.admin(entry).status(), Status::INVALID_IO_COMMAND_SET);
-    }
-    let entry = commands::get_features(FeatureId::KEY_VALUE_CONFIGURATION, 0, 0, 0);
+    let entry = commands::identify(IdentifyCns::COMMAND_SET_NAMESPACE, 1, CSI_KEY_VALUE, page);
+    assert_eq!(host.admin(entry).status(), Status::INVALID_IO_COMMAND_SET);
+    let entry = SubmissionQueueEntry {
+        nsid: 1.into(),
+        ..commands::get_features(FeatureId::KEY_VALUE_CONFIGURATION, 0, 0, 0)
+    };
     assert_eq!(host.admin(entry).status(), Status::INVALID_FIELD_IN_COMMAND);
     for opcode in [
         KeyValueOpcode::LIST,
@@ -285,7 +284,7 @@ fn lengths_that_cannot_be_are_refused() {
         ..standard(KeyValueOpcode::EXIST, 1, b"key", 0, 0)
     };
     assert_eq!(drive.execute(fused).0, Status::COMMAND_ABORTED_MISSING_FUSED);
-    let elsewhere = standard(KeyValueOpcode::EXIST, 2, b"key", 0, 0);
+    let elsewhere = standard(KeyValueOpcode::EXIST, 33, b"key", 0, 0);
     assert_eq!(drive.execute(elsewhere).0, Status::INVALID_NAMESPACE_OR_FORMAT);
     assert_eq!(drive.list(4096), Vec::<Vec<u8>>::new(), "nothing was stored");
 }
@@ -506,9 +505,9 @@ fn deleting_what_is_not_there_is_an_error_if_the_host_wants_it() {
     assert_eq!(drive.host.admin(get(1, 2)).dw0.get(), 0, "saved");
     for (entry, status) in [
         (set(1, false, 2), Status::INVALID_FIELD_IN_COMMAND),
-        (set(2, false, 1), Status::INVALID_NAMESPACE_OR_FORMAT),
+        (set(2, false, 1), Status::INVALID_FIELD_IN_COMMAND),
         (set(0, false, 1), Status::INVALID_NAMESPACE_OR_FORMAT),
-        (get(2, 0), Status::INVALID_NAMESPACE_OR_FORMAT),
+        (get(2, 0), Status::INVALID_FIELD_IN_COMMAND),
         (get(0, 0), Status::INVALID_NAMESPACE_OR_FORMAT),
         (set(NSID_BROADCAST, true, 1), SUCCESS),
         (set(1, false, 0), SUCCESS),

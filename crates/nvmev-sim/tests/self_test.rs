@@ -116,12 +116,13 @@ fn wrong_commands_start_nothing() {
             "{code:#x}"
         );
     }
-    for nsid in [2, 17, NSID_BROADCAST - 1] {
-        assert_eq!(
-            start(&mut host, nsid, SHORT),
-            Status::INVALID_NAMESPACE_OR_FORMAT,
-            "{nsid:#x}"
-        );
+    for (nsid, expected) in [
+        (2, Status::INVALID_FIELD_IN_COMMAND),
+        (32, Status::INVALID_FIELD_IN_COMMAND),
+        (33, Status::INVALID_NAMESPACE_OR_FORMAT),
+        (NSID_BROADCAST - 1, Status::INVALID_NAMESPACE_OR_FORMAT),
+    ] {
+        assert_eq!(start(&mut host, nsid, SHORT), expected, "{nsid:#x}");
     }
     assert_eq!(log(&mut host), (0, 0, results(&[])));
 }

@@ -1,11 +1,14 @@
 //! Asynchronous events (NVMe Base 2.0 §5.2).
 
-use nvme_spec::{AsyncEventType, LogPageId, Status, NOTICE_ZONE_DESCRIPTOR_CHANGED};
+use nvme_spec::{
+    AsyncEventType, LogPageId, Status, EVENT_SANITIZE_COMPLETED, NOTICE_NAMESPACE_ATTRIBUTE_CHANGED,
+    NOTICE_ZONE_DESCRIPTOR_CHANGED,
+};
 
 /// Asynchronous Event Requests held at once (Identify AERL + 1).
 pub(super) const REQUESTS_MAX: usize = 4;
 
-/// An event of one type: reported once, then silent until the host reads the log page that goes with it.
+/// The events of one log page: reported once, then silent until the host reads the log page that goes with it.
 #[derive(Clone, Copy, Debug)]
 struct EventSlot {
     kind: AsyncEventType,
@@ -32,7 +35,7 @@ pub(crate) struct AsyncEvents {
     /// Identifiers of held requests, oldest first.
     held: [u16; REQUESTS_MAX],
     held_count: usize,
-    slots: [EventSlot; 3],
+    slots: [EventSlot; 5],
 }
 
 impl AsyncEvents {
@@ -43,7 +46,9 @@ impl AsyncEvents {
             slots: [
                 EventSlot::new(AsyncEventType::ERROR, LogPageId::ERROR_INFORMATION),
                 EventSlot::new(AsyncEventType::SMART_HEALTH, LogPageId::SMART_HEALTH),
+                EventSlot::new(AsyncEventType::NOTICE, LogPageId::CHANGED_NAMESPACE_LIST),
                 EventSlot::new(AsyncEventType::NOTICE, LogPageId::CHANGED_ZONE_LIST),
+                EventSlot::new(AsyncEventType::IO_COMMAND_SET, LogPageId::SANITIZE_STATUS),
             ],
         }
     }
@@ -90,31 +95,54 @@ impl AsyncEvents {
 
     /// An error event.
     pub fn error(&mut self, info: u8) {
-        self.raise(AsyncEventType::ERROR, info, 0);
+        self.raise(LogPageId::ERROR_INFORMATION, info, 0);
     }
 
     /// A SMART / health event.
     pub fn smart(&mut self, info: u8) {
-        self.raise(AsyncEventType::SMART_HEALTH, info, 0);
+        self.raise(LogPageId::SMART_HEALTH, info, 0);
     }
 
     /// Descriptors of zones of namespace `nsid` have changed (ZNS 1.1 §4.1.2).
     pub fn zone_descriptor_changed(&mut self, nsid: u32) {
-        self.raise(AsyncEventType::NOTICE, NOTICE_ZONE_DESCRIPTOR_CHANGED, nsid);
+        self.raise(LogPageId::CHANGED_ZONE_LIST, NOTICE_ZONE_DESCRIPTOR_CHANGED, nsid);
     }
 
-    /// Whether a notice would be reported next, rather than be lost behind another one.
-    pub fn can_take_notice(&self) -> bool {
+    /// The Changed Namespace List has a new entry.
+    pub fn namespace_attribute_changed(&mut self) {
+        self.raise(
+            LogPageId::CHANGED_NAMESPACE_LIST,
+            NOTICE_NAMESPACE_ATTRIBUTE_CHANGED,
+            0,
+        );
+    }
+
+    /// A sanitize operation is over.
+    pub fn sanitize_completed(&mut self) {
+        self.raise(LogPageId::SANITIZE_STATUS, EVENT_SANITIZE_COMPLETED, 0);
+    }
+
+    /// A new sanitize operation: the end of the one before is of no interest any more (NVMe Base 2.0 §8.21).
+    pub fn sanitize_has_begun(&mut self) {
+        for slot in self.slots_of(LogPageId::SANITIZE_STATUS) {
+            slot.pending = None;
+            slot.is_masked = false;
+        }
+    }
+
+    /// Whether a change of a zone would be reported next, rather than be lost behind another one.
+    pub fn can_take_zone_notice(&self) -> bool {
         let mut slots = self.slots.iter();
-        slots.any(|slot| slot.kind == AsyncEventType::NOTICE && slot.pending.is_none() && !slot.is_masked)
+        slots
+            .any(|slot| slot.log == LogPageId::CHANGED_ZONE_LIST && slot.pending.is_none() && !slot.is_masked)
     }
 
-    fn raise(&mut self, kind: AsyncEventType, info: u8, dword1: u32) {
-        for slot in self
-            .slots
-            .iter_mut()
-            .filter(|slot| slot.kind == kind && !slot.is_masked)
-        {
+    fn slots_of(&mut self, log: LogPageId) -> impl Iterator<Item = &mut EventSlot> {
+        self.slots.iter_mut().filter(move |slot| slot.log == log)
+    }
+
+    fn raise(&mut self, log: LogPageId, info: u8, dword1: u32) {
+        for slot in self.slots_of(log).filter(|slot| !slot.is_masked) {
             // The first one wins until it is reported.
             slot.pending.get_or_insert((info, dword1));
         }
@@ -122,7 +150,7 @@ impl AsyncEvents {
 
     /// The host has read a log page without asking to retain its event.
     pub fn log_was_read(&mut self, log: LogPageId) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.log == log) {
+        for slot in self.slots_of(log) {
             slot.is_masked = false;
         }
     }
@@ -180,13 +208,13 @@ mod tests {
         let mut events = AsyncEvents::new();
         events.hold(1).unwrap();
         events.hold(2).unwrap();
-        assert!(events.can_take_notice());
+        assert!(events.can_take_zone_notice());
         events.zone_descriptor_changed(3);
-        assert!(!events.can_take_notice());
+        assert!(!events.can_take_zone_notice());
         assert_eq!(events.deliver(), Some((1, 0x0000_0003_00BF_EF02)));
-        assert!(!events.can_take_notice(), "masked");
+        assert!(!events.can_take_zone_notice(), "masked");
         events.log_was_read(LogPageId::CHANGED_ZONE_LIST);
-        assert!(events.can_take_notice());
+        assert!(events.can_take_zone_notice());
     }
 
     #[test]

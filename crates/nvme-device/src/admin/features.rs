@@ -1,8 +1,8 @@
 //! Get and Set Features (NVMe Base 2.0 §5.15 and §5.27).
 
 use nvme_spec::{
-    CommandSet, FeatureCapabilities, FeatureId, FeatureSelect, Status, SubmissionQueueEntry, NSID_BROADCAST,
-    OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
+    FeatureCapabilities, FeatureId, FeatureSelect, Status, SubmissionQueueEntry, NSID_BROADCAST,
+    OAES_NAMESPACE_ATTRIBUTE, OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
 use super::Outcome;
@@ -22,8 +22,8 @@ const SAVE: u32 = 1 << 31;
 /// Temperature Threshold: sensor 0 is the composite temperature; 1111b means all (set only).
 const SENSOR_ALL: u32 = 0xF;
 const ASYNC_EVENT_TEMPERATURE: u32 = 1 << 1;
-/// SMART events, and what a device with zones has.
-const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | OAES_ZONE_DESCRIPTOR_CHANGED;
+/// SMART events, and the notices that Identify names.
+const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | super::identify::OAES;
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
 /// The values of the features that a reset brings back to what was saved. One instance is in force, one is the saved one.
@@ -212,6 +212,11 @@ impl Features {
         self.current.async_events & ASYNC_EVENT_TEMPERATURE != 0 && self.temperature_is_beyond_threshold()
     }
 
+    /// Whether changed namespaces are to be reported as events.
+    pub fn wants_namespace_notices(&self) -> bool {
+        self.current.async_events & OAES_NAMESPACE_ATTRIBUTE != 0
+    }
+
     /// Whether changed zones are to be reported as events.
     pub fn wants_zone_notices(&self) -> bool {
         self.current.async_events & OAES_ZONE_DESCRIPTOR_CHANGED != 0
@@ -278,7 +283,7 @@ impl Controller {
         let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
         let select = FeatureSelect((entry.cdw10.get() >> 8 & 0b111) as u8);
         let cdw11 = entry.cdw11.get();
-        let capabilities = self.capabilities(feature)?;
+        let capabilities = capabilities(feature)?;
         if select == FeatureSelect::SUPPORTED_CAPABILITIES {
             return Ok(Outcome::Done(capabilities.to_dword().into()));
         }
@@ -296,10 +301,7 @@ impl Controller {
             }),
             FeatureId::IO_COMMAND_SET_PROFILE => 0,
             FeatureId::KEY_VALUE_CONFIGURATION => {
-                let namespace = self
-                    .io
-                    .namespace(entry.nsid.get())
-                    .ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+                let namespace = self.io.namespaces.attached(entry.nsid.get())?;
                 let key_value = namespace.key_value.as_ref();
                 key_value
                     .ok_or(Status::INVALID_FIELD_IN_COMMAND)?
@@ -340,7 +342,7 @@ impl Controller {
     ) -> Result<Outcome, Status> {
         let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
         let cdw11 = entry.cdw11.get();
-        let capabilities = self.capabilities(feature)?;
+        let capabilities = capabilities(feature)?;
         let is_saved = entry.cdw10.get() & SAVE != 0;
         if is_saved && !capabilities.saveable {
             return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
@@ -350,11 +352,8 @@ impl Controller {
             return Ok(Outcome::Done(0));
         }
         if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
-            return Err(if self.io.namespace(entry.nsid.get()).is_some() {
-                Status::FEATURE_NOT_NAMESPACE_SPECIFIC
-            } else {
-                Status::INVALID_NAMESPACE_OR_FORMAT
-            });
+            self.io.namespaces.attached(entry.nsid.get())?;
+            return Err(Status::FEATURE_NOT_NAMESPACE_SPECIFIC);
         }
         let mut result = 0;
         match feature {
@@ -380,11 +379,6 @@ impl Controller {
                 DataPointer::of(entry).read(host, bytes.get_mut(..len).unwrap_or_default())?;
                 self.admin.features.host_identifier = bytes;
             }
-            FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION
-                if cdw11 & OAES_ZONE_DESCRIPTOR_CHANGED != 0 && !self.has_command_set(CommandSet::ZONED) =>
-            {
-                return Err(Status::INVALID_FIELD_IN_COMMAND);
-            }
             _ => {
                 self.admin.features.current.set(feature, cdw11)?;
                 if is_saved {
@@ -398,21 +392,14 @@ impl Controller {
         Ok(Outcome::Done(result.into()))
     }
 
-    fn capabilities(&self, feature: FeatureId) -> Result<FeatureCapabilities, Status> {
-        if feature == FeatureId::KEY_VALUE_CONFIGURATION && !self.has_command_set(CommandSet::KEY_VALUE) {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
-        capabilities(feature)
-    }
-
     /// Sets the configuration of a key-value namespace, or of all.
     fn configure_key_value(&mut self, nsid: u32, value: u32, is_saved: bool) -> Result<(), Status> {
         let is_all = nsid == NSID_BROADCAST;
-        if !is_all && self.io.namespace(nsid).is_none() {
-            return Err(Status::INVALID_NAMESPACE_OR_FORMAT);
+        if !is_all {
+            self.io.namespaces.attached(nsid)?;
         }
         let mut configured = false;
-        for namespace in &mut self.io.namespaces {
+        for namespace in self.io.namespaces.iter_mut() {
             if is_all || namespace.nsid == nsid {
                 if let Some(key_value) = &mut namespace.key_value {
                     key_value.configure(value, is_saved)?;

@@ -5,20 +5,24 @@ use nvme_spec::{
     namespace_id_type, ozcs, CommandSet, IdentifyCns, IdentifyController, IdentifyIndependentNamespace,
     IdentifyKeyValueNamespace, IdentifyNamespace, IdentifyNvmController, IdentifyZonedController,
     IdentifyZonedNamespace, KeyValueFormat, LbaFormat, Status, SubmissionQueueEntry, IDENTIFY_BYTES,
-    KEY_VALUE_KEY_BYTES_MAX, OAES_ZONE_DESCRIPTOR_CHANGED, ZRWACAP_EXPLICIT_FLUSH,
+    KEY_VALUE_KEY_BYTES_MAX, NSID_BROADCAST, OAES_NAMESPACE_ATTRIBUTE, OAES_ZONE_DESCRIPTOR_CHANGED,
+    SANICAP_ALL_ACTIONS, SANICAP_NO_MODIFICATION, ZRWACAP_EXPLICIT_FLUSH,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
+use super::namespaces::CONTROLLER_ID;
 use super::{error_log, events, features, put, put_dword, self_test, Outcome};
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
-use crate::dataset::{RANGES_MAX, RANGE_BYTES_MAX};
+use crate::dataset::{RANGES_MAX, RANGE_LBAS_MAX};
 use crate::host::Host;
 use crate::io::{COPY_FORMATS, COPY_RANGES_MAX};
 use crate::key_value::KeyValue;
 use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
 use crate::pci;
+use crate::provisioning::command_set_of;
 use crate::zoned::Zoned;
+use crate::NAMESPACES_MAX;
 
 /// A list can start after any identifier but FFFFFFFEh and FFFFFFFFh (NVMe Base 2.0 §5.17.2.2).
 const NSID_LIST_START_MAX: u32 = 0xFFFF_FFFD;
@@ -31,6 +35,12 @@ const DLFEAT: u8 = 1 << 3 | 0b001;
 
 /// NSFEAT.OPTPERF: the fields NPWG to NOWS are there.
 const NSFEAT_OPTIMAL_PERFORMANCE: u8 = 1 << 4;
+
+/// NSFEAT.UIDREUSE: NGUID and EUI64 are never those of another namespace.
+const NSFEAT_IDENTIFIERS_NOT_REUSED: u8 = 1 << 3;
+
+/// OAES: namespace attribute notices, and those of zones.
+pub(super) const OAES: u32 = OAES_NAMESPACE_ATTRIBUTE | OAES_ZONE_DESCRIPTOR_CHANGED;
 
 /// Sources: figure 275 of NVMe Base 2.0.
 mod controller_fields {
@@ -46,8 +56,10 @@ mod controller_fields {
     pub const VWC: u8 = 0b111;
     /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), Supported Log Pages with its attributes (bit 5).
     pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 5;
-    /// OACS: Device Self-test (bit 4).
-    pub const OACS: u16 = 1 << 4;
+    /// OACS: Format NVM (bit 1), Namespace Management and Attachment (bit 3), Device Self-test (bit 4).
+    pub const OACS: u16 = 1 << 1 | 1 << 3 | 1 << 4;
+    /// FNA: a namespace is formatted by itself, and all at once if that is asked for; Crypto Erase (bit 2).
+    pub const FNA: u8 = 1 << 2;
     /// DSTO: one operation at a time in the NVM subsystem.
     pub const DSTO: u8 = 1;
     /// FRMW: one slot, read-only.
@@ -79,24 +91,37 @@ impl Controller {
         let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
         let nsid = entry.nsid.get();
         match cns {
-            // Every namespace that exists is attached: allocated and active ones are the same.
+            // What all namespaces have in common (NVM CS 1.0 §4.1.5.1).
+            IdentifyCns::NAMESPACE if nsid == NSID_BROADCAST => identify_common(layout(page)?),
             IdentifyCns::NAMESPACE | IdentifyCns::ALLOCATED_NAMESPACE => {
-                let namespace = self.namespace_for_identify(nsid)?;
                 // The structure of the NVM command set is that of zoned namespaces, too (ZNS 1.1 §4.1.5.1).
-                if namespace.has_pairs_only() {
-                    return Err(Status::INVALID_IO_COMMAND_SET);
+                match self.namespace_for_identify(nsid, cns == IdentifyCns::ALLOCATED_NAMESPACE)? {
+                    Some(namespace) if namespace.has_pairs_only() => {
+                        return Err(Status::INVALID_IO_COMMAND_SET);
+                    }
+                    Some(namespace) => self.identify_namespace(namespace, layout(page)?),
+                    None => {}
                 }
-                self.identify_namespace(namespace, layout(page)?);
             }
             IdentifyCns::CONTROLLER => self.identify_controller(layout(page)?),
-            IdentifyCns::ACTIVE_NAMESPACE_LIST | IdentifyCns::ALLOCATED_NAMESPACE_LIST => {
-                self.active_namespaces(nsid, None, page)?
+            IdentifyCns::ACTIVE_NAMESPACE_LIST => {
+                fill_list(nsid, self.io.namespaces.iter_attached(), page)?;
             }
+            IdentifyCns::ALLOCATED_NAMESPACE_LIST => fill_list(nsid, self.io.namespaces.iter(), page)?,
             IdentifyCns::NAMESPACE_DESCRIPTORS => {
-                self.namespace_descriptors(self.namespace_for_identify(nsid)?, page);
+                self.namespace_descriptors(self.io.namespaces.attached(nsid)?, page);
             }
-            IdentifyCns::COMMAND_SET_NAMESPACE => {
-                let namespace = self.namespace_for_identify(nsid)?;
+            IdentifyCns::NAMESPACE_CONTROLLER_LIST => {
+                self.io.namespaces.allocated(nsid)?;
+                let is_listed = self.io.namespaces.is_attached(nsid);
+                fill_controller_list(entry, is_listed, page);
+            }
+            IdentifyCns::CONTROLLER_LIST => fill_controller_list(entry, true, page),
+            IdentifyCns::COMMAND_SET_NAMESPACE | IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE => {
+                let may_be_detached = cns == IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE;
+                let Some(namespace) = self.namespace_for_identify(nsid, may_be_detached)? else {
+                    return self.require_command_set(command_set);
+                };
                 match (command_set, &namespace.zoned, &namespace.key_value) {
                     // Nothing but zeros: no protection information.
                     (CommandSet::NVM, _, _) if !namespace.has_pairs_only() => {}
@@ -112,8 +137,8 @@ impl Controller {
             IdentifyCns::COMMAND_SET_CONTROLLER => match command_set {
                 CommandSet::NVM => self.identify_nvm_controller(layout(page)?),
                 // There is no such structure: all zeros (KV CS 1.0 §4.1.5.2).
-                CommandSet::KEY_VALUE if self.has_command_set(command_set) => {}
-                CommandSet::ZONED if self.has_command_set(command_set) => {
+                CommandSet::KEY_VALUE => {}
+                CommandSet::ZONED => {
                     let data: &mut IdentifyZonedController = layout(page)?;
                     data.zasl = self.zasl;
                 }
@@ -121,12 +146,29 @@ impl Controller {
             },
             IdentifyCns::COMMAND_SET_ACTIVE_NAMESPACE_LIST => {
                 self.require_command_set(command_set)?;
-                self.active_namespaces(nsid, Some(command_set), page)?;
+                let listed = self.io.namespaces.iter_attached();
+                fill_list(
+                    nsid,
+                    listed.filter(|namespace| namespace.command_set() == command_set),
+                    page,
+                )?;
+            }
+            IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE_LIST => {
+                self.require_command_set(command_set)?;
+                let listed = self.io.namespaces.iter();
+                fill_list(
+                    nsid,
+                    listed.filter(|namespace| namespace.command_set() == command_set),
+                    page,
+                )?;
             }
             IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE => {
-                self.namespace_for_identify(nsid)?;
-                let data: &mut IdentifyIndependentNamespace = layout(page)?;
-                data.nstat = NAMESPACE_READY;
+                if self.namespace_for_identify(nsid, false)?.is_some() {
+                    let data: &mut IdentifyIndependentNamespace = layout(page)?;
+                    data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
+                    data.fpi = self.format_progress(nsid);
+                    data.nstat = NAMESPACE_READY;
+                }
             }
             IdentifyCns::IO_COMMAND_SET => {
                 if !matches!(entry.cdw10.get() >> 16, 0 | 0xFFFF) {
@@ -140,20 +182,24 @@ impl Controller {
         Ok(())
     }
 
-    fn namespace_for_identify(&self, nsid: u32) -> Result<&Namespace, Status> {
-        self.io.namespace(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)
+    /// The namespace whose structure is asked for; nothing if it is not there, and the structure all zeros (NVMe Base 2.0 §5.17.2.1).
+    fn namespace_for_identify(&self, nsid: u32, may_be_detached: bool) -> Result<Option<&Namespace>, Status> {
+        let found = if may_be_detached {
+            self.io.namespaces.allocated(nsid)
+        } else {
+            self.io.namespaces.attached(nsid)
+        };
+        match found {
+            Ok(namespace) => Ok(Some(namespace)),
+            Err(Status::INVALID_NAMESPACE_OR_FORMAT) => Err(Status::INVALID_NAMESPACE_OR_FORMAT),
+            Err(_) => Ok(None),
+        }
     }
 
-    /// Whether a namespace speaks `command_set`.
-    pub(super) fn has_command_set(&self, command_set: CommandSet) -> bool {
-        let mut namespaces = self.io.namespaces.iter();
-        namespaces.any(|namespace| namespace.command_set() == command_set)
-    }
-
-    /// The I/O command sets that the controller has, a bit for each (NVMe Base 2.0 figure 290): the NVM command set always, as CAP.CSS says.
+    /// The I/O command sets that namespaces can have, a bit for each (NVMe Base 2.0 figure 290).
     fn command_sets(&self) -> u64 {
-        let sets = self.io.namespaces.iter().map(Namespace::command_set);
-        sets.fold(1 << CommandSet::NVM.0, |bits, set| bits | 1 << set.0)
+        let templates = self.provisioning.templates.all();
+        templates.fold(0, |bits, template| bits | 1 << command_set_of(&template.kind).0)
     }
 
     fn require_command_set(&self, asked: CommandSet) -> Result<(), Status> {
@@ -190,10 +236,12 @@ impl Controller {
         data.cctemp_kelvin = features::CRITICAL_TEMPERATURE_KELVIN.into();
         data.sqes = controller_fields::SQES;
         data.cqes = controller_fields::CQES;
-        data.nn = (self.io.namespaces.len() as u32).into();
-        if self.has_command_set(CommandSet::ZONED) {
-            data.oaes = OAES_ZONE_DESCRIPTOR_CHANGED.into();
-        }
+        data.nn = NAMESPACES_MAX.into();
+        data.mnan = NAMESPACES_MAX.into();
+        data.oaes = OAES.into();
+        data.cntlid = CONTROLLER_ID.into();
+        data.sanicap = (SANICAP_ALL_ACTIONS | SANICAP_NO_MODIFICATION).into();
+        data.fna = controller_fields::FNA;
         data.oncs = controller_fields::ONCS.into();
         data.fuses = controller_fields::FUSES.into();
         // A pair is alone with the data, however long it is: as long as a transfer, in LBAs of the longer format.
@@ -202,33 +250,21 @@ impl Controller {
         data.vwc = controller_fields::VWC;
         data.ocfs = COPY_FORMATS.into();
         data.subnqn = self.identity.subsystem_nqn();
-        let capacity: u128 = self
-            .io
-            .namespaces
-            .iter()
-            .map(|namespace| u128::from(namespace.capacity_bytes()))
-            .sum();
-        data.tnvmcap_bytes = capacity.to_le_bytes();
+        data.tnvmcap_bytes = u128::from(self.provisioning.media_bytes).to_le_bytes();
+        let unallocated_bytes = self.provisioning.unallocated_bytes(&self.io.namespaces);
+        data.unvmcap_bytes = u128::from(unallocated_bytes).to_le_bytes();
         // Power state 0: 25 W, the most that a slot gives without negotiation.
         data.psd[0].maximum_power_centiwatts = 2500.into();
     }
 
     /// Limits of commands whose work would otherwise be as long as the namespace.
     fn identify_nvm_controller(&self, data: &mut IdentifyNvmController) {
-        // In LBAs of any namespace.
-        let lba_log2 = self
-            .io
-            .namespaces
-            .iter()
-            .map(|namespace| namespace.lba_log2)
-            .max();
-        let range_lbas = (RANGE_BYTES_MAX >> lba_log2.unwrap_or(0)) as u32;
         data.vsl = self.mdts;
         data.wzsl = self.mdts;
         data.wusl = self.mdts;
         data.dmrl = RANGES_MAX as u8;
-        data.dmrsl_lbas = range_lbas.into();
-        data.dmsl_lbas = (u64::from(range_lbas) * RANGES_MAX as u64).into();
+        data.dmrsl_lbas = RANGE_LBAS_MAX.into();
+        data.dmsl_lbas = (u64::from(RANGE_LBAS_MAX) * RANGES_MAX as u64).into();
     }
 
     fn identify_namespace(&self, namespace: &Namespace, data: &mut IdentifyNamespace) {
@@ -236,14 +272,16 @@ impl Controller {
         let capacity_lbas = namespace.capacity_bytes() >> namespace.lba_log2;
         data.ncap_lbas = capacity_lbas.into();
         data.nuse_lbas = capacity_lbas.into();
-        data.nlbaf_z = LBA_FORMATS_LOG2.len() as u8 - 1;
+        identify_common(data);
+        data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
         data.flbas = namespace.format_index();
+        data.fpi = self.format_progress(namespace.nsid);
         let transfer_lbas = self.io.limits.transfer_bytes_max >> namespace.lba_log2;
         data.mssrl_lbas = u16::try_from(transfer_lbas).unwrap_or(u16::MAX).into();
         data.mcl_lbas = transfer_lbas.into();
         data.msrc_z = COPY_RANGES_MAX as u8 - 1;
-        data.nvmcap_bytes = u128::from(namespace.capacity_bytes()).to_le_bytes();
-        data.dlfeat = DLFEAT;
+        let media = namespace.media();
+        data.nvmcap_bytes = u128::from(media.end - media.start).to_le_bytes();
         if let Some(granularity_bytes) = namespace.granularity_bytes() {
             let granularity_z = ((granularity_bytes >> namespace.lba_log2).max(1) - 1) as u16;
             data.nsfeat |= NSFEAT_OPTIMAL_PERFORMANCE;
@@ -257,15 +295,8 @@ impl Controller {
                 *field = granularity_z.into();
             }
         }
-        data.nguid = self.identity.nguid(namespace.nsid);
-        data.eui64 = self.identity.eui64(namespace.nsid);
-        for (slot, lba_data_size_log2) in data.lbaf.iter_mut().zip(LBA_FORMATS_LOG2) {
-            *slot = LbaFormat {
-                metadata_bytes: 0.into(),
-                lba_data_size_log2,
-                relative_performance: 0,
-            };
-        }
+        data.nguid = self.identity.nguid(namespace.unique_number);
+        data.eui64 = self.identity.eui64(namespace.unique_number);
     }
 
     /// What the Key Value Command Set has about a namespace (KV CS 1.0 figure 36).
@@ -277,33 +308,14 @@ impl Controller {
     ) {
         data.nsze_bytes = key_value.store.capacity_bytes().into();
         data.nuse_bytes = key_value.store.used_bytes().into();
-        data.nguid = self.identity.nguid(namespace.nsid);
-        data.eui64 = self.identity.eui64(namespace.nsid);
+        data.nguid = self.identity.nguid(namespace.unique_number);
+        data.eui64 = self.identity.eui64(namespace.unique_number);
         data.kvf[0] = KeyValueFormat {
             key_bytes_max: (KEY_VALUE_KEY_BYTES_MAX as u16).into(),
             value_bytes_max: key_value.value_bytes_max().into(),
             keys_max: key_value.store.keys_max().into(),
             ..KeyValueFormat::new_zeroed()
         };
-    }
-
-    /// Identifiers above `after`, ascending, ended by zeros.
-    fn active_namespaces(
-        &self,
-        after: u32,
-        command_set: Option<CommandSet>,
-        page: &mut [u8],
-    ) -> Result<(), Status> {
-        if after > NSID_LIST_START_MAX {
-            return Err(Status::INVALID_NAMESPACE_OR_FORMAT);
-        }
-        let listed = self.io.namespaces.iter().filter(|namespace| {
-            namespace.nsid > after && command_set.is_none_or(|set| set == namespace.command_set())
-        });
-        for (index, namespace) in listed.enumerate() {
-            put_dword(page, index, namespace.nsid);
-        }
-        Ok(())
     }
 
     fn namespace_descriptors(&self, namespace: &Namespace, page: &mut [u8]) {
@@ -313,12 +325,59 @@ impl Controller {
                 *slot = *byte;
             }
         };
-        add(namespace_id_type::EUI64, &self.identity.eui64(namespace.nsid));
-        add(namespace_id_type::NGUID, &self.identity.nguid(namespace.nsid));
-        add(namespace_id_type::UUID, &self.identity.uuid(namespace.nsid));
+        add(
+            namespace_id_type::EUI64,
+            &self.identity.eui64(namespace.unique_number),
+        );
+        add(
+            namespace_id_type::NGUID,
+            &self.identity.nguid(namespace.unique_number),
+        );
+        add(
+            namespace_id_type::UUID,
+            &self.identity.uuid(namespace.unique_number),
+        );
         if self.admin.css == ControllerConfiguration::CSS_ALL {
             add(namespace_id_type::COMMAND_SET, &[namespace.command_set().0]);
         }
+    }
+}
+
+/// Identifiers above `after`, ascending, ended by zeros.
+fn fill_list<'a>(
+    after: u32,
+    namespaces: impl Iterator<Item = &'a Namespace>,
+    page: &mut [u8],
+) -> Result<(), Status> {
+    if after > NSID_LIST_START_MAX {
+        return Err(Status::INVALID_NAMESPACE_OR_FORMAT);
+    }
+    let listed = namespaces.filter(|namespace| namespace.nsid > after);
+    for (index, namespace) in listed.enumerate() {
+        put_dword(page, index, namespace.nsid);
+    }
+    Ok(())
+}
+
+/// The number of controllers, and their identifiers, from the one in CNTID on (NVMe Base 2.0 §4.4.1): the only one is the lowest that there can be.
+fn fill_controller_list(entry: &SubmissionQueueEntry, is_listed: bool, page: &mut [u8]) {
+    let first = (entry.cdw10.get() >> 16) as u16;
+    if is_listed && first == CONTROLLER_ID {
+        put(page, 0, &1u16.to_le_bytes());
+        put(page, 2, &CONTROLLER_ID.to_le_bytes());
+    }
+}
+
+/// What namespaces with LBAs have in common.
+fn identify_common(data: &mut IdentifyNamespace) {
+    data.nlbaf_z = LBA_FORMATS_LOG2.len() as u8 - 1;
+    data.dlfeat = DLFEAT;
+    for (slot, lba_data_size_log2) in data.lbaf.iter_mut().zip(LBA_FORMATS_LOG2) {
+        *slot = LbaFormat {
+            metadata_bytes: 0.into(),
+            lba_data_size_log2,
+            relative_performance: 0,
+        };
     }
 }
 

@@ -1,9 +1,9 @@
 //! Get Log Page (NVMe Base 2.0 §5.16).
 
 use nvme_spec::{
-    effects, CommandSet, KeyValueOpcode, LogPageId, NvmOpcode, SmartLog, Status, SubmissionQueueEntry,
-    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FIRMWARE_SLOT_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES,
-    SUPPORTED_LOG_PAGES_BYTES,
+    effects, AdminOpcode, CommandSet, KeyValueOpcode, LogPageId, NvmOpcode, SmartLog, Status,
+    SubmissionQueueEntry, CHANGED_NAMESPACE_LIST_BYTES, CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES,
+    FIRMWARE_SLOT_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
@@ -12,13 +12,15 @@ use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 
-const SUPPORTED_PAGES: [LogPageId; 7] = [
+const SUPPORTED_PAGES: &[LogPageId] = &[
     LogPageId::SUPPORTED_LOG_PAGES,
     LogPageId::ERROR_INFORMATION,
     LogPageId::SMART_HEALTH,
     LogPageId::FIRMWARE_SLOT,
     LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS,
     LogPageId::DEVICE_SELF_TEST,
+    LogPageId::CHANGED_NAMESPACE_LIST,
+    LogPageId::SANITIZE_STATUS,
     LogPageId::CHANGED_ZONE_LIST,
 ];
 
@@ -103,6 +105,19 @@ const ZONED_EFFECTS: [(NvmOpcode, u32); 3] = [
     ),
 ];
 
+/// What an admin command does besides being there.
+fn admin_effects(opcode: AdminOpcode) -> u32 {
+    match opcode {
+        AdminOpcode::FORMAT_NVM => {
+            effects::CHANGES_BLOCK_CONTENT | effects::CHANGES_NAMESPACE | effects::ALONE_IN_NAMESPACE
+        }
+        AdminOpcode::SANITIZE => effects::CHANGES_BLOCK_CONTENT | effects::ALONE,
+        AdminOpcode::NAMESPACE_MANAGEMENT => effects::CHANGES_BLOCK_CONTENT | effects::CHANGES_INVENTORY,
+        AdminOpcode::NAMESPACE_ATTACHMENT => effects::CHANGES_INVENTORY,
+        _ => 0,
+    }
+}
+
 const RETAIN_ASYNC_EVENT: u32 = 1 << 15;
 const OFFSET_IS_INDEX: u32 = 1 << 23;
 pub(super) const NANOSECONDS_PER_HOUR: u64 = 3_600_000_000_000;
@@ -147,8 +162,10 @@ impl Controller {
         )?;
         if entry.cdw10.get() & RETAIN_ASYNC_EVENT == 0 {
             self.admin.events.log_was_read(log);
-            if log == LogPageId::CHANGED_ZONE_LIST {
-                self.forget_changed_zones(entry.nsid.get());
+            match log {
+                LogPageId::CHANGED_ZONE_LIST => self.forget_changed_zones(entry.nsid.get()),
+                LogPageId::CHANGED_NAMESPACE_LIST => self.admin.changed_namespaces.clear(),
+                _ => {}
             }
         }
         Ok(Outcome::Done(0))
@@ -164,9 +181,7 @@ impl Controller {
     ) -> Result<usize, Status> {
         match log {
             LogPageId::SUPPORTED_LOG_PAGES => {
-                let has_zones = self.has_command_set(CommandSet::ZONED);
-                let is_there = |&page: &LogPageId| has_zones || page != LogPageId::CHANGED_ZONE_LIST;
-                for page in SUPPORTED_PAGES.into_iter().filter(is_there) {
+                for page in SUPPORTED_PAGES {
                     put_dword(buffer, usize::from(page.0), 1);
                 }
                 Ok(SUPPORTED_LOG_PAGES_BYTES)
@@ -196,11 +211,14 @@ impl Controller {
             LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
                 let command_set = CommandSet((entry.cdw14.get() >> 24) as u8);
                 for opcode in SUPPORTED {
-                    put_dword(buffer, usize::from(opcode.0), effects::SUPPORTED);
+                    put_dword(
+                        buffer,
+                        usize::from(opcode.0),
+                        effects::SUPPORTED | admin_effects(*opcode),
+                    );
                 }
-                let is_there = |set| command_set == set && self.has_command_set(set);
-                let is_zoned = is_there(CommandSet::ZONED);
-                let is_key_value = is_there(CommandSet::KEY_VALUE);
+                let is_zoned = command_set == CommandSet::ZONED;
+                let is_key_value = command_set == CommandSet::KEY_VALUE;
                 let block = NVM_EFFECTS
                     .iter()
                     .filter(|_| is_zoned || command_set == CommandSet::NVM);
@@ -208,8 +226,8 @@ impl Controller {
                 for (opcode, effect) in block.chain(zoned) {
                     put_dword(buffer, 256 + usize::from(opcode.0), *effect);
                 }
-                let has_vendor_commands =
-                    self.io.namespaces.iter().any(|namespace| {
+                let has_vendor_commands = is_key_value
+                    || self.io.namespaces.iter().any(|namespace| {
                         namespace.key_value.is_some() && namespace.command_set() == command_set
                     });
                 let pairs = KEY_VALUE_EFFECTS.iter().filter(|_| is_key_value);
@@ -219,11 +237,16 @@ impl Controller {
                 }
                 Ok(EFFECTS_LOG_BYTES)
             }
+            LogPageId::CHANGED_NAMESPACE_LIST => {
+                self.admin.changed_namespaces.fill_log(buffer);
+                Ok(CHANGED_NAMESPACE_LIST_BYTES)
+            }
+            LogPageId::SANITIZE_STATUS => Ok(self.fill_sanitize_log(buffer)),
             LogPageId::DEVICE_SELF_TEST => {
                 let powered_ns = self.admin.powered_ns(now_ns);
                 Ok(self.admin.self_test.fill_log(powered_ns, buffer))
             }
-            LogPageId::CHANGED_ZONE_LIST if self.has_command_set(CommandSet::ZONED) => {
+            LogPageId::CHANGED_ZONE_LIST => {
                 self.changed_zone_list(entry.nsid.get(), buffer)?;
                 Ok(CHANGED_ZONE_LIST_BYTES)
             }
@@ -233,10 +256,7 @@ impl Controller {
 
     /// The number of zones, and then the first LBA of each (ZNS 1.1 figure 46).
     fn changed_zone_list(&self, nsid: u32, buffer: &mut [u8]) -> Result<(), Status> {
-        let namespace = self
-            .io
-            .namespace(nsid)
-            .ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        let namespace = self.io.namespaces.attached(nsid)?;
         let zoned = namespace.zoned.as_ref().ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
         let (count, zones) = zoned.changed.listed();
         put(buffer, 0, &count.to_le_bytes());
@@ -248,10 +268,10 @@ impl Controller {
     }
 
     fn forget_changed_zones(&mut self, nsid: u32) {
-        let mut namespaces = self.io.namespaces.iter_mut();
-        let namespace = namespaces.find(|namespace| namespace.nsid == nsid);
-        if let Some(zoned) = namespace.and_then(|namespace| namespace.zoned.as_mut()) {
-            zoned.changed.clear();
+        if let Ok(namespace) = self.io.namespaces.allocated_mut(nsid) {
+            if let Some(zoned) = &mut namespace.zoned {
+                zoned.changed.clear();
+            }
         }
     }
 

@@ -4,9 +4,12 @@ mod abort;
 mod error_log;
 mod events;
 mod features;
+mod format;
 mod identify;
 mod io_queues;
 mod log_pages;
+mod namespaces;
+mod sanitize;
 mod self_test;
 
 use alloc::vec::Vec;
@@ -24,10 +27,12 @@ use crate::work::{CommandRef, Ticket};
 use error_log::ErrorLog;
 use events::AsyncEvents;
 use features::Features;
+use namespaces::ChangedNamespaces;
+use sanitize::SanitizeStatus;
 use self_test::SelfTest;
 
 /// Admin commands that this controller has, for the effects log and the dispatch below.
-const SUPPORTED: [AdminOpcode; 11] = [
+const SUPPORTED: &[AdminOpcode] = &[
     AdminOpcode::DELETE_IO_SUBMISSION_QUEUE,
     AdminOpcode::CREATE_IO_SUBMISSION_QUEUE,
     AdminOpcode::GET_LOG_PAGE,
@@ -39,6 +44,25 @@ const SUPPORTED: [AdminOpcode; 11] = [
     AdminOpcode::GET_FEATURES,
     AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST,
     AdminOpcode::DEVICE_SELF_TEST,
+    AdminOpcode::NAMESPACE_MANAGEMENT,
+    AdminOpcode::NAMESPACE_ATTACHMENT,
+    AdminOpcode::FORMAT_NVM,
+    AdminOpcode::SANITIZE,
+];
+
+/// Those that are carried out while the NVM subsystem is being sanitized (NVMe Base 2.0 §8.21.1).
+const ALLOWED_WHILE_SANITIZING: &[AdminOpcode] = &[
+    AdminOpcode::DELETE_IO_SUBMISSION_QUEUE,
+    AdminOpcode::CREATE_IO_SUBMISSION_QUEUE,
+    AdminOpcode::GET_LOG_PAGE,
+    AdminOpcode::DELETE_IO_COMPLETION_QUEUE,
+    AdminOpcode::CREATE_IO_COMPLETION_QUEUE,
+    AdminOpcode::IDENTIFY,
+    AdminOpcode::ABORT,
+    AdminOpcode::SET_FEATURES,
+    AdminOpcode::GET_FEATURES,
+    AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST,
+    AdminOpcode::SANITIZE,
 ];
 
 /// How a handler leaves its command.
@@ -70,6 +94,8 @@ pub(crate) struct AdminState {
     pub events: AsyncEvents,
     pub error_log: ErrorLog,
     pub self_test: SelfTest,
+    pub sanitize: SanitizeStatus,
+    pub changed_namespaces: ChangedNamespaces,
     /// CC.CSS when the controller was enabled.
     pub css: u8,
     /// Time of the first pass.
@@ -89,6 +115,8 @@ impl AdminState {
             events: AsyncEvents::new(),
             error_log: ErrorLog::new()?,
             self_test: SelfTest::new()?,
+            sanitize: SanitizeStatus::new(),
+            changed_namespaces: ChangedNamespaces::default(),
             css: ControllerConfiguration::CSS_NVM,
             started_ns: None,
             unsafe_shutdowns: 0,
@@ -164,7 +192,12 @@ impl Controller {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         let bar = Bar(host.bar());
-        match AdminOpcode(entry.opcode) {
+        let opcode = AdminOpcode(entry.opcode);
+        if self.is_sanitizing() && SUPPORTED.contains(&opcode) && !ALLOWED_WHILE_SANITIZING.contains(&opcode)
+        {
+            return Err(Status::SANITIZE_IN_PROGRESS);
+        }
+        match opcode {
             AdminOpcode::CREATE_IO_COMPLETION_QUEUE => self.create_io_completion_queue(entry, bar),
             AdminOpcode::CREATE_IO_SUBMISSION_QUEUE => self.create_io_submission_queue(entry, bar),
             AdminOpcode::DELETE_IO_SUBMISSION_QUEUE => {
@@ -177,6 +210,10 @@ impl Controller {
             AdminOpcode::GET_FEATURES => self.get_features(entry, now_ns, host),
             AdminOpcode::ABORT => self.abort(entry, command, now_ns),
             AdminOpcode::DEVICE_SELF_TEST => self.device_self_test(entry, now_ns),
+            AdminOpcode::NAMESPACE_MANAGEMENT => self.namespace_management(entry, command, host),
+            AdminOpcode::NAMESPACE_ATTACHMENT => self.namespace_attachment(entry, host),
+            AdminOpcode::FORMAT_NVM => self.format_nvm(entry, command, now_ns),
+            AdminOpcode::SANITIZE => self.sanitize(entry, now_ns),
             AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST => {
                 self.admin.events.hold(command.cid)?;
                 // A held request must not take the room that other commands need.

@@ -113,6 +113,13 @@ impl SelfTest {
 }
 
 impl Controller {
+    /// An operation under way, if there is one, ends with `result`.
+    pub(super) fn end_self_test(&mut self, now_ns: u64, result: SelfTestResult) {
+        let now_ns = self.admin.powered_ns(now_ns);
+        self.admin.self_test.settle(now_ns);
+        self.admin.self_test.end(now_ns, result);
+    }
+
     /// Begins or aborts an operation.
     pub(super) fn device_self_test(
         &mut self,
@@ -120,8 +127,8 @@ impl Controller {
         now_ns: u64,
     ) -> Result<Outcome, Status> {
         let nsid = entry.nsid.get();
-        if !matches!(nsid, 0 | NSID_BROADCAST) && self.io.namespace(nsid).is_none() {
-            return Err(Status::INVALID_NAMESPACE_OR_FORMAT);
+        if !matches!(nsid, 0 | NSID_BROADCAST) {
+            self.io.namespaces.attached(nsid)?;
         }
         let now_ns = self.admin.powered_ns(now_ns);
         let self_test = &mut self.admin.self_test;

@@ -333,11 +333,11 @@ impl Controller {
         if !self.admin.features.wants_zone_notices() {
             return;
         }
-        for namespace in &mut self.io.namespaces {
+        for namespace in self.io.namespaces.iter_mut() {
             let Some(zoned) = &mut namespace.zoned else {
                 continue;
             };
-            if zoned.changed.wants_event && self.admin.events.can_take_notice() {
+            if zoned.changed.wants_event && self.admin.events.can_take_zone_notice() {
                 zoned.changed.wants_event = false;
                 self.admin.events.zone_descriptor_changed(namespace.nsid);
             }

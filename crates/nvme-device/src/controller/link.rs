@@ -71,7 +71,7 @@ impl WorkerLink {
     pub fn send(&mut self, item: WorkItem) -> Result<(), WorkItem> {
         if matches!(
             item,
-            WorkItem::Job(_) | WorkItem::Zero(_) | WorkItem::Gather { .. }
+            WorkItem::Job(_) | WorkItem::Zero(_) | WorkItem::Fill(_) | WorkItem::Gather { .. }
         ) {
             self.sent = self.sent.wrapping_add(1);
         }

@@ -1,5 +1,6 @@
 //! The controller: registers and their state machine, queues, and the link to the workers.
 
+mod erasure;
 mod fetch;
 mod fused;
 mod link;
@@ -10,21 +11,26 @@ use alloc::vec::Vec;
 
 use nvme_spec::registers::{self, csts, Capabilities};
 use ssd_model::AnyModel;
-use ssd_profile::NvmParameters;
+use ssd_profile::{NvmParameters, ProfileKind};
 
 use crate::admin::{AdminState, PendingAdmin};
 use crate::bar::Bar;
 use crate::device::{table, transfer_bytes_max, SetupError};
+use crate::flash_log::NamespaceReport;
 use crate::host::Host;
 use crate::identity::Identity;
 use crate::io::{IoCounters, IoUnit, Limits, COPY_RANGES_MAX};
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, NamespaceConfig};
+use crate::namespace_table::NamespaceTable;
+use crate::provisioning::Provisioning;
 use crate::queues::{CompletionQueue, SubmissionQueue};
 use crate::shared::Shared;
 use crate::work::{CommandRef, Job, Report, WorkItem};
 use crate::zoned::Target;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
 
+use erasure::Erasure;
+pub(crate) use erasure::{Passes, Purpose};
 use fused::FusedPair;
 pub(crate) use link::WorkerLink;
 use state::{Shutdown, State};
@@ -39,6 +45,8 @@ pub struct Controller {
     /// Largest Zone Append: 2^zasl pages; 0: as MDTS says.
     pub(crate) zasl: u8,
     pub(crate) io: IoUnit,
+    pub(crate) provisioning: Provisioning,
+    pub(crate) erasure: Erasure,
     pub(crate) submission_queues: Vec<Option<SubmissionQueue>>,
     pub(crate) completion_queues: Vec<Option<CompletionQueue>>,
     pub(crate) links: Vec<WorkerLink>,
@@ -65,13 +73,19 @@ impl Controller {
         identity: Identity,
         mdts: u8,
         namespaces: Vec<Namespace>,
+        provisioning: Provisioning,
         links: Vec<WorkerLink>,
         shared: Arc<Shared>,
     ) -> Result<Self, SetupError> {
         let queues = usize::from(IO_QUEUE_PAIRS_MAX) + 1;
         let transfer_bytes_max = transfer_bytes_max(mdts);
         // No more than MDTS (ZNS 1.1 figure 50).
-        let zasl = match smallest_append_limit(&namespaces) {
+        let zasl = match smallest_append_limit(
+            namespaces
+                .iter()
+                .map(Namespace::config)
+                .chain(provisioning.templates.all()),
+        ) {
             zasl if mdts == 0 => zasl,
             zasl => zasl.min(mdts),
         };
@@ -89,12 +103,14 @@ impl Controller {
             mdts,
             zasl,
             io: IoUnit {
-                namespaces,
+                namespaces: NamespaceTable::new(namespaces)?,
                 limits,
                 has_all_command_sets: false,
                 counters: IoCounters::default(),
                 gathering,
             },
+            provisioning,
+            erasure: Erasure::new(links.len())?,
             submission_queues: table(queues, || None)?,
             completion_queues: table(queues, || None)?,
             links,
@@ -129,6 +145,9 @@ impl Controller {
             next_event_ns: self.recommend_zones(now_ns),
         };
         activity.progressed |= self.poll_registers(now_ns, host);
+        if !matches!(self.state, State::Resetting { .. }) {
+            self.poll_erasure(now_ns, bar, &mut activity);
+        }
         if self.state == State::Ready {
             self.poll_completion_doorbells(bar);
             self.poll_fused(now_ns, host, &mut activity);
@@ -142,7 +161,7 @@ impl Controller {
     /// Lets zoned namespaces recommend what is due for their zones. Returns when to look again, ns.
     fn recommend_zones(&mut self, now_ns: u64) -> Option<u64> {
         let mut next_ns: Option<u64> = None;
-        for namespace in &mut self.io.namespaces {
+        for namespace in self.io.namespaces.iter_mut() {
             let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
                 continue;
             };
@@ -157,23 +176,25 @@ impl Controller {
     fn serve_flash_log(&mut self) {
         let log = self.shared.flash_log();
         if log.take_reset_request() {
-            for namespace in &mut self.io.namespaces {
+            for namespace in self.io.namespaces.iter_mut() {
                 namespace.model.reset_statistics();
             }
         }
         if log.has_request() {
-            log.answer(
-                self.io
-                    .namespaces
-                    .iter()
-                    .map(|namespace| namespace.model.flash_report()),
-            );
+            let namespaces = self.io.namespaces.by_identifier();
+            log.answer(namespaces.map(|namespace| match namespace {
+                None => NamespaceReport::Absent,
+                Some(namespace) => match namespace.model.flash_report() {
+                    None => NamespaceReport::WithoutFlash,
+                    Some(report) => NamespaceReport::Flash(report),
+                },
+            }));
         }
     }
 
     /// Gives every NVM namespace other timing parameters; commands already under way keep their times.
     pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
-        for namespace in &mut self.io.namespaces {
+        for namespace in self.io.namespaces.iter_mut() {
             match &mut namespace.model {
                 AnyModel::Nvm(model) => model.set_parameters(parameters),
                 AnyModel::Conventional(_) | AnyModel::Zoned(_) => {}
@@ -209,7 +230,7 @@ impl Controller {
                     };
                     let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
                     self.complete_admin(Job::immediate(pending.command(), now_ns, success, result), bar);
-                } else if !self.worker_settled(ticket, now_ns) {
+                } else if !self.erasure.is_answer(ticket) && !self.worker_settled(ticket, now_ns) {
                     self.worker_was_reset(ticket, now_ns, bar);
                 }
             }
@@ -255,10 +276,13 @@ impl Controller {
     }
 }
 
-/// The Zone Append limit that holds for every zoned namespace: log2 of pages, 0 for none.
-fn smallest_append_limit(namespaces: &[Namespace]) -> u8 {
-    let zoned = namespaces.iter().filter_map(|namespace| namespace.zoned.as_ref());
-    let limits = zoned.map(|zoned| zoned.zone.zasl).filter(|&zasl| zasl > 0);
+/// The Zone Append limit that holds for every zoned namespace, also for those that can be created: log2 of pages, 0 for none.
+fn smallest_append_limit<'a>(namespaces: impl Iterator<Item = &'a NamespaceConfig>) -> u8 {
+    let zoned = namespaces.filter_map(|namespace| match &namespace.kind {
+        ProfileKind::Zoned(parameters) => Some(parameters.zone.zasl),
+        ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::KeyValue(_) => None,
+    });
+    let limits = zoned.filter(|&zasl| zasl > 0);
     limits.min().map_or(0, |zasl| zasl.min(0xFF) as u8)
 }
 

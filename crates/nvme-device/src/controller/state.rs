@@ -143,6 +143,7 @@ impl Controller {
         // An answer that is still on its way belongs to a command that ends here: nothing may follow the reset in a ring.
         self.admin.forget_pending();
         self.fused = None;
+        self.erasure.forget_command();
         let ticket = self.admin.new_ticket();
         self.links.iter_mut().for_each(|link| link.request_reset(ticket));
         self.state = State::Resetting {
@@ -185,7 +186,7 @@ impl Controller {
         self.queues_end = 0;
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
         self.admin.reset(now_ns);
-        for namespace in &mut self.io.namespaces {
+        for namespace in self.io.namespaces.iter_mut() {
             if let Some(key_value) = &mut namespace.key_value {
                 key_value.reset();
             }
@@ -241,7 +242,7 @@ impl Controller {
 
     /// Notices that were not told of are forgotten with the queues, so changed zones are to be told of again; a subsystem reset is a power cycle.
     fn reset_zones(&mut self, is_power_cycle: bool, now_ns: u64) {
-        for namespace in &mut self.io.namespaces {
+        for namespace in self.io.namespaces.iter_mut() {
             let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
                 continue;
             };
@@ -255,7 +256,7 @@ impl Controller {
 
     fn complete_shutdown(&mut self, now_ns: u64, bar: Bar<'_>) {
         // Whatever comes next finds the zones as after a power cycle (ZNS 1.1 §2.1.1.3).
-        for namespace in &mut self.io.namespaces {
+        for namespace in self.io.namespaces.iter_mut() {
             if let Some(model) = namespace.model.zoned_mut() {
                 model.power_cycle(now_ns);
             }

@@ -13,6 +13,7 @@ use crate::dataset::RangeList;
 use crate::host::Host;
 use crate::key_value::ListProgress;
 use crate::namespace::{ByteRange, Namespace};
+use crate::namespace_table::NamespaceTable;
 use crate::work::{CommandRef, Direction, Extents, Job, Transfer, Zeroing};
 pub(crate) use copy::{CopyRequest, FORMATS as COPY_FORMATS, RANGES_MAX as COPY_RANGES_MAX};
 pub(crate) use request::{Access, Limits, Plan, Request};
@@ -168,7 +169,7 @@ pub(crate) struct Deallocated {
 
 /// The namespaces and what I/O needs to know besides.
 pub(crate) struct IoUnit {
-    pub namespaces: Vec<Namespace>,
+    pub namespaces: NamespaceTable,
     pub limits: Limits,
     /// Whether the host has enabled all I/O command sets (CC.CSS): only then there are the commands of the zoned one.
     pub has_all_command_sets: bool,
@@ -178,23 +179,15 @@ pub(crate) struct IoUnit {
 }
 
 impl IoUnit {
-    pub fn namespace(&self, nsid: u32) -> Option<&Namespace> {
-        self.namespaces.get(nsid.checked_sub(1)? as usize)
-    }
-
     /// Whether `nsid` is that of a key-value namespace.
     pub fn is_key_value(&self, nsid: u32) -> bool {
-        self.namespace(nsid)
-            .is_some_and(|namespace| namespace.key_value.is_some())
+        self.namespaces
+            .attached(nsid)
+            .is_ok_and(|namespace| namespace.key_value.is_some())
     }
 
     pub fn namespace_mut(&mut self, entry: &SubmissionQueueEntry) -> Result<&mut Namespace, Status> {
-        entry
-            .nsid
-            .get()
-            .checked_sub(1)
-            .and_then(|index| self.namespaces.get_mut(index as usize))
-            .ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)
+        self.namespaces.serving_mut(entry.nsid.get())
     }
 
     /// Times a command and says what the worker has to do; a wrong command becomes a job that carries its status.
@@ -387,8 +380,9 @@ impl IoUnit {
 
     /// Flush of all namespaces (NVMe Base 2.0 §7.1, with VWC.FB = 11b).
     fn flush_all(&mut self, now_ns: u64, command: CommandRef) -> Result<Job, Refusal> {
+        self.namespaces.check_all_serving().map_err(Refusal::Failed)?;
         let mut done_at_ns = now_ns;
-        for namespace in &mut self.namespaces {
+        for namespace in self.namespaces.iter_mut() {
             done_at_ns = done_at_ns.max(namespace.model.submit(now_ns, &Command::Flush)?.done_at_ns);
         }
         Ok(Job::immediate(

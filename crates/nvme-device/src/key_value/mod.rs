@@ -103,6 +103,11 @@ impl KeyValue {
         Ok(())
     }
 
+    /// Takes the feature's values over: a format leaves them as they are.
+    pub fn keep_configuration(&mut self, from: &Self) {
+        self.configuration = from.configuration;
+    }
+
     /// A controller level reset.
     pub fn reset(&mut self) {
         self.configuration.current = self.configuration.saved;
@@ -190,8 +195,8 @@ impl IoUnit {
         match self.execute_key_value(now_ns, fetched, host) {
             Ok(job) => Ok(job.into()),
             Err(Unfinished::Failed(status)) => {
-                let lba = match self.namespace(fetched.entry.nsid.get()) {
-                    Some(namespace) if !namespace.has_pairs_only() => Request::parse(fetched.entry).slba(),
+                let lba = match self.namespaces.attached(fetched.entry.nsid.get()) {
+                    Ok(namespace) if !namespace.has_pairs_only() => Request::parse(fetched.entry).slba(),
                     _ => 0,
                 };
                 fetched.settle(now_ns, lba, Err(Refusal::Failed(status)))
@@ -211,7 +216,7 @@ impl IoUnit {
     ) -> Result<Job, Unfinished> {
         check_flags(fetched.entry)?;
         let (limits, has_all_command_sets) = (self.limits, self.has_all_command_sets);
-        let namespace = self.namespace_mut(fetched.entry)?;
+        let namespace = self.namespaces.serving_mut(fetched.entry.nsid.get())?;
         let space = namespace.lba_space();
         let key_value = namespace
             .key_value

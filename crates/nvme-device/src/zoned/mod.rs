@@ -48,7 +48,7 @@ impl Zoned {
             geometry,
             media_offset,
             extensions: table(geometry.zones as usize * extension_bytes, || 0)?,
-            order: ZoneOrder::new(moves)?,
+            order: ZoneOrder::new(moves, media_offset, geometry.zone_capacity_bytes, geometry.zones)?,
             changed: ChangedZones::new()?,
         })
     }

@@ -4,7 +4,7 @@ use nvme_spec::{zone_attributes, Status, ZoneState};
 use ssd_model::zoned::ZonedModel;
 use ssd_model::{Command, Model, Refusal, ZoneAction};
 
-use super::order::{ZoneMove, LOOK_AGAIN_NS};
+use super::order::LOOK_AGAIN_NS;
 use super::Zoned;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
@@ -14,7 +14,6 @@ use crate::work::{Extents, Zeroing};
 
 /// The namespace that a command is for.
 pub(crate) struct Target<'a> {
-    pub nsid: u32,
     pub lba_log2: u8,
     pub zoned: &'a mut Zoned,
     pub model: &'a mut ZonedModel,
@@ -115,7 +114,7 @@ impl Target<'_> {
         }
         let accepted = self.model.submit(now_ns, command)?;
         let zeroing = self.grown(zone, before);
-        self.zoned.order.begin(zone, self.worker, before.write_pointer);
+        let moved = self.zoned.order.begin(zone, self.worker, before.write_pointer);
         let is_append = matches!(command, Command::Append { .. });
         Ok(Placed {
             done_at_ns: accepted.done_at_ns,
@@ -125,10 +124,7 @@ impl Target<'_> {
                 0
             },
             extents: self.zoned.written_extents(accepted.result, range.len_bytes),
-            zone: Some(ZoneMove {
-                nsid: self.nsid,
-                zone,
-            }),
+            zone: moved,
             // A random write area was filled with zeros before, and what was written to it since then stays.
             clears_on_failure: !before.has_zrwa,
             zeroing,
@@ -215,17 +211,14 @@ impl Target<'_> {
         if !now.has_zrwa || now.readable_bytes <= before.readable_bytes {
             return None;
         }
-        self.zoned.order.begin(zone, self.worker, before.write_pointer);
+        let moved = self.zoned.order.begin(zone, self.worker, before.write_pointer);
         let (media_offset, len_bytes) =
             self.zoned
                 .media_range(zone, before.readable_bytes, now.readable_bytes);
         Some(Zeroing {
             media_offset,
             len_bytes,
-            zone: Some(ZoneMove {
-                nsid: self.nsid,
-                zone,
-            }),
+            zone: moved,
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use nvme_spec::{
     AdminOpcode, CopyDescriptorFormat0, CopyDescriptorFormat1, DatasetRange, FeatureId, IdentifyCns,
-    LogPageId, NvmOpcode, SubmissionQueueEntry, ZoneReceiveAction, ZoneSendAction,
+    LogPageId, NamespaceAttachmentSelect, NamespaceManagementSelect, NvmOpcode, SubmissionQueueEntry,
+    ZoneReceiveAction, ZoneSendAction,
 };
 use zerocopy::IntoBytes;
 
@@ -43,6 +44,43 @@ pub fn get_log_page(
         cdw12: (offset as u32).into(),
         cdw13: ((offset >> 32) as u32).into(),
         ..admin(AdminOpcode::GET_LOG_PAGE)
+    }
+}
+
+/// Format NVM with a format and a secure erase setting.
+pub fn format_nvm(nsid: u32, format_index: u32, secure_erase: u32) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        nsid: nsid.into(),
+        cdw10: (format_index & 0xF | secure_erase << 9 | format_index >> 4 << 12).into(),
+        ..admin(AdminOpcode::FORMAT_NVM)
+    }
+}
+
+/// Namespace Management, create: the data at `address` says what.
+pub fn create_namespace(csi: u8, address: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        prp1: address.into(),
+        cdw11: (u32::from(csi) << 24).into(),
+        ..admin(AdminOpcode::NAMESPACE_MANAGEMENT)
+    }
+}
+
+/// Namespace Management, delete.
+pub fn delete_namespace(nsid: u32) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        nsid: nsid.into(),
+        cdw10: u32::from(NamespaceManagementSelect::DELETE.0).into(),
+        ..admin(AdminOpcode::NAMESPACE_MANAGEMENT)
+    }
+}
+
+/// Namespace Attachment: `select` for the controllers listed at `address`.
+pub fn attach_namespace(nsid: u32, select: NamespaceAttachmentSelect, address: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        nsid: nsid.into(),
+        prp1: address.into(),
+        cdw10: u32::from(select.0).into(),
+        ..admin(AdminOpcode::NAMESPACE_ATTACHMENT)
     }
 }
 

@@ -93,6 +93,7 @@ impl TestHost {
             identity: Identity::derive("test", media_bytes, 512, None),
             worker_count: workers,
             namespaces,
+            media_bytes,
             hash_seed: 0x5EED,
         };
         let device = Device::new(config, machine.bar()).expect("a sound configuration");

@@ -1,5 +1,7 @@
 //! Copies that have to wait: for other movements of data in their zones, and for room in the write buffer.
 
+use nvme_device::NamespaceReport;
+
 use super::*;
 
 const ZONE_LBAS: u64 = 512 * 1024 / LBA as u64;
@@ -126,7 +128,9 @@ fn copies_wait_for_buffer_space() {
     }
     drive.host.device.shared.request_flash_reports();
     drive.poll_controller();
-    let report = drive.host.device.shared.flash_report(1).unwrap();
+    let NamespaceReport::Flash(report) = drive.host.device.shared.namespace_report(1) else {
+        panic!("the drive has flash")
+    };
     assert!(report.statistics.buffer_stalls > 20, "{report:?}");
     for copy in 0..20 {
         // The last of the copies to this place.

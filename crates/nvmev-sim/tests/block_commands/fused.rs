@@ -143,7 +143,7 @@ fn halves_that_do_not_belong_together_are_refused() {
         }
         assert_eq!(drive.read(0, 1), Ok(vec![0; LBA]), "{kind}: nothing was written");
         let nowhere = |entry| SubmissionQueueEntry {
-            nsid: 9.into(),
+            nsid: 99.into(),
             ..entry
         };
         assert_eq!(

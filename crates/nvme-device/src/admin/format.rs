@@ -1,0 +1,117 @@
+//! Format NVM (NVMe Base 2.0 §5.14).
+//!
+//! A formatted namespace is as it was in the beginning: the medium is zeros, and the model knows of nothing that was written. All three secure
+//! erase settings do the same; nothing is left to be read after any of them.
+
+use alloc::vec::Vec;
+
+use nvme_spec::{SelfTestResult, Status, SubmissionQueueEntry};
+
+use super::Outcome;
+use crate::controller::{Controller, Passes, Purpose};
+use crate::device::SetupError;
+use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
+use crate::work::CommandRef;
+use crate::NAMESPACES_MAX;
+
+/// FPI: progress is indicated.
+const PROGRESS_SUPPORTED: u8 = 1 << 7;
+const SECURE_ERASE_MAX: u32 = 2;
+
+impl Controller {
+    pub(super) fn format_nvm(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        command: CommandRef,
+        now_ns: u64,
+    ) -> Result<Outcome, Status> {
+        let cdw10 = entry.cdw10.get();
+        self.check_not_erasing()?;
+        if cdw10 >> 9 & 0b111 > SECURE_ERASE_MAX {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        // Protection information needs metadata, which no format has.
+        if cdw10 >> 5 & 0b111 != 0 {
+            return Err(Status::INVALID_FORMAT);
+        }
+        let format_index = (cdw10 & 0xF | (cdw10 >> 12 & 0b11) << 4) as usize;
+        let renewed = self.renew(entry.nsid.get(), format_index)?;
+        self.erasure
+            .begin(Purpose::Format, Some((command, 0)), Passes::ZEROS);
+        for namespace in &renewed {
+            self.io.namespaces.set_erasing(namespace.nsid, true);
+            self.erasure.add(namespace.media());
+        }
+        self.erasure.replace_with(renewed);
+        self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_FORMAT);
+        Ok(Outcome::Later)
+    }
+
+    /// The attached namespaces that `nsid` names, made anew in the format with this index.
+    fn renew(&self, nsid: u32, format_index: usize) -> Result<Vec<Namespace>, Status> {
+        let mut renewed = Vec::new();
+        for nsid in self.io.namespaces.select(nsid)? {
+            let namespace = self.io.namespaces.attached(nsid)?;
+            let lba_log2 = if namespace.has_pairs_only() {
+                Some(namespace.lba_log2).filter(|_| format_index == 0)
+            } else {
+                LBA_FORMATS_LOG2.get(format_index).copied()
+            };
+            let lba_log2 = lba_log2.ok_or(Status::INVALID_FORMAT)?;
+            renewed.try_reserve(1).map_err(|_| Status::INTERNAL_ERROR)?;
+            renewed.push(
+                namespace
+                    .renewed(1 << lba_log2, &self.provisioning.traits)
+                    .map_err(|error| status_of(&error))?,
+            );
+        }
+        Ok(renewed)
+    }
+
+    /// Refuses what would change namespaces while they are being erased.
+    pub(super) fn check_not_erasing(&self) -> Result<(), Status> {
+        match self.erasure.purpose() {
+            None => Ok(()),
+            Some(Purpose::Sanitize) => Err(Status::SANITIZE_IN_PROGRESS),
+            Some(Purpose::Format | Purpose::Create | Purpose::Delete) => Err(Status::FORMAT_IN_PROGRESS),
+        }
+    }
+
+    /// FPI: how much of a format is still to be done.
+    pub(super) fn format_progress(&self, nsid: u32) -> u8 {
+        if self.io.namespaces.is_erasing(nsid) {
+            PROGRESS_SUPPORTED | (100 - self.erasure.progress(100).min(100)) as u8
+        } else {
+            PROGRESS_SUPPORTED
+        }
+    }
+
+    /// An erasure is over: its namespaces are there again, or for the first time, or gone.
+    pub(crate) fn erasure_is_done(&mut self, purpose: Purpose, now_ns: u64) {
+        if purpose == Purpose::Sanitize {
+            return self.sanitize_is_done();
+        }
+        for nsid in 1..=NAMESPACES_MAX {
+            if !self.io.namespaces.is_erasing(nsid) {
+                continue;
+            }
+            let was_attached = self.io.namespaces.is_attached(nsid);
+            self.io.namespaces.set_erasing(nsid, false);
+            if purpose == Purpose::Delete {
+                self.io.namespaces.remove(nsid);
+                self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_NAMESPACE_REMOVAL);
+            }
+            if was_attached {
+                self.namespace_has_changed(nsid);
+            }
+        }
+    }
+}
+
+/// What a host is told if a namespace cannot be made.
+pub(super) fn status_of(error: &SetupError) -> Status {
+    match error {
+        SetupError::NamespaceSize { .. } => Status::NAMESPACE_INSUFFICIENT_CAPACITY,
+        _ => Status::INTERNAL_ERROR,
+    }
+}

@@ -1,0 +1,253 @@
+//! Namespace Management and Namespace Attachment, and the Changed Namespace List (NVMe Base 2.0 §5.22, §5.23, §5.16.1.5, §8.11).
+//!
+//! A namespace that is created becomes a drive like the first one of its command set that the device began with; if there was none, like one of
+//! the built-in profiles `optane`, `zns-prototype` and `kv-prototype`. It has all its capacity: thin provisioning there is none.
+
+use nvme_spec::{
+    CommandSet, NamespaceAttachmentSelect, NamespaceManagementSelect, NamespaceToCreate, Status,
+    SubmissionQueueEntry, NSID_BROADCAST, PAGE_SIZE_BYTES,
+};
+use ssd_profile::ProfileKind;
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::format::status_of;
+use super::{put_dword, Outcome};
+use crate::controller::{Controller, Passes, Purpose};
+use crate::data_pointer::DataPointer;
+use crate::host::Host;
+use crate::namespace::{Namespace, NamespaceConfig, LBA_FORMATS_LOG2};
+use crate::work::CommandRef;
+use crate::NAMESPACES_MAX;
+
+/// CNTLID: the only controller.
+pub(super) const CONTROLLER_ID: u16 = 0;
+
+/// Identifiers that a controller list has room for, after their number (NVMe Base 2.0 §4.4.1).
+const CONTROLLERS_MAX: usize = 2047;
+
+/// Namespaces that have changed since the host last looked: a bit for each identifier, from 1 on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ChangedNamespaces(u32);
+
+const _: () = assert!(NAMESPACES_MAX == u32::BITS);
+
+impl ChangedNamespaces {
+    fn add(&mut self, nsid: u32) {
+        self.0 |= 1u32.checked_shl(nsid.wrapping_sub(1)).unwrap_or(0);
+    }
+
+    /// The host has read the list.
+    pub fn clear(&mut self) {
+        self.0 = 0;
+    }
+
+    /// Writes the list into `buffer`, which is all zeros.
+    pub fn fill_log(self, buffer: &mut [u8]) {
+        let changed = (1..=NAMESPACES_MAX).filter(|nsid| self.0 >> (nsid - 1) & 1 != 0);
+        for (index, nsid) in changed.enumerate() {
+            put_dword(buffer, index, nsid);
+        }
+    }
+}
+
+impl Controller {
+    pub(super) fn namespace_management<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        command: CommandRef,
+        host: &H,
+    ) -> Result<Outcome, Status> {
+        self.check_not_erasing()?;
+        match NamespaceManagementSelect((entry.cdw10.get() & 0xF) as u8) {
+            NamespaceManagementSelect::CREATE => self.create_namespace(entry, command, host),
+            NamespaceManagementSelect::DELETE => self.delete_namespaces(entry.nsid.get(), command),
+            _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+        }
+    }
+
+    /// Creates a namespace; the command ends when its part of the medium is zeros.
+    fn create_namespace<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        command: CommandRef,
+        host: &H,
+    ) -> Result<Outcome, Status> {
+        let mut asked = NamespaceToCreate::new_zeroed();
+        DataPointer::of(entry).read(host, asked.as_mut_bytes())?;
+        let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
+        let nsid = self
+            .io
+            .namespaces
+            .free_nsid()
+            .ok_or(Status::NAMESPACE_IDENTIFIER_UNAVAILABLE)?;
+        let (config, asked_bytes) = self.plan_namespace(&asked, command_set)?;
+        let unique_number = self.provisioning.unique_number(nsid);
+        let namespace = Namespace::create(
+            nsid,
+            unique_number,
+            &config,
+            asked_bytes,
+            &self.provisioning.traits,
+        )
+        .map_err(|error| status_of(&error))?;
+        let media = namespace.media();
+        self.io.namespaces.put(namespace);
+        self.io.namespaces.set_erasing(nsid, true);
+        self.erasure
+            .begin(Purpose::Create, Some((command, nsid)), Passes::ZEROS);
+        self.erasure.add(media);
+        Ok(Outcome::Later)
+    }
+
+    /// What a namespace becomes, and its bytes, which may be fewer than its part of the medium would make.
+    fn plan_namespace(
+        &self,
+        asked: &NamespaceToCreate,
+        command_set: CommandSet,
+    ) -> Result<(NamespaceConfig, u64), Status> {
+        let template = self
+            .provisioning
+            .templates
+            .of(command_set)
+            .ok_or(Status::IO_COMMAND_SET_NOT_SUPPORTED)?;
+        // No sharing among controllers, of which there is one, no sets, groups or protection information.
+        if asked.nmic != 0
+            || asked.anagrpid.get() != 0
+            || asked.nvmsetid.get() != 0
+            || asked.endgid.get() != 0
+            || (asked.dps != 0 && command_set != CommandSet::KEY_VALUE)
+        {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        let lba_log2 = match command_set {
+            CommandSet::KEY_VALUE => LBA_FORMATS_LOG2.first(),
+            _ => LBA_FORMATS_LOG2.get(usize::from(asked.flbas & 0xF | (asked.flbas >> 5 & 0b11) << 4)),
+        };
+        let lba_log2 = *lba_log2.ok_or(Status::INVALID_FORMAT)?;
+        let asked_bytes = match command_set {
+            CommandSet::KEY_VALUE => asked.nsze.get(),
+            _ => checked_size_bytes(asked, lba_log2, &template.kind)?,
+        };
+        if asked_bytes == 0 {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        let room = || {
+            let len_bytes = self.provisioning.media_len_bytes(&template.kind, asked_bytes)?;
+            let media_offset = self.provisioning.find_room(&self.io.namespaces, len_bytes)?;
+            Some((media_offset, len_bytes))
+        };
+        let (media_offset, media_len_bytes) = room().ok_or(Status::NAMESPACE_INSUFFICIENT_CAPACITY)?;
+        let config = NamespaceConfig {
+            lba_bytes: 1 << lba_log2,
+            media_offset,
+            media_len_bytes,
+            ..*template
+        };
+        Ok((config, asked_bytes))
+    }
+
+    /// Deletes a namespace, attached or not, or all of them.
+    fn delete_namespaces(&mut self, nsid: u32, command: CommandRef) -> Result<Outcome, Status> {
+        if nsid == NSID_BROADCAST {
+            for nsid in 1..=NAMESPACES_MAX {
+                if self.io.namespaces.allocated(nsid).is_ok() {
+                    self.io.namespaces.set_erasing(nsid, true);
+                }
+            }
+        } else {
+            self.io.namespaces.allocated(nsid)?;
+            self.io.namespaces.set_erasing(nsid, true);
+        }
+        self.erasure
+            .begin(Purpose::Delete, Some((command, 0)), Passes::ZEROS);
+        Ok(Outcome::Later)
+    }
+
+    pub(super) fn namespace_attachment<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        host: &H,
+    ) -> Result<Outcome, Status> {
+        self.check_not_erasing()?;
+        let select = NamespaceAttachmentSelect((entry.cdw10.get() & 0xF) as u8);
+        let is_attached = match select {
+            NamespaceAttachmentSelect::ATTACH => true,
+            NamespaceAttachmentSelect::DETACH => false,
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        };
+        let nsid = entry.nsid.get();
+        self.io.namespaces.allocated(nsid)?;
+        self.check_controller_list(entry, host)?;
+        if self.io.namespaces.is_attached(nsid) == is_attached {
+            return Err(if is_attached {
+                Status::NAMESPACE_ALREADY_ATTACHED
+            } else {
+                Status::NAMESPACE_NOT_ATTACHED
+            });
+        }
+        self.io.namespaces.set_attached(nsid, is_attached);
+        self.namespace_has_changed(nsid);
+        Ok(Outcome::Done(0))
+    }
+
+    /// The only list that there can be is the one with the only controller.
+    fn check_controller_list<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        host: &H,
+    ) -> Result<(), Status> {
+        let mut page = core::mem::take(&mut self.admin.page);
+        let read = DataPointer::of(entry).read(host, page.get_mut(..PAGE_SIZE_BYTES).unwrap_or_default());
+        let is_known = is_list_of(&page, CONTROLLER_ID);
+        self.admin.page = page;
+        read?;
+        is_known.then_some(()).ok_or(Status::CONTROLLER_LIST_INVALID)
+    }
+
+    /// The host is to be told of a change of an attached namespace.
+    pub(super) fn namespace_has_changed(&mut self, nsid: u32) {
+        self.admin.changed_namespaces.add(nsid);
+        if self.admin.features.wants_namespace_notices() {
+            self.admin.events.namespace_attribute_changed();
+        }
+    }
+}
+
+/// Whether a controller list names `controller_id` and no other.
+fn is_list_of(list: &[u8], controller_id: u16) -> bool {
+    let mut words = list.chunks_exact(2).map(|word| match word {
+        [low, high] => u16::from_le_bytes([*low, *high]),
+        _ => 0,
+    });
+    let count = usize::from(words.next().unwrap_or(0));
+    count == 1 && count <= CONTROLLERS_MAX && words.next() == Some(controller_id)
+}
+
+/// The size of a namespace with LBAs, if it is one that such a drive can have.
+fn checked_size_bytes(asked: &NamespaceToCreate, lba_log2: u8, kind: &ProfileKind) -> Result<u64, Status> {
+    let (size_lbas, capacity_lbas) = (asked.nsze.get(), asked.ncap_lbas.get());
+    let bytes = |lbas: u64| {
+        let bytes = u128::from(lbas) << lba_log2;
+        u64::try_from(bytes).map_err(|_| Status::NAMESPACE_INSUFFICIENT_CAPACITY)
+    };
+    let (size_bytes, capacity_bytes) = (bytes(size_lbas)?, bytes(capacity_lbas)?);
+    if capacity_bytes > size_bytes {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
+    }
+    let ProfileKind::Zoned(parameters) = kind else {
+        return match capacity_bytes == size_bytes {
+            true => Ok(size_bytes),
+            false => Err(Status::THIN_PROVISIONING_NOT_SUPPORTED),
+        };
+    };
+    // Whole zones; what can be written of them may be given for the capacity.
+    let zone_bytes = u64::from(parameters.zone.size_kib) << 10;
+    let usable_bytes = u64::from(parameters.zone.usable_kib()) << 10;
+    if size_bytes % zone_bytes != 0 {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
+    }
+    if capacity_bytes != size_bytes && capacity_bytes != size_bytes / zone_bytes * usable_bytes {
+        return Err(Status::THIN_PROVISIONING_NOT_SUPPORTED);
+    }
+    Ok(size_bytes)
+}

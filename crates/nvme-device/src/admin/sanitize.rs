@@ -1,0 +1,157 @@
+//! Sanitize and its log (NVMe Base 2.0 §5.24, §5.16.1.21, §8.21).
+//!
+//! An operation erases the whole medium, namespaces or not, in the background. It goes on through controller level resets, and cannot fail.
+
+use alloc::vec::Vec;
+
+use nvme_spec::{
+    SanitizeAction, SanitizeLog, SanitizeState, SelfTestResult, Status, SubmissionQueueEntry,
+    SANITIZE_GLOBAL_DATA_ERASED,
+};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::format::status_of;
+use super::{put, Outcome};
+use crate::controller::{Controller, Passes, Purpose};
+use crate::namespace::Namespace;
+
+const NO_DEALLOCATE: u32 = 1 << 9;
+const INVERT_PATTERN: u32 = 1 << 8;
+/// OWPASS = 0.
+const PASSES_MAX: u32 = 16;
+/// SPROG of no operation.
+const NOT_IN_PROGRESS: u16 = 0xFFFF;
+/// A memory's speed is not known.
+const UNKNOWN_SECONDS: u32 = 0xFFFF_FFFF;
+
+/// What the log tells of the last operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SanitizeStatus {
+    state: SanitizeState,
+    command_dword10: u32,
+    overwrite_passes: u32,
+    /// Write commands when it was completed: nothing was written since, if there are no more.
+    write_commands: u64,
+}
+
+impl SanitizeStatus {
+    pub fn new() -> Self {
+        Self {
+            state: SanitizeState::NEVER,
+            command_dword10: 0,
+            overwrite_passes: 0,
+            write_commands: 0,
+        }
+    }
+}
+
+impl Controller {
+    pub(super) fn sanitize(&mut self, entry: &SubmissionQueueEntry, now_ns: u64) -> Result<Outcome, Status> {
+        let cdw10 = entry.cdw10.get();
+        let action = SanitizeAction((cdw10 & 0b111) as u8);
+        // No operation fails, so there is no such mode to leave.
+        if action == SanitizeAction::EXIT_FAILURE_MODE {
+            return match self.erasure.purpose() {
+                Some(Purpose::Sanitize) => Err(Status::SANITIZE_IN_PROGRESS),
+                _ => Ok(Outcome::Done(0)),
+            };
+        }
+        let passes = passes(action, cdw10, entry.cdw11.get())?;
+        self.check_not_erasing()?;
+        let renewed = self.renew_all()?;
+        self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_SANITIZE);
+        self.io.namespaces.set_sanitizing(true);
+        self.admin.events.sanitize_has_begun();
+        self.admin.sanitize = SanitizeStatus {
+            state: SanitizeState::IN_PROGRESS,
+            command_dword10: cdw10,
+            overwrite_passes: if action == SanitizeAction::OVERWRITE {
+                passes.count
+            } else {
+                0
+            },
+            write_commands: 0,
+        };
+        self.erasure.begin(Purpose::Sanitize, None, passes);
+        self.erasure.add(0..self.provisioning.media_bytes);
+        self.erasure.replace_with(renewed);
+        Ok(Outcome::Done(0))
+    }
+
+    /// All namespaces, made anew in the formats that they have.
+    fn renew_all(&self) -> Result<Vec<Namespace>, Status> {
+        let mut renewed = Vec::new();
+        for namespace in self.io.namespaces.iter() {
+            renewed.try_reserve(1).map_err(|_| Status::INTERNAL_ERROR)?;
+            renewed.push(
+                namespace
+                    .renewed(1 << namespace.lba_log2, &self.provisioning.traits)
+                    .map_err(|error| status_of(&error))?,
+            );
+        }
+        Ok(renewed)
+    }
+
+    /// Everything is erased.
+    pub(super) fn sanitize_is_done(&mut self) {
+        self.io.namespaces.set_sanitizing(false);
+        self.admin.sanitize.state = SanitizeState::COMPLETED;
+        self.admin.sanitize.write_commands = self.io.counters.write_commands;
+        self.admin.events.sanitize_completed();
+    }
+
+    /// Whether an operation is under way, in which case most admin commands are refused.
+    pub(super) fn is_sanitizing(&self) -> bool {
+        self.erasure.purpose() == Some(Purpose::Sanitize)
+    }
+
+    /// Writes the log into `buffer`; returns its length.
+    pub(super) fn fill_sanitize_log(&self, buffer: &mut [u8]) -> usize {
+        let status = &self.admin.sanitize;
+        let is_untouched = status.state != SanitizeState::IN_PROGRESS
+            && self.io.counters.write_commands == status.write_commands;
+        let is_completed = status.state == SanitizeState::COMPLETED;
+        let passes_done = if is_completed { status.overwrite_passes } else { 0 } as u16;
+        let mut log = SanitizeLog::new_zeroed();
+        log.progress = match status.state {
+            SanitizeState::IN_PROGRESS => {
+                self.erasure.progress(1 << 16).min(u64::from(NOT_IN_PROGRESS - 1)) as u16
+            }
+            _ => NOT_IN_PROGRESS,
+        }
+        .into();
+        log.status = (status.state.0
+            | passes_done << 3
+            | if is_untouched {
+                SANITIZE_GLOBAL_DATA_ERASED
+            } else {
+                0
+            })
+        .into();
+        log.command_dword10 = status.command_dword10.into();
+        log.overwrite_seconds = UNKNOWN_SECONDS.into();
+        log.block_erase_seconds = UNKNOWN_SECONDS.into();
+        log.crypto_erase_seconds = UNKNOWN_SECONDS.into();
+        log.with_modification_seconds = [UNKNOWN_SECONDS.into(); 3];
+        put(buffer, 0, log.as_bytes());
+        size_of::<SanitizeLog>()
+    }
+}
+
+/// What an action fills the medium with.
+fn passes(action: SanitizeAction, cdw10: u32, pattern: u32) -> Result<Passes, Status> {
+    match action {
+        // All that was written is gone, whether or not it is to be deallocated: what is erased reads as zeros.
+        SanitizeAction::BLOCK_ERASE | SanitizeAction::CRYPTO_ERASE => Ok(Passes::ZEROS),
+        SanitizeAction::OVERWRITE => Ok(Passes {
+            pattern,
+            count: match cdw10 >> 4 & 0xF {
+                0 => PASSES_MAX,
+                count => count,
+            },
+            inverts: cdw10 & INVERT_PATTERN != 0,
+            deallocates: cdw10 & NO_DEALLOCATE == 0,
+        }),
+        _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+    }
+}

@@ -1,0 +1,196 @@
+//! Which namespaces there are, by identifier, and which of them a host can use (NVMe Base 2.0 §3.2.1).
+
+use alloc::vec::Vec;
+
+use nvme_spec::{Status, NSID_BROADCAST};
+
+use crate::device::{table, SetupError};
+use crate::namespace::Namespace;
+use crate::NAMESPACES_MAX;
+
+/// A place for a namespace: the one with the identifier of its index, plus 1.
+#[derive(Default)]
+struct Slot {
+    namespace: Option<Namespace>,
+    is_attached: bool,
+    /// It is being formatted, created or deleted.
+    is_erasing: bool,
+}
+
+/// The namespaces of the NVM subsystem.
+pub(crate) struct NamespaceTable {
+    /// [`NAMESPACES_MAX`] of them.
+    slots: Vec<Slot>,
+    is_sanitizing: bool,
+}
+
+impl NamespaceTable {
+    /// With these namespaces, all of them attached, and room for others.
+    pub fn new(namespaces: Vec<Namespace>) -> Result<Self, SetupError> {
+        let mut slots = table(NAMESPACES_MAX as usize, Slot::default)?;
+        if namespaces.len() > slots.len() {
+            return Err(SetupError::TooManyNamespaces {
+                count: namespaces.len(),
+            });
+        }
+        for (slot, namespace) in slots.iter_mut().zip(namespaces) {
+            slot.namespace = Some(namespace);
+            slot.is_attached = true;
+        }
+        Ok(Self {
+            slots,
+            is_sanitizing: false,
+        })
+    }
+
+    fn slot(&self, nsid: u32) -> Option<&Slot> {
+        self.slots.get(nsid.checked_sub(1)? as usize)
+    }
+
+    fn slot_mut(&mut self, nsid: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(nsid.checked_sub(1)? as usize)
+    }
+
+    /// The namespace for an I/O command.
+    ///
+    /// # Errors
+    /// Invalid Namespace or Format for what can be no namespace, Invalid Field for one that is not attached, Format or Sanitize in Progress.
+    #[inline]
+    pub fn serving_mut(&mut self, nsid: u32) -> Result<&mut Namespace, Status> {
+        let is_sanitizing = self.is_sanitizing;
+        match self.slot_mut(nsid) {
+            Some(Slot {
+                namespace: Some(namespace),
+                is_attached: true,
+                is_erasing: false,
+            }) if !is_sanitizing => Ok(namespace),
+            Some(Slot {
+                is_attached: false, ..
+            }) => Err(Status::INVALID_FIELD_IN_COMMAND),
+            Some(_) if is_sanitizing => Err(Status::SANITIZE_IN_PROGRESS),
+            Some(_) => Err(Status::FORMAT_IN_PROGRESS),
+            None => Err(Status::INVALID_NAMESPACE_OR_FORMAT),
+        }
+    }
+
+    /// The namespace for an admin command, which is attached.
+    ///
+    /// # Errors
+    /// Invalid Namespace or Format for what can be no namespace, Invalid Field for one that is not attached.
+    pub fn attached(&self, nsid: u32) -> Result<&Namespace, Status> {
+        let slot = self.slot(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        let namespace = slot.namespace.as_ref().filter(|_| slot.is_attached);
+        namespace.ok_or(Status::INVALID_FIELD_IN_COMMAND)
+    }
+
+    /// The namespace, attached or not.
+    ///
+    /// # Errors
+    /// Invalid Namespace or Format for what can be no namespace, Invalid Field for one that is not there.
+    pub fn allocated(&self, nsid: u32) -> Result<&Namespace, Status> {
+        let slot = self.slot(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        slot.namespace.as_ref().ok_or(Status::INVALID_FIELD_IN_COMMAND)
+    }
+
+    /// As [`NamespaceTable::allocated`].
+    pub fn allocated_mut(&mut self, nsid: u32) -> Result<&mut Namespace, Status> {
+        let slot = self.slot_mut(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        slot.namespace.as_mut().ok_or(Status::INVALID_FIELD_IN_COMMAND)
+    }
+
+    /// Whether it is there and attached.
+    pub fn is_attached(&self, nsid: u32) -> bool {
+        self.attached(nsid).is_ok()
+    }
+
+    /// Whether it is being formatted, created or deleted.
+    pub fn is_erasing(&self, nsid: u32) -> bool {
+        self.slot(nsid).is_some_and(|slot| slot.is_erasing)
+    }
+
+    /// All attached namespaces, by ascending identifier.
+    pub fn iter_attached(&self) -> impl Iterator<Item = &Namespace> {
+        let attached = self.slots.iter().filter(|slot| slot.is_attached);
+        attached.filter_map(|slot| slot.namespace.as_ref())
+    }
+
+    /// All namespaces, by ascending identifier.
+    pub fn iter(&self) -> impl Iterator<Item = &Namespace> {
+        self.slots.iter().filter_map(|slot| slot.namespace.as_ref())
+    }
+
+    /// All namespaces, by ascending identifier.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Namespace> {
+        self.slots.iter_mut().filter_map(|slot| slot.namespace.as_mut())
+    }
+
+    /// What is at each identifier, from 1 on.
+    pub fn by_identifier(&self) -> impl Iterator<Item = Option<&Namespace>> {
+        self.slots.iter().map(|slot| slot.namespace.as_ref())
+    }
+
+    /// Those that `nsid` names: one that is attached, or all that are.
+    ///
+    /// # Errors
+    /// As [`NamespaceTable::attached`]; Invalid Field if there is none.
+    pub fn select(&self, nsid: u32) -> Result<impl Iterator<Item = u32> + '_, Status> {
+        if nsid != NSID_BROADCAST {
+            self.attached(nsid)?;
+        } else if self.iter_attached().next().is_none() {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        let all = self.iter_attached().map(|namespace| namespace.nsid);
+        Ok(all.filter(move |&found| nsid == NSID_BROADCAST || nsid == found))
+    }
+
+    /// The lowest identifier that is free.
+    pub fn free_nsid(&self) -> Option<u32> {
+        let index = self.slots.iter().position(|slot| slot.namespace.is_none())?;
+        Some(index as u32 + 1)
+    }
+
+    /// Puts a namespace where there is none, or one made anew in its place.
+    pub fn put(&mut self, namespace: Namespace) {
+        if let Some(slot) = self.slot_mut(namespace.nsid) {
+            slot.namespace = Some(namespace);
+        }
+    }
+
+    /// Forgets the namespace.
+    pub fn remove(&mut self, nsid: u32) {
+        if let Some(slot) = self.slot_mut(nsid) {
+            *slot = Slot::default();
+        }
+    }
+
+    pub fn set_attached(&mut self, nsid: u32, is_attached: bool) {
+        if let Some(slot) = self.slot_mut(nsid) {
+            slot.is_attached = is_attached;
+        }
+    }
+
+    pub fn set_erasing(&mut self, nsid: u32, is_erasing: bool) {
+        if let Some(slot) = self.slot_mut(nsid) {
+            slot.is_erasing = is_erasing;
+        }
+    }
+
+    /// While the subsystem is being sanitized, no I/O command is carried out.
+    pub fn set_sanitizing(&mut self, is_sanitizing: bool) {
+        self.is_sanitizing = is_sanitizing;
+    }
+
+    /// Why a command for all namespaces is refused.
+    ///
+    /// # Errors
+    /// Sanitize or Format in Progress.
+    pub fn check_all_serving(&self) -> Result<(), Status> {
+        if self.is_sanitizing {
+            Err(Status::SANITIZE_IN_PROGRESS)
+        } else if self.slots.iter().any(|slot| slot.is_attached && slot.is_erasing) {
+            Err(Status::FORMAT_IN_PROGRESS)
+        } else {
+            Ok(())
+        }
+    }
+}
