@@ -91,6 +91,18 @@ pci_function() {
     return 1
 }
 
+# bind_to DRIVER: takes our function from its driver, and lets only this one have it from then on.
+bind_to() {
+    local function folder
+    function=$(pci_function) || return
+    folder=/sys/bus/pci/devices/$function
+    if [[ -e $folder/driver ]]; then
+        echo "$function" >"$folder/driver/unbind" || return
+    fi
+    echo "$1" >"$folder/driver_override" || return
+    echo "$function" >"/sys/bus/pci/drivers/$1/bind"
+}
+
 # namespace_device NSID: the block device of a namespace of ours; where there is no such device (trying a script with a drive of QEMU's), that
 # of any NVMe drive. Linux numbers the names of namespaces as it finds them, which may not be in their order.
 namespace_device() {

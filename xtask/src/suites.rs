@@ -242,6 +242,18 @@ pub const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
+        name: "6.12-uio",
+        scripts: &["uio"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-uio-long",
+        kver: "6.1",
+        scripts: &["uio"],
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
         name: "6.12-onecpu-4k",
         cpus: 2,
         modparams: "size=256M cpus=1 lba_size=4096",

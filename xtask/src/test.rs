@@ -237,8 +237,38 @@ fn counts(line: &str) -> Option<(usize, usize)> {
     Some((number_before(" passed")?, number_before(" failed")?))
 }
 
-/// Scripts that run the nvmev command in the guest.
-const WITH_NVMEV: [&str; 2] = ["flash", "keyvalue"];
+/// A program of ours that scripts run in the guest, which sees this machine's files.
+struct Program {
+    /// Its package, and its file's name.
+    name: &'static str,
+    /// The variable that tells the scripts where it is.
+    variable: &'static str,
+    /// Who runs it.
+    scripts: &'static [&'static str],
+}
+
+const PROGRAMS: [Program; 2] = [
+    Program {
+        name: "nvmev",
+        variable: "NVMEV_COMMAND",
+        scripts: &["flash", "keyvalue"],
+    },
+    Program {
+        name: "nvme-userdriver",
+        variable: "NVMEV_USERDRIVER",
+        scripts: &["uio"],
+    },
+];
+
+impl Program {
+    fn is_run_by(&self, suite: &Suite) -> bool {
+        suite.scripts.iter().any(|script| self.scripts.contains(script))
+    }
+
+    fn path(&self) -> PathBuf {
+        root().join("target/release").join(self.name)
+    }
+}
 
 fn in_vms(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
     let suites: Vec<&Suite> = SUITES
@@ -246,14 +276,17 @@ fn in_vms(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
         .filter(|suite| suite.length == length && suite.name.starts_with(selected))
         .collect();
     anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{selected}'");
-    let runs_nvmev = |suite: &&Suite| {
-        let mut scripts = suite.scripts.iter();
-        scripts.any(|script| WITH_NVMEV.contains(script))
-    };
-    if suites.iter().any(runs_nvmev) {
-        tally.step("the nvmev command", || {
-            passes(cargo(&["build", "--release", "--quiet", "--package", "nvmev"]))
-        });
+    let is_needed = |program: &&Program| suites.iter().any(|suite| program.is_run_by(suite));
+    let packages: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(is_needed)
+        .map(|program| program.name)
+        .collect();
+    if !packages.is_empty() {
+        // At once: one after the other, they would build what they share with different features.
+        let mut command = cargo(&["build", "--release", "--quiet"]);
+        command.args(packages.iter().flat_map(|package| ["--package", package]));
+        tally.step(&packages.join(" and "), || passes(command));
     }
     for series in kernels::SERIES {
         if !suites.iter().any(|suite| suite.kver == series) {
@@ -287,11 +320,6 @@ fn in_vms(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
     Ok(())
 }
 
-/// The nvmev command, which some scripts run in the guest: it sees this machine's files.
-fn nvmev_command() -> PathBuf {
-    root().join("target/release/nvmev")
-}
-
 fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
     let folder = root().join("tests/vm");
     let mut command = String::new();
@@ -300,6 +328,13 @@ fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
     }
     let long = suite.length == Length::Long;
     let flag = |name: &str, on: bool| (name.to_owned(), if on { "1".to_owned() } else { String::new() });
+    let mut environment = vec![
+        flag("NVMEV_LONG", long),
+        flag("NVMEV_BRIEF", suite.brief),
+        ("NVMEV_PARAMETERS".to_owned(), suite.modparams.to_owned()),
+    ];
+    environment
+        .extend(PROGRAMS.map(|program| (program.variable.to_owned(), program.path().display().to_string())));
     let options = VmOptions {
         kernel: kernel.clone(),
         module: Some(module.to_owned()),
@@ -313,12 +348,7 @@ fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
         memory: vm::memory_for(suite.modparams),
         append: suite.append.to_owned(),
         qemuopts: suite.qemuopts.to_owned(),
-        environment: vec![
-            flag("NVMEV_LONG", long),
-            flag("NVMEV_BRIEF", suite.brief),
-            ("NVMEV_PARAMETERS".to_owned(), suite.modparams.to_owned()),
-            ("NVMEV_COMMAND".to_owned(), nvmev_command().display().to_string()),
-        ],
+        environment,
         timeout: Some(Duration::from_secs(if long { 3 * 3600 } else { 600 })),
         live: false,
     };

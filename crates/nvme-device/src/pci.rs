@@ -36,6 +36,7 @@ const EXPRESS_DEVICE_CONTROL: usize = EXPRESS + 8;
 
 const COMMAND_INTX_DISABLE: u32 = 1 << 10;
 const COMMAND_WRITABLE: u32 = COMMAND_INTX_DISABLE | 1 << 8 | 1 << 6 | 1 << 2 | 1 << 1;
+const STATUS_INTERRUPT: u32 = 1 << (16 + 3);
 const STATUS_CAPABILITIES: u32 = 1 << (16 + 4);
 const BAR_64_BIT: u32 = 0b100;
 const MSIX_ENABLE: u32 = 1 << 31;
@@ -46,6 +47,8 @@ const EXPRESS_CONTROL_FLR: u32 = 1 << 15;
 #[derive(Debug)]
 pub struct ConfigSpace {
     dwords: [AtomicU32; DWORDS],
+    /// There is something to tell by the pin.
+    interrupt_pending: AtomicBool,
     function_level_reset: AtomicBool,
 }
 
@@ -60,6 +63,7 @@ impl ConfigSpace {
     pub fn new() -> Self {
         let space = Self {
             dwords: [const { AtomicU32::new(0) }; DWORDS],
+            interrupt_pending: AtomicBool::new(false),
             function_level_reset: AtomicBool::new(false),
         };
         let set = |offset: usize, value: u32| space.store(offset, value);
@@ -98,7 +102,11 @@ impl ConfigSpace {
         let Some((dword, shift, mask)) = locate(offset, width_bytes) else {
             return u32::MAX;
         };
-        self.load(dword * 4) >> shift & mask
+        let mut value = self.load(dword * 4);
+        if dword * 4 == COMMAND && self.interrupt_pending() {
+            value |= STATUS_INTERRUPT;
+        }
+        value >> shift & mask
     }
 
     /// Writes `width_bytes` (1, 2 or 4) at `offset`; read-only bits stay.
@@ -129,6 +137,20 @@ impl ConfigSpace {
     /// Whether the host has switched pin-based interrupts off.
     pub fn intx_disabled(&self) -> bool {
         self.load(COMMAND) & COMMAND_INTX_DISABLE != 0
+    }
+
+    /// Status.Interrupt Status: whether there is something to tell by the pin, be it disabled or not.
+    pub(crate) fn interrupt_pending(&self) -> bool {
+        self.interrupt_pending.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_interrupt_pending(&self) {
+        self.interrupt_pending.store(true, Ordering::Release);
+    }
+
+    /// Clears it. What was posted before it was last set is seen by whoever looks after this.
+    pub(crate) fn take_interrupt_pending(&self) {
+        self.interrupt_pending.swap(false, Ordering::AcqRel);
     }
 
     /// Whether a function level reset was asked for since the last call.

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
 use crate::device::SetupError;
 use crate::flash_log::{FlashLog, NamespaceReport};
+use crate::host::Host;
 use crate::zoned::{ZoneMove, ZoneMoves};
 use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};
 
@@ -144,8 +145,18 @@ impl Shared {
         }
     }
 
+    /// Pulls the pin: first the status that says why, then the interrupt that makes the host look.
+    pub(crate) fn pull_pin<H: Host>(&self, host: &H) {
+        self.config_space.set_interrupt_pending();
+        host.raise_intx();
+    }
+
     /// A worker had something to tell while interrupts were masked.
     pub(crate) fn note_suppressed_interrupt(&self) {
+        // Interrupt Disable masks the pin, not its status.
+        if !self.config_space.msix_enabled() {
+            self.config_space.set_interrupt_pending();
+        }
         self.interrupt_suppressed.store(true, Ordering::Release);
     }
 

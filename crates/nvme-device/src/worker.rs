@@ -400,7 +400,7 @@ impl VectorSet {
         }
         match shared.interrupts() {
             Interrupts::Msix => {}
-            Interrupts::Pin => return host.raise_intx(),
+            Interrupts::Pin => return shared.pull_pin(host),
             // The controller makes up for it when they are allowed again.
             Interrupts::Masked => return shared.note_suppressed_interrupt(),
         }

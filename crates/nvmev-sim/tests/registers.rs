@@ -320,6 +320,27 @@ fn interrupts_follow_msix_pin_and_intx_disable() {
 }
 
 #[test]
+fn interrupt_status_tells_of_the_pin_until_completions_are_consumed_even_while_it_is_disabled() {
+    const STATUS_INTERRUPT: u32 = 1 << 3;
+    let mut host = TestHost::ready();
+    let status = |host: &TestHost| host.device.shared.config_space().read(6, 2) & STATUS_INTERRUPT != 0;
+    for command in [0x0406, 0x0006] {
+        host.run();
+        assert!(!status(&host));
+        host.device.shared.config_space().write(4, 2, command);
+        host.submit(1, commands::flush(1));
+        host.settle();
+        assert!(status(&host));
+        host.wait(1);
+        host.run();
+        assert!(!status(&host));
+    }
+    host.device.shared.config_space().write(0x52, 2, 0x8000);
+    host.execute(1, commands::flush(1));
+    assert!(!status(&host), "it is the pin's alone");
+}
+
+#[test]
 fn completions_that_are_due_together_raise_one_interrupt() {
     let mut host = TestHost::ready();
     host.machine.take_interrupts();

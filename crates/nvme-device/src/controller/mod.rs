@@ -3,6 +3,7 @@
 mod erasure;
 mod fetch;
 mod fused;
+mod interrupts;
 mod link;
 mod state;
 
@@ -150,6 +151,7 @@ impl Controller {
         }
         if self.state == State::Ready {
             self.poll_completion_doorbells(bar);
+            self.poll_pin(host);
             self.poll_fused(now_ns, host, &mut activity);
             self.poll_queues(now_ns, host, &mut activity);
             activity.progressed |= self.deliver_events(now_ns, bar);

@@ -7,7 +7,6 @@ use super::{Controller, WorkerLink};
 use crate::bar::Bar;
 use crate::host::Host;
 use crate::queues::{CompletionQueue, SubmissionQueue};
-use crate::shared::Interrupts;
 use crate::work::{Ticket, WorkItem};
 use crate::zoned::Target;
 use crate::IO_QUEUE_PAIRS_MAX;
@@ -69,8 +68,7 @@ impl Controller {
             self.begin_reset(Reset::Subsystem);
             return true;
         }
-        self.poll_interrupt_mask(bar);
-        self.poll_suppressed_interrupts(host);
+        self.poll_interrupts(host);
         self.poll_status(bar);
         let cc = bar.load(registers::CC);
         if cc == self.cc {
@@ -195,6 +193,7 @@ impl Controller {
         self.shutdown = Shutdown::No;
         self.interrupt_mask = 0;
         self.shared.set_interrupt_mask(0);
+        self.shared.config_space().take_interrupt_pending();
         bar.store(registers::INTMS, 0);
         if reset != Reset::Controller {
             for register in [
@@ -268,41 +267,6 @@ impl Controller {
     /// Whether commands are fetched.
     pub(super) fn is_fetching(&self) -> bool {
         self.state == State::Ready && self.shutdown == Shutdown::No
-    }
-
-    /// INTMS sets bits, INTMC clears them. INTMS reads back as the mask; INTMC always reads as 0, so that a write of the
-    /// value it already had is not missed.
-    fn poll_interrupt_mask(&mut self, bar: Bar<'_>) {
-        let mut mask = self.interrupt_mask | bar.load(registers::INTMS);
-        mask &= !bar.take(registers::INTMC);
-        if mask == self.interrupt_mask {
-            return;
-        }
-        self.interrupt_mask = mask;
-        self.shared.set_interrupt_mask(mask);
-        bar.store(registers::INTMS, mask);
-    }
-
-    /// Raises what workers could not raise while interrupts were masked.
-    fn poll_suppressed_interrupts<H: Host>(&mut self, host: &H) {
-        if !self.shared.take_suppressed_interrupt() {
-            return;
-        }
-        for (cqid, queue) in (0u16..).zip(&self.completion_queues) {
-            let Some(queue) = queue
-                .as_ref()
-                .filter(|queue| queue.has_unseen(self.shared.cq_posted(cqid)))
-            else {
-                continue;
-            };
-            match (self.shared.interrupts(), queue.vector) {
-                (Interrupts::Msix, Some(vector)) => host.raise_msix(vector),
-                (Interrupts::Pin, Some(_)) => return host.raise_intx(),
-                // Masked again: the next time.
-                (Interrupts::Masked, Some(_)) => return self.shared.note_suppressed_interrupt(),
-                (_, None) => {}
-            }
-        }
     }
 
     /// Registers that only we write: what a host may have put there is undone.

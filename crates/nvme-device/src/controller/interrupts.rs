@@ -1,0 +1,75 @@
+//! Interrupts, as far as the controller has to see to them; workers raise those of the completions that they post.
+
+use nvme_spec::registers;
+
+use super::Controller;
+use crate::bar::Bar;
+use crate::host::Host;
+use crate::shared::Interrupts;
+
+impl Controller {
+    /// Follows the mask registers, and makes up for what was masked.
+    pub(super) fn poll_interrupts<H: Host>(&mut self, host: &H) {
+        self.poll_mask(Bar(host.bar()));
+        self.poll_suppressed(host);
+    }
+
+    /// Lets go of the pin when nothing is left to tell. It is a level: there is something until the host has consumed all completions, and
+    /// Interrupt Status in configuration space says so. Hosts that share the line look there (Linux' uio_pci_generic does).
+    pub(super) fn poll_pin<H: Host>(&mut self, host: &H) {
+        if !self.shared.config_space().interrupt_pending() || self.has_pin_work() {
+            return;
+        }
+        self.shared.config_space().take_interrupt_pending();
+        // A worker has posted just before: its interrupt may have found the status cleared.
+        if self.has_pin_work() {
+            self.shared.pull_pin(host);
+        }
+    }
+
+    /// Whether there are completions that the pin tells of.
+    fn has_pin_work(&self) -> bool {
+        let is_pin = !self.shared.config_space().msix_enabled() && self.interrupt_mask & 1 == 0;
+        is_pin
+            && (0u16..)
+                .zip(&self.completion_queues)
+                .take(self.queues_end.into())
+                .filter_map(|(cqid, queue)| Some((cqid, queue.as_ref()?)))
+                .any(|(cqid, queue)| queue.vector.is_some() && queue.has_unseen(self.shared.cq_posted(cqid)))
+    }
+
+    /// INTMS sets bits, INTMC clears them. INTMS reads back as the mask; INTMC always reads as 0, so that a write of the
+    /// value it already had is not missed.
+    fn poll_mask(&mut self, bar: Bar<'_>) {
+        let mut mask = self.interrupt_mask | bar.load(registers::INTMS);
+        mask &= !bar.take(registers::INTMC);
+        if mask == self.interrupt_mask {
+            return;
+        }
+        self.interrupt_mask = mask;
+        self.shared.set_interrupt_mask(mask);
+        bar.store(registers::INTMS, mask);
+    }
+
+    /// Raises what workers could not raise while interrupts were masked.
+    fn poll_suppressed<H: Host>(&mut self, host: &H) {
+        if !self.shared.take_suppressed_interrupt() {
+            return;
+        }
+        for (cqid, queue) in (0u16..).zip(&self.completion_queues) {
+            let Some(queue) = queue
+                .as_ref()
+                .filter(|queue| queue.has_unseen(self.shared.cq_posted(cqid)))
+            else {
+                continue;
+            };
+            match (self.shared.interrupts(), queue.vector) {
+                (Interrupts::Msix, Some(vector)) => host.raise_msix(vector),
+                (Interrupts::Pin, Some(_)) => return self.shared.pull_pin(host),
+                // Masked again: the next time.
+                (Interrupts::Masked, Some(_)) => return self.shared.note_suppressed_interrupt(),
+                (_, None) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! An NVMe controller: registers and queues (NVMe Base 2.0 §3.1.3, §3.3, §3.5).
+
+use std::time::{Duration, Instant};
+
+use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
+use nvme_spec::{AdminOpcode, CompletionQueueEntry, IdentifyCns, Status, SubmissionQueueEntry};
+use nvmev_sim::host::commands;
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::function::PciFunction;
+use crate::mapping::DmaMemory;
+
+/// Entries of each queue: a submission queue is a page.
+pub const ENTRIES: u16 = 64;
+const PAGE_BYTES: usize = 4096;
+/// No wait is longer.
+const LIMIT: Duration = Duration::from_secs(20);
+/// EN, all command sets, entries of 64 and 16 bytes.
+const CC_ENABLE: u32 = 4 << 20 | 6 << 16 | 6 << 4 | 1;
+const CC_SHUTDOWN_NORMAL: u32 = 1 << 14;
+
+/// A submission queue and its completion queue.
+struct QueuePair {
+    qid: u16,
+    /// Where they are in the controller's memory.
+    sq_offset: usize,
+    cq_offset: usize,
+    tail: u16,
+    head: u16,
+    phase: bool,
+}
+
+/// A controller that this program drives.
+pub struct Controller {
+    /// The function it is.
+    pub function: PciFunction,
+    /// The queues' pages, then one for what admin commands transfer.
+    memory: DmaMemory,
+    pairs: [QueuePair; 2],
+    next_cid: u16,
+}
+
+const ADMIN: usize = 0;
+const IO: usize = 1;
+const ADMIN_DATA_OFFSET: usize = 4 * PAGE_BYTES;
+
+impl Controller {
+    /// Enables the controller and makes an I/O queue pair.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn start(function: PciFunction) -> Result<Self, String> {
+        let pair = |qid: u16| QueuePair {
+            qid,
+            sq_offset: usize::from(qid) * 2 * PAGE_BYTES,
+            cq_offset: usize::from(qid) * 2 * PAGE_BYTES + PAGE_BYTES,
+            tail: 0,
+            head: 0,
+            phase: true,
+        };
+        let mut controller = Self {
+            function,
+            memory: DmaMemory::huge_page()?,
+            pairs: [pair(0), pair(1)],
+            next_cid: 0,
+        };
+        controller.enable()?;
+        Ok(controller)
+    }
+
+    fn enable(&mut self) -> Result<(), String> {
+        self.disable()?;
+        let entries_z = u32::from(ENTRIES - 1);
+        let bar = &self.function.bar;
+        bar.store(registers::AQA, entries_z << 16 | entries_z);
+        for (register, offset) in [
+            (registers::ASQ, self.pairs[ADMIN].sq_offset),
+            (registers::ACQ, self.pairs[ADMIN].cq_offset),
+        ] {
+            let address = self.memory.address(offset);
+            bar.store(register, address as u32);
+            bar.store(register + 4, (address >> 32) as u32);
+        }
+        bar.store(registers::CC, CC_ENABLE);
+        self.wait_for_status("ready", csts::RDY | csts::CFS, csts::RDY)?;
+        let (qid, entries) = (self.pairs[IO].qid, u32::from(ENTRIES));
+        let (sq, cq) = (self.pairs[IO].sq_offset, self.pairs[IO].cq_offset);
+        self.admin(commands::create_cq(qid, entries, 0, self.memory.address(cq)))?;
+        self.admin(commands::create_sq(qid, qid, entries, self.memory.address(sq)))?;
+        Ok(())
+    }
+
+    /// Clears CC.EN, waits until CSTS.RDY is 0, and has empty queues.
+    fn disable(&mut self) -> Result<(), String> {
+        let cc = self.function.bar.load(registers::CC);
+        self.function.bar.store(registers::CC, cc & !1);
+        self.wait_for_status("disabled", csts::RDY, 0)?;
+        for pair in &mut self.pairs {
+            (pair.tail, pair.head, pair.phase) = (0, 0, true);
+            self.memory.write(pair.cq_offset, &[0; PAGE_BYTES]);
+        }
+        Ok(())
+    }
+
+    /// Deletes the I/O queues and shuts down.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn stop(mut self) -> Result<(), String> {
+        let qid = self.pairs[IO].qid;
+        self.admin(commands::delete_queue(
+            AdminOpcode::DELETE_IO_SUBMISSION_QUEUE,
+            qid,
+        ))?;
+        self.admin(commands::delete_queue(
+            AdminOpcode::DELETE_IO_COMPLETION_QUEUE,
+            qid,
+        ))?;
+        let cc = self.function.bar.load(registers::CC);
+        self.function.bar.store(registers::CC, cc | CC_SHUTDOWN_NORMAL);
+        self.wait_for_status("shut down", csts::SHST_MASK, csts::SHST_COMPLETE)?;
+        self.disable()
+    }
+
+    /// Resets the controller while whatever was submitted is outstanding, and tells whether it wrote to its completion queues or to `data`
+    /// afterwards.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn reset_and_listen(&mut self, data: &DmaMemory) -> Result<bool, String> {
+        const POISON: u8 = 0xA5;
+        self.disable()?;
+        let queues = self.pairs[IO].cq_offset + PAGE_BYTES;
+        self.memory.write(0, &vec![POISON; queues]);
+        data.write(0, &vec![POISON; data.len()]);
+        std::thread::sleep(Duration::from_millis(300));
+        let is_silent = [self.memory.read(0, queues), data.read(0, data.len())]
+            .concat()
+            .iter()
+            .all(|&byte| byte == POISON);
+        self.enable()?;
+        Ok(is_silent)
+    }
+
+    /// Identify into a copy of the page.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn identify<T: FromBytes>(&mut self, cns: IdentifyCns, nsid: u32) -> Result<T, String> {
+        let address = self.memory.address(ADMIN_DATA_OFFSET);
+        self.admin(commands::identify(cns, nsid, 0, address))?;
+        let bytes = self.memory.read(ADMIN_DATA_OFFSET, PAGE_BYTES);
+        T::read_from_bytes(&bytes).map_err(|_| "an Identify structure is not 4096 bytes".to_owned())
+    }
+
+    fn admin(&mut self, entry: SubmissionQueueEntry) -> Result<CompletionQueueEntry, String> {
+        let cid = self.submit(ADMIN, entry);
+        self.ring(ADMIN);
+        let completion = self.complete(ADMIN)?;
+        if completion.cid.get() != cid || completion.status() != Status::SUCCESSFUL_COMPLETION {
+            return Err(format!("{entry:?} (cid {cid}) was answered by {completion:?}"));
+        }
+        Ok(completion)
+    }
+
+    /// Submits I/O commands, all at once; returns their identifiers, which count up.
+    pub fn submit_io(&mut self, entries: &[SubmissionQueueEntry]) -> Vec<u16> {
+        let cids = entries.iter().map(|&entry| self.submit(IO, entry)).collect();
+        self.ring(IO);
+        cids
+    }
+
+    /// Submits I/O commands and waits until all have succeeded.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn execute_io(&mut self, entries: &[SubmissionQueueEntry]) -> Result<(), String> {
+        let mut outstanding = self.submit_io(entries);
+        while !outstanding.is_empty() {
+            let completion = self.complete(IO)?;
+            let at = outstanding.iter().position(|&cid| cid == completion.cid.get());
+            let at = at.ok_or_else(|| format!("a completion of no command: {completion:?}"))?;
+            outstanding.swap_remove(at);
+            if completion.status() != Status::SUCCESSFUL_COMPLETION {
+                return Err(format!("an I/O command failed: {completion:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, index: usize, entry: SubmissionQueueEntry) -> u16 {
+        let cid = self.next_cid;
+        self.next_cid = self.next_cid.wrapping_add(1);
+        let entry = SubmissionQueueEntry {
+            cid: cid.into(),
+            ..entry
+        };
+        let pair = &mut self.pairs[index];
+        let offset = pair.sq_offset + usize::from(pair.tail) * size_of::<SubmissionQueueEntry>();
+        self.memory.write(offset, entry.as_bytes());
+        pair.tail = (pair.tail + 1) % ENTRIES;
+        cid
+    }
+
+    fn ring(&self, index: usize) {
+        let pair = &self.pairs[index];
+        self.function
+            .bar
+            .store(sq_tail_doorbell(pair.qid), pair.tail.into());
+    }
+
+    /// The next completion of a queue.
+    fn complete(&mut self, index: usize) -> Result<CompletionQueueEntry, String> {
+        let start = Instant::now();
+        loop {
+            if let Some(completion) = self.reap(index) {
+                return Ok(completion);
+            }
+            let left = LIMIT.saturating_sub(start.elapsed());
+            if left.is_zero() || !self.function.wait(left).map_err(|error| error.to_string())? {
+                // What a lost interrupt looks like, and what a lost completion does.
+                let late = self.reap(index);
+                return Err(format!(
+                    "nothing came in {LIMIT:?}; a look at the queue finds {late:?}"
+                ));
+            }
+        }
+    }
+
+    fn reap(&mut self, index: usize) -> Option<CompletionQueueEntry> {
+        let pair = &mut self.pairs[index];
+        let offset = pair.cq_offset + usize::from(pair.head) * size_of::<CompletionQueueEntry>();
+        // The last dword has the phase: with it, all of the entry is there.
+        let is_new = (self.memory.load(offset + 12) >> 16 & 1 != 0) == pair.phase;
+        if !is_new {
+            return None;
+        }
+        let bytes = self.memory.read(offset, size_of::<CompletionQueueEntry>());
+        let entry = CompletionQueueEntry::read_from_bytes(&bytes).ok()?;
+        pair.head += 1;
+        if pair.head == ENTRIES {
+            (pair.head, pair.phase) = (0, !pair.phase);
+        }
+        self.function
+            .bar
+            .store(cq_head_doorbell(pair.qid), pair.head.into());
+        Some(entry)
+    }
+
+    fn wait_for_status(&self, what: &str, mask: u32, wanted: u32) -> Result<(), String> {
+        let start = Instant::now();
+        loop {
+            let status = self.function.bar.load(registers::CSTS);
+            if status & mask == wanted {
+                return Ok(());
+            }
+            if start.elapsed() > LIMIT {
+                return Err(format!("the controller is not {what}: CSTS is {status:#x}"));
+            }
+            std::thread::yield_now();
+        }
+    }
+}

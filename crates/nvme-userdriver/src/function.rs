@@ -1,0 +1,119 @@
+//! The PCI function, as sysfs and uio show it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+
+use crate::mapping::Mapping;
+
+/// Offset of the Command register, and its bits (PCI Express Base 4.0 §7.5.1.1.3).
+const COMMAND: u64 = 4;
+const COMMAND_MEMORY_SPACE: u16 = 1 << 1;
+const COMMAND_BUS_MASTER: u16 = 1 << 2;
+const COMMAND_INTX_DISABLE: u16 = 1 << 10;
+
+/// How completions are noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Wait {
+    /// By looking again and again.
+    Poll,
+    /// By the pin, through /dev/uioN.
+    Interrupt,
+}
+
+/// A function that is bound to uio_pci_generic.
+pub struct PciFunction {
+    /// BAR 0.
+    pub bar: Mapping,
+    config: File,
+    uio: File,
+    wait: Wait,
+    /// Interrupts that came.
+    pub interrupts: u32,
+}
+
+impl PciFunction {
+    /// Opens a function by its name, for example `0001:00:00.0`, and switches it on.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn open(name: &str, wait: Wait) -> Result<Self, String> {
+        let folder = Path::new("/sys/bus/pci/devices").join(name);
+        let uio = uio_device(&folder)?;
+        let open = |path: &Path| {
+            let file = OpenOptions::new().read(true).write(true).open(path);
+            file.map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let resource = folder.join("resource0");
+        let bar_bytes =
+            fs::metadata(&resource).map_err(|error| format!("{}: {error}", resource.display()))?;
+        let bar = Mapping::of_file(&resource, 0, bar_bytes.len() as usize)
+            .map_err(|error| format!("{}: {error}", resource.display()))?;
+        let mut function = Self {
+            bar,
+            config: open(&folder.join("config"))?,
+            uio: open(&uio)?,
+            wait,
+            interrupts: 0,
+        };
+        function.switch_on().map_err(|error| error.to_string())?;
+        Ok(function)
+    }
+
+    /// Lets the function answer, reach memory, and pull its pin if that is wanted.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn switch_on(&mut self) -> io::Result<()> {
+        let pin = match self.wait {
+            Wait::Poll => COMMAND_INTX_DISABLE,
+            Wait::Interrupt => 0,
+        };
+        let command = COMMAND_MEMORY_SPACE | COMMAND_BUS_MASTER | pin;
+        self.config.write_all_at(&command.to_le_bytes(), COMMAND)
+    }
+
+    /// Waits a moment, or for an interrupt; false if there was none in time.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn wait(&mut self, limit: Duration) -> io::Result<bool> {
+        if self.wait == Wait::Poll {
+            std::thread::yield_now();
+            return Ok(true);
+        }
+        // The kernel's handler has disabled the pin. If there is something to tell still, it is pulled at once.
+        self.switch_on()?;
+        let limit = Timespec {
+            tv_sec: limit.as_secs() as i64,
+            tv_nsec: limit.subsec_nanos().into(),
+        };
+        if poll(&mut [PollFd::new(&self.uio, PollFlags::IN)], Some(&limit))? == 0 {
+            return Ok(false);
+        }
+        // The number of interrupts so far.
+        let mut count = [0; 4];
+        self.uio.read_exact(&mut count)?;
+        self.interrupts += 1;
+        Ok(true)
+    }
+}
+
+/// The uio device of a function.
+fn uio_device(folder: &Path) -> Result<PathBuf, String> {
+    let unbound = |error| {
+        format!(
+            "{} has no uio device ({error}): bind it to uio_pci_generic",
+            folder.display()
+        )
+    };
+    let mut entries = fs::read_dir(folder.join("uio")).map_err(|error| unbound(error.to_string()))?;
+    match entries.next() {
+        Some(Ok(entry)) => Ok(Path::new("/dev").join(entry.file_name())),
+        _ => Err(unbound("an empty folder".to_owned())),
+    }
+}
