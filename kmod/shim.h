@@ -70,8 +70,8 @@ void nvmev_rs_unload(void *instance);
 /* The body of a thread: returns once kthread_should_stop(). */
 void nvmev_rs_thread(void *body);
 /* Configuration space; under a raw spinlock, any CPU. */
-u32 nvmev_rs_config_read(const void *config_space, u32 offset, u32 width);
-void nvmev_rs_config_write(const void *config_space, u32 offset, u32 width, u32 value);
+u32 nvmev_rs_config_read(const void *running, u32 offset, u32 width);
+void nvmev_rs_config_write(const void *running, u32 offset, u32 width, u32 value);
 /* Fills buffer, returns the number of bytes. */
 size_t nvmev_rs_proc_show(const void *core, u32 file, char *buffer, size_t capacity);
 /* Returns 0 or a negative errno. Calls are serialised. */
@@ -122,7 +122,7 @@ void nvmev_raise_msix(struct nvmev_irqs *irqs, u32 vector);
 void nvmev_raise_intx(struct nvmev_irqs *irqs);
 
 /* shim_pci.c */
-struct nvmev_pci *nvmev_pci_create(const void *config_space, struct nvmev_irqs *irqs, u64 bar_start, u64 bar_size,
+struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs, u64 bar_start, u64 bar_size,
 				   u32 node, s32 *error);
 void nvmev_pci_destroy(struct nvmev_pci *pci);
 

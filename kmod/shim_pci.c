@@ -24,7 +24,7 @@ struct nvmev_pci {
 	struct resource bus_number;
 	struct notifier_block notifier;
 	struct nvmev_irqs *irqs;
-	const void *config_space;
+	const void *running;
 };
 
 static struct nvmev_pci *from_bus(struct pci_bus *bus)
@@ -37,14 +37,14 @@ static int config_read(struct pci_bus *bus, unsigned int devfn, int where, int s
 	if (devfn)
 		*value = ~0;
 	else
-		*value = nvmev_rs_config_read(from_bus(bus)->config_space, where, size);
+		*value = nvmev_rs_config_read(from_bus(bus)->running, where, size);
 	return PCIBIOS_SUCCESSFUL;
 }
 
 static int config_write(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 value)
 {
 	if (!devfn)
-		nvmev_rs_config_write(from_bus(bus)->config_space, where, size, value);
+		nvmev_rs_config_write(from_bus(bus)->running, where, size, value);
 	return PCIBIOS_SUCCESSFUL;
 }
 
@@ -83,7 +83,7 @@ static int free_domain(void)
 	return domain;
 }
 
-struct nvmev_pci *nvmev_pci_create(const void *config_space, struct nvmev_irqs *irqs, u64 bar_start, u64 bar_size,
+struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs, u64 bar_start, u64 bar_size,
 				   u32 node, s32 *error)
 {
 	struct nvmev_pci *pci = kzalloc(sizeof(*pci), GFP_KERNEL);
@@ -92,7 +92,7 @@ struct nvmev_pci *nvmev_pci_create(const void *config_space, struct nvmev_irqs *
 	*error = -ENOMEM;
 	if (!pci)
 		return NULL;
-	pci->config_space = config_space;
+	pci->running = running;
 	pci->irqs = irqs;
 	/* Just the BAR: where else could a rescan put it? */
 	pci->window = (struct resource)DEFINE_RES_NAMED(bar_start, bar_size, "NVMeVirt PCI bus", IORESOURCE_MEM);

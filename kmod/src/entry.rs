@@ -6,7 +6,7 @@ use core::ffi::{c_char, c_void, CStr};
 use core::slice;
 
 use module_params::{RawParams, TextBuffer};
-use nvme_device::ConfigSpace;
+use nvme_device::Host;
 
 use crate::instance::Instance;
 use crate::log::{error, info};
@@ -125,21 +125,25 @@ unsafe extern "C" fn nvmev_rs_mark_failed(body: *const c_void) {
 /// Reads configuration space.
 ///
 /// # Safety
-/// `config_space` is what the PCI bus was made with.
+/// `running` is what the PCI bus was made with.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nvmev_rs_config_read(config_space: *const c_void, offset: u32, width: u32) -> u32 {
+unsafe extern "C" fn nvmev_rs_config_read(running: *const c_void, offset: u32, width: u32) -> u32 {
     // SAFETY: the caller's promise; `PciBus` keeps it alive.
-    unsafe { &*config_space.cast::<ConfigSpace>() }.read(offset, width)
+    let running = unsafe { &*running.cast::<Running>() };
+    running.shared.config_space().read(offset, width)
 }
 
 /// Writes configuration space.
 ///
 /// # Safety
-/// As of [`nvmev_rs_config_read`].
+/// As of [`nvmev_rs_config_read`]; and nobody else writes at the same time, which the kernel's lock sees to.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nvmev_rs_config_write(config_space: *const c_void, offset: u32, width: u32, value: u32) {
+unsafe extern "C" fn nvmev_rs_config_write(running: *const c_void, offset: u32, width: u32, value: u32) {
     // SAFETY: the caller's promise; `PciBus` keeps it alive.
-    unsafe { &*config_space.cast::<ConfigSpace>() }.write(offset, width, value);
+    let running = unsafe { &*running.cast::<Running>() };
+    running
+        .shared
+        .write_config(running.host.bar(), offset, width, value);
 }
 
 /// Fills `buffer` with what a file in `/proc/nvmev` says, and returns the length.

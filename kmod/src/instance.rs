@@ -187,7 +187,7 @@ impl Instance {
             shared,
         } = Device::new(config, host.bar())?;
 
-        let running = Arc::new(Running::new(host, shared.clone(), nvm, settings.idle_timeout_ns));
+        let running = Arc::new(Running::new(host, shared, nvm, settings.idle_timeout_ns));
         let kernel = |what| move |error| LoadError::Kernel { what, error };
         let proc = ProcFolder::new(running.clone()).ok_or(LoadError::Kernel {
             what: "the folder /proc/nvmev",
@@ -195,8 +195,8 @@ impl Instance {
         })?;
         let threads = Threads::start(running.clone(), &settings.cpus, controller, workers)
             .map_err(kernel("the threads"))?;
-        let pci = PciBus::new(shared, running.host.irqs(), memory.bar_start(), node)
-            .map_err(kernel("the virtual PCI bus"))?;
+        let pci =
+            PciBus::new(running.clone(), memory.bar_start(), node).map_err(kernel("the virtual PCI bus"))?;
         info!("Virtual PCI bus created (node {node})");
         info!("Virtual NVMe device created");
         Ok(Self {

@@ -4,32 +4,31 @@
 use alloc::sync::Arc;
 use core::ptr::NonNull;
 
-use nvme_device::{Shared, BAR_SIZE_BYTES};
+use nvme_device::BAR_SIZE_BYTES;
 
-use crate::host::Irqs;
+use crate::running::Running;
 use crate::shim;
 
 /// There from [`PciBus::new`], which lets the host's driver attach, until it is dropped, which takes the driver away.
 pub struct PciBus {
     bus: NonNull<shim::Pci>,
-    /// C has a pointer to its configuration space.
-    _shared: Arc<Shared>,
+    /// C has a pointer to it, for accesses to configuration space.
+    _running: Arc<Running>,
 }
 
 impl PciBus {
-    /// Makes the bus. `irqs` and the memory at `bar_start` MUST outlive it.
+    /// Makes the bus. The memory at `bar_start` MUST outlive it.
     ///
     /// # Errors
     /// The kernel's negative error number.
-    pub fn new(shared: Arc<Shared>, irqs: &Irqs, bar_start: u64, node: u32) -> Result<Self, i32> {
-        shared.config_space().set_bar0(bar_start);
-        let config_space = core::ptr::from_ref(shared.config_space()).cast();
+    pub fn new(running: Arc<Running>, bar_start: u64, node: u32) -> Result<Self, i32> {
+        running.shared.config_space().set_bar0(bar_start);
         let mut error = 0;
-        // SAFETY: the configuration space lives in `shared`, which is kept; the rest is the caller's promise.
+        // SAFETY: `running` is kept, and the interrupts with it; the rest is the caller's promise.
         let bus = unsafe {
             shim::nvmev_pci_create(
-                config_space,
-                irqs.as_ptr(),
+                Arc::as_ptr(&running).cast(),
+                running.host.irqs().as_ptr(),
                 bar_start,
                 BAR_SIZE_BYTES as u64,
                 node,
@@ -37,7 +36,10 @@ impl PciBus {
             )
         };
         match NonNull::new(bus) {
-            Some(bus) => Ok(Self { bus, _shared: shared }),
+            Some(bus) => Ok(Self {
+                bus,
+                _running: running,
+            }),
             None => Err(error),
         }
     }

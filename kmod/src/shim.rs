@@ -99,7 +99,7 @@ unsafe extern "C" {
 
     // shim_pci.c
     pub unsafe fn nvmev_pci_create(
-        config_space: *const c_void,
+        running: *const c_void,
         irqs: *mut Irqs,
         bar_start: u64,
         bar_size: u64,

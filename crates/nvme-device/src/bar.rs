@@ -6,6 +6,22 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 use nvme_spec::registers::{csts, CSTS};
 
+use crate::pci::{MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET};
+use crate::{BAR_SIZE_BYTES, VECTORS_MAX};
+
+/// Bit of an MSI-X table entry's Vector Control.
+const VECTOR_MASKED: u32 = 1 << 0;
+
+/// Offset of the Vector Control of a vector, below [`VECTORS_MAX`].
+const fn msix_vector_control(vector: u16) -> usize {
+    MSIX_TABLE_OFFSET as usize + vector as usize * 16 + 12
+}
+
+/// Offset of the dword with a vector's pending bit.
+const fn msix_pending_word(vector: u16) -> usize {
+    MSIX_PBA_OFFSET as usize + vector as usize / 32 * 4
+}
+
 /// Register access by byte offset. An offset outside the BAR reads as zero and is not written: offsets are our own
 /// constants or made from checked queue identifiers, never a host's numbers.
 #[derive(Clone, Copy)]
@@ -37,6 +53,39 @@ impl Bar<'_> {
         self.0
             .get(offset / 4)
             .map_or(0, |word| word.swap(0, Ordering::AcqRel))
+    }
+
+    /// The MSI-X table and its pending bits as after power on: every vector is masked (PCI Express Base 4.0 §7.7.2).
+    pub fn reset_msix(self) {
+        self.clear(
+            MSIX_TABLE_OFFSET as usize,
+            BAR_SIZE_BYTES - MSIX_TABLE_OFFSET as usize,
+        );
+        for vector in 0..VECTORS_MAX {
+            self.store(msix_vector_control(vector), VECTOR_MASKED);
+        }
+    }
+
+    /// Whether the host has masked this vector.
+    pub fn is_vector_masked(self, vector: u16) -> bool {
+        self.load(msix_vector_control(vector)) & VECTOR_MASKED != 0
+    }
+
+    /// Sets the pending bit of a vector; several threads may.
+    pub fn set_vector_pending(self, vector: u16) {
+        if let Some(word) = self.0.get(msix_pending_word(vector) / 4) {
+            word.fetch_or(1 << (vector % 32), Ordering::AcqRel);
+        }
+    }
+
+    /// Clears the pending bit of a vector; returns whether it was set.
+    pub fn take_vector_pending(self, vector: u16) -> bool {
+        let bit = 1 << (vector % 32);
+        self.load(msix_pending_word(vector)) & bit != 0
+            && self
+                .0
+                .get(msix_pending_word(vector) / 4)
+                .is_some_and(|word| word.fetch_and(!bit, Ordering::AcqRel) & bit != 0)
     }
 
     /// Zeroes `len_bytes` from `offset`.

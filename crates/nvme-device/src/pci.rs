@@ -35,13 +35,20 @@ const EXPRESS: usize = 0x60;
 const EXPRESS_DEVICE_CONTROL: usize = EXPRESS + 8;
 
 const COMMAND_INTX_DISABLE: u32 = 1 << 10;
-const COMMAND_WRITABLE: u32 = COMMAND_INTX_DISABLE | 1 << 8 | 1 << 6 | 1 << 2 | 1 << 1;
+const COMMAND_BUS_MASTER: u32 = 1 << 2;
+const COMMAND_WRITABLE: u32 = COMMAND_INTX_DISABLE | 1 << 8 | 1 << 6 | COMMAND_BUS_MASTER | 1 << 1;
 const STATUS_INTERRUPT: u32 = 1 << (16 + 3);
 const STATUS_CAPABILITIES: u32 = 1 << (16 + 4);
 const BAR_64_BIT: u32 = 0b100;
 const MSIX_ENABLE: u32 = 1 << 31;
 const MSIX_FUNCTION_MASK: u32 = 1 << 30;
 const EXPRESS_CONTROL_FLR: u32 = 1 << 15;
+/// Max_Payload_Size, which belongs to the link's partners together: a function level reset leaves it alone.
+const EXPRESS_CONTROL_PAYLOAD: u32 = 0b111 << 5;
+const POWER_STATE: u32 = 0b11;
+const POWER_STATE_D0: u32 = 0;
+const POWER_STATE_D3HOT: u32 = 3;
+const POWER_NO_SOFT_RESET: u32 = 1 << 3;
 
 /// The configuration space. Writers must not race with each other (the kernel's config lock sees to that); readers may.
 #[derive(Debug)]
@@ -76,7 +83,7 @@ impl ConfigSpace {
         set(INTERRUPT, 0x01 << 8); // INTA
                                    // Capability ID 01h, version 3: D0 and D3hot; PMCSR.No_Soft_Reset: state survives D3hot.
         set(POWER_MANAGEMENT, 0x01 | (MSIX as u32) << 8 | 3 << 16);
-        set(POWER_CONTROL_STATUS, 1 << 3);
+        set(POWER_CONTROL_STATUS, POWER_NO_SOFT_RESET);
         // Capability ID 11h; the table size is 0's based; both structures are in BAR0.
         set(
             MSIX,
@@ -97,11 +104,15 @@ impl ConfigSpace {
         self.store(BAR1, (address >> 32) as u32);
     }
 
-    /// Reads `width_bytes` (1, 2 or 4) at `offset`. All ones where nothing is.
+    /// Reads `width_bytes` (1, 2 or 4) at `offset`. All ones where nothing is, and as long as a function level reset is not done: that is how a
+    /// host finds out that it has to wait (PCI Express Base 4.0 §2.3.1, §6.6.2).
     pub fn read(&self, offset: u32, width_bytes: u32) -> u32 {
         let Some((dword, shift, mask)) = locate(offset, width_bytes) else {
             return u32::MAX;
         };
+        if self.is_resetting() {
+            return mask;
+        }
         let mut value = self.load(dword * 4);
         if dword * 4 == COMMAND && self.interrupt_pending() {
             value |= STATUS_INTERRUPT;
@@ -109,19 +120,33 @@ impl ConfigSpace {
         value >> shift & mask
     }
 
-    /// Writes `width_bytes` (1, 2 or 4) at `offset`; read-only bits stay.
-    pub fn write(&self, offset: u32, width_bytes: u32, value: u32) {
+    /// Writes `width_bytes` (1, 2 or 4) at `offset`; read-only bits stay. A shell calls [`crate::Shared::write_config`].
+    pub(crate) fn write(&self, offset: u32, width_bytes: u32, value: u32) {
         let Some((dword, shift, mask)) = locate(offset, width_bytes) else {
             return;
         };
-        let written = mask << shift;
-        let value = (value & mask) << shift;
-        if dword * 4 == EXPRESS_DEVICE_CONTROL && value & written & EXPRESS_CONTROL_FLR != 0 {
-            self.reset();
-            self.function_level_reset.store(true, Ordering::Release);
+        let offset = dword * 4;
+        let (written, value) = (mask << shift, (value & mask) << shift);
+        if offset == EXPRESS_DEVICE_CONTROL && value & EXPRESS_CONTROL_FLR != 0 {
+            return self.reset();
         }
-        let writable = writable_bits(dword * 4) & written;
-        self.store(dword * 4, self.load(dword * 4) & !writable | value & writable);
+        let mut writable = writable_bits(offset) & written;
+        let is_power_state = matches!(value & POWER_STATE, POWER_STATE_D0 | POWER_STATE_D3HOT);
+        if offset == POWER_CONTROL_STATUS && !is_power_state {
+            // A state that the function does not have is not entered (PCI Power Management 1.2 §3.2.4).
+            writable &= !POWER_STATE;
+        }
+        self.store(offset, self.load(offset) & !writable | value & writable);
+    }
+
+    /// Whether the host has put the function into D0.
+    pub(crate) fn is_in_d0(&self) -> bool {
+        self.load(POWER_CONTROL_STATUS) & POWER_STATE == POWER_STATE_D0
+    }
+
+    /// Whether the host lets the function begin accesses to memory.
+    pub(crate) fn is_bus_master(&self) -> bool {
+        self.load(COMMAND) & COMMAND_BUS_MASTER != 0
     }
 
     /// Whether the host has enabled MSI-X.
@@ -153,17 +178,31 @@ impl ConfigSpace {
         self.interrupt_pending.swap(false, Ordering::AcqRel);
     }
 
-    /// Whether a function level reset was asked for since the last call.
-    pub(crate) fn take_function_level_reset(&self) -> bool {
+    /// Whether a function level reset was asked for and is not done yet.
+    pub(crate) fn is_resetting(&self) -> bool {
         self.function_level_reset.load(Ordering::Acquire)
-            && self.function_level_reset.swap(false, Ordering::AcqRel)
     }
 
-    /// What a function level reset does here, at once and in the writer's context: everything that the host configured is
-    /// gone, but the BAR's address stays (the kernel restores it anyway, and the memory cannot move).
+    /// It is done, but for what the caller does before the host can have noticed.
+    pub(crate) fn end_function_level_reset(&self) {
+        self.function_level_reset.store(false, Ordering::Release);
+    }
+
+    /// The beginning of a function level reset, at once and in the writer's context: everything that the host configured is gone, but the BAR's
+    /// address stays (the kernel restores it anyway, and the memory cannot move). The controller does the rest.
     fn reset(&self) {
+        // First: from now on nothing is read from or written to the host's memory.
+        self.function_level_reset.store(true, Ordering::Release);
+        self.interrupt_pending.store(false, Ordering::Release);
         self.store(COMMAND, STATUS_CAPABILITIES);
-        self.store(MSIX, self.load(MSIX) & !(MSIX_ENABLE | MSIX_FUNCTION_MASK));
+        for offset in [CACHE_LINE, INTERRUPT, MSIX, POWER_CONTROL_STATUS] {
+            self.store(offset, self.load(offset) & !writable_bits(offset));
+        }
+        let control = self.load(EXPRESS_DEVICE_CONTROL);
+        self.store(
+            EXPRESS_DEVICE_CONTROL,
+            control & !(writable_bits(EXPRESS_DEVICE_CONTROL) & !EXPRESS_CONTROL_PAYLOAD),
+        );
     }
 
     fn load(&self, offset: usize) -> u32 {
@@ -205,8 +244,7 @@ const fn writable_bits(offset: usize) -> u32 {
         BAR0 => bar_mask(),
         BAR1 => u32::MAX,
         MSIX => MSIX_ENABLE | MSIX_FUNCTION_MASK,
-        // PMCSR: power state and PME enable.
-        POWER_CONTROL_STATUS => 0b11,
+        POWER_CONTROL_STATUS => POWER_STATE,
         // Device control, without the reset bit, which always reads as zero.
         EXPRESS_DEVICE_CONTROL => 0x7FFF,
         _ => 0,
@@ -288,11 +326,42 @@ mod tests {
     }
 
     #[test]
-    fn a_function_level_reset_is_seen_once_and_reads_as_zero() {
+    fn a_function_level_reset_clears_what_the_host_set_and_answers_again_when_it_is_done() {
         let space = ConfigSpace::new();
-        space.write(EXPRESS_DEVICE_CONTROL as u32, 2, 0x8000);
-        assert_eq!(space.read(EXPRESS_DEVICE_CONTROL as u32, 2), 0);
-        assert!(space.take_function_level_reset());
-        assert!(!space.take_function_level_reset());
+        let fresh: [u32; 64] = core::array::from_fn(|index| space.read(index as u32 * 4, 4));
+        space.write(COMMAND as u32, 2, 0x0406);
+        space.write(CACHE_LINE as u32, 1, 0x10);
+        space.write(INTERRUPT as u32, 1, 11);
+        space.write(MSIX as u32 + 2, 2, 0xC000);
+        space.write(POWER_CONTROL_STATUS as u32, 2, 3);
+        space.write(EXPRESS_DEVICE_CONTROL as u32, 2, 0x283F);
+        space.set_interrupt_pending();
+        space.write(EXPRESS_DEVICE_CONTROL as u32, 2, 0x803F);
+        assert!(space.is_resetting());
+        assert_eq!((space.read(0, 4), space.read(4, 2)), (u32::MAX, 0xFFFF));
+        space.end_function_level_reset();
+        for (index, value) in (0u32..).zip(fresh) {
+            let payload = if index * 4 == EXPRESS_DEVICE_CONTROL as u32 {
+                0x20
+            } else {
+                0
+            };
+            assert_eq!(space.read(index * 4, 4), value | payload, "{:#x}", index * 4);
+        }
+    }
+
+    #[test]
+    fn power_states_that_the_function_does_not_have_are_not_entered() {
+        let space = ConfigSpace::new();
+        let control = POWER_CONTROL_STATUS as u32;
+        for (written, state) in [(1, 0), (2, 0), (3, 3), (1, 3), (2, 3), (0xFFFF_FFFC, 0)] {
+            space.write(control, 2, written);
+            assert_eq!(space.read(control, 2), POWER_NO_SOFT_RESET | state, "{written}");
+            assert_eq!(space.is_in_d0(), state == 0);
+        }
+        // The byte beside it says nothing about the state.
+        space.write(control, 2, 3);
+        space.write(control + 1, 1, 0);
+        assert!(!space.is_in_d0());
     }
 }

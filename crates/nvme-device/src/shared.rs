@@ -3,9 +3,11 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
+use crate::bar::Bar;
 use crate::device::SetupError;
 use crate::flash_log::{FlashLog, NamespaceReport};
 use crate::host::Host;
+use crate::power::Power;
 use crate::zoned::{ZoneMove, ZoneMoves};
 use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};
 
@@ -18,14 +20,17 @@ pub(crate) enum Interrupts {
     Msix,
     /// By the pin, one for all.
     Pin,
-    /// Not now.
-    Masked,
+    /// By the pin, but not now.
+    PinMasked,
 }
 
 /// State that more than one thread of the shell looks at.
 #[derive(Debug)]
 pub struct Shared {
     config_space: ConfigSpace,
+    power: Power,
+    /// The controller has told the workers to forget everything, and they have not all done so: written by the controller, read by workers.
+    is_resetting: AtomicBool,
     statistics: Statistics,
     flash_log: FlashLog,
     /// Movements of data in zones.
@@ -46,6 +51,8 @@ impl Shared {
     pub(crate) fn new(zone_moves: Arc<ZoneMoves>) -> Result<Self, SetupError> {
         Ok(Self {
             config_space: ConfigSpace::new(),
+            power: Power::new()?,
+            is_resetting: AtomicBool::new(false),
             statistics: Statistics::new()?,
             flash_log: FlashLog::new(NAMESPACES_MAX as usize)?,
             zone_moves,
@@ -59,6 +66,30 @@ impl Shared {
     /// The function's PCI configuration space.
     pub fn config_space(&self) -> &ConfigSpace {
         &self.config_space
+    }
+
+    /// Writes to configuration space, for the host; see [`ConfigSpace::read`]. Writers must not race with each other.
+    pub fn write_config(&self, bar: &[AtomicU32], offset: u32, width_bytes: u32, value: u32) {
+        self.config_space.write(offset, width_bytes, value);
+        self.power.follow(self.config_space.is_in_d0(), bar);
+    }
+
+    /// Whether the function is in D3hot: registers mean nothing then.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.power.is_asleep()
+    }
+
+    /// Whether the device may read and write the host's memory: not while the function sleeps, is no bus master, or is being reset.
+    pub(crate) fn reaches_memory(&self) -> bool {
+        self.config_space.is_bus_master() && !self.is_asleep() && !self.config_space.is_resetting()
+    }
+
+    pub(crate) fn is_resetting(&self) -> bool {
+        self.is_resetting.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_resetting(&self, is_resetting: bool) {
+        self.is_resetting.store(is_resetting, Ordering::Release);
     }
 
     /// Counters of the submission queues.
@@ -132,16 +163,23 @@ impl Shared {
     pub(crate) fn interrupts(&self) -> Interrupts {
         let config = &self.config_space;
         if config.msix_enabled() {
-            return if config.msix_masked() {
-                Interrupts::Masked
-            } else {
-                Interrupts::Msix
-            };
-        }
-        if config.intx_disabled() || self.interrupt_mask.load(Ordering::Acquire) & 1 != 0 {
-            Interrupts::Masked
+            Interrupts::Msix
+        } else if config.intx_disabled() || self.interrupt_mask.load(Ordering::Acquire) & 1 != 0 {
+            Interrupts::PinMasked
         } else {
             Interrupts::Pin
+        }
+    }
+
+    /// Sends a vector's message, or, if the vector or the function is masked, keeps it pending (PCI Express Base 4.0 §6.1.4.5).
+    pub(crate) fn raise_msix<H: Host>(&self, vector: u16, host: &H) {
+        let bar = Bar(host.bar());
+        // A message is a write to memory.
+        if self.config_space.msix_masked() || bar.is_vector_masked(vector) || !self.reaches_memory() {
+            bar.set_vector_pending(vector);
+            self.interrupt_suppressed.store(true, Ordering::Release);
+        } else {
+            host.raise_msix(vector);
         }
     }
 
@@ -151,19 +189,16 @@ impl Shared {
         host.raise_intx();
     }
 
-    /// A worker had something to tell while interrupts were masked.
-    pub(crate) fn note_suppressed_interrupt(&self) {
-        // Interrupt Disable masks the pin, not its status.
-        if !self.config_space.msix_enabled() {
-            self.config_space.set_interrupt_pending();
-        }
+    /// There is something to tell by the pin, which is masked. Interrupt Disable masks the pin, not its status.
+    pub(crate) fn note_masked_pin(&self) {
+        self.config_space.set_interrupt_pending();
         self.interrupt_suppressed.store(true, Ordering::Release);
     }
 
-    /// Whether there is something to tell that was suppressed, now that it can be told.
+    /// Whether there may be something to tell that was suppressed, since the last call.
     pub(crate) fn take_suppressed_interrupt(&self) -> bool {
         self.interrupt_suppressed.load(Ordering::Acquire)
-            && self.interrupts() != Interrupts::Masked
+            && self.interrupts() != Interrupts::PinMasked
             && self.interrupt_suppressed.swap(false, Ordering::AcqRel)
     }
 }

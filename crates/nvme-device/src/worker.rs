@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use nvme_spec::{CompletionQueueEntry, Status};
 use zerocopy::transmute;
 
+use crate::cut_off::CutOff;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::movement::move_data;
@@ -96,6 +97,24 @@ impl Worker {
     /// One pass: takes a few items from the ring, then posts every completion that is due at `now_ns`, with one
     /// interrupt per completion queue.
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
+        if !self.shared.reaches_memory() {
+            return Activity {
+                progressed: self.shared.is_resetting() && self.take_items(now_ns, &CutOff(host)),
+                // Everything waits for the host, and the controller tells when it has done something about it.
+                next_event_ns: None,
+            };
+        }
+        let mut progressed = self.take_items(now_ns, host);
+        progressed |= self.post_due(now_ns, host);
+        self.report_unreachable();
+        Activity {
+            progressed,
+            next_event_ns: self.schedule.next_due_ns(),
+        }
+    }
+
+    /// Takes a few items from the ring; returns whether there were any.
+    fn take_items<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
         let mut progressed = false;
         for _ in 0..ITEMS_PER_PASS {
             if !self.filling.is_empty() {
@@ -107,12 +126,7 @@ impl Worker {
             self.take(item, now_ns, host);
             progressed = true;
         }
-        progressed |= self.post_due(now_ns, host);
-        self.report_unreachable();
-        Activity {
-            progressed,
-            next_event_ns: self.schedule.next_due_ns(),
-        }
+        progressed
     }
 
     fn take<H: Host>(&mut self, item: WorkItem, now_ns: u64, host: &H) {
@@ -342,7 +356,8 @@ impl Worker {
 
     /// Error reports give way to answers: with a host that only fails, the log keeps the first of a burst.
     fn report_failure(&mut self, job: &Job, status: Status) {
-        if self.reports.free() > REPORTS_RESERVED {
+        // What a reset forgets was no failure of the command.
+        if self.reports.free() > REPORTS_RESERVED && self.shared.reaches_memory() {
             let report = Report::Failed {
                 command: job.command,
                 status,
@@ -401,12 +416,12 @@ impl VectorSet {
         match shared.interrupts() {
             Interrupts::Msix => {}
             Interrupts::Pin => return shared.pull_pin(host),
-            // The controller makes up for it when they are allowed again.
-            Interrupts::Masked => return shared.note_suppressed_interrupt(),
+            // The controller makes up for it when it is allowed again.
+            Interrupts::PinMasked => return shared.note_masked_pin(),
         }
         for (base, mut bits) in (0u16..).step_by(64).zip(self.bits) {
             while bits != 0 {
-                host.raise_msix(base + bits.trailing_zeros() as u16);
+                shared.raise_msix(base + bits.trailing_zeros() as u16, host);
                 bits &= bits - 1;
             }
         }

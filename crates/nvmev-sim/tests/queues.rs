@@ -55,7 +55,7 @@ fn create_completion_queue_refuses_what_the_specification_says() {
     ] {
         assert_eq!(status(&mut host, entry), expected, "{entry:?}");
     }
-    host.device.shared.config_space().write(0x52, 2, 0x8000);
+    host.write_config(0x52, 2, 0x8000);
     assert_eq!(
         status(&mut host, commands::create_cq(4, 16, 128, page)),
         Status::SUCCESSFUL_COMPLETION

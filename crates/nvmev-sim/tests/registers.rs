@@ -215,9 +215,8 @@ fn a_subsystem_reset_clears_the_registers_and_says_so() {
 #[test]
 fn a_function_level_reset_brings_the_registers_back_to_power_on() {
     let mut host = TestHost::ready();
-    let config = host.device.shared.config_space();
-    config.write(0x52, 2, 0x8000);
-    config.write(0x68, 2, 0x8000);
+    host.write_config(0x52, 2, 0x8000);
+    host.write_config(0x68, 2, 0x8000);
     host.run();
     assert_eq!(host.register(registers::CSTS), 0);
     assert_eq!(host.register(registers::CC), 0);
@@ -301,10 +300,10 @@ fn interrupts_follow_msix_pin_and_intx_disable() {
     host.machine.take_interrupts();
     host.execute(1, commands::flush(1));
     assert_eq!(host.machine.take_interrupts().intx, 1);
-    host.device.shared.config_space().write(4, 2, 0x0400);
+    host.write_config(4, 2, 0x0406);
     host.execute(1, commands::flush(1));
     assert_eq!(host.machine.take_interrupts().intx, 0);
-    host.device.shared.config_space().write(0x52, 2, 0x8000);
+    host.write_config(0x52, 2, 0x8000);
     host.create_io_queues(5, 16);
     host.machine.take_interrupts();
     host.execute(5, commands::flush(1));
@@ -327,7 +326,7 @@ fn interrupt_status_tells_of_the_pin_until_completions_are_consumed_even_while_i
     for command in [0x0406, 0x0006] {
         host.run();
         assert!(!status(&host));
-        host.device.shared.config_space().write(4, 2, command);
+        host.write_config(4, 2, command);
         host.submit(1, commands::flush(1));
         host.settle();
         assert!(status(&host));
@@ -335,7 +334,7 @@ fn interrupt_status_tells_of_the_pin_until_completions_are_consumed_even_while_i
         host.run();
         assert!(!status(&host));
     }
-    host.device.shared.config_space().write(0x52, 2, 0x8000);
+    host.write_config(0x52, 2, 0x8000);
     host.execute(1, commands::flush(1));
     assert!(!status(&host), "it is the pin's alone");
 }
@@ -481,7 +480,7 @@ fn held_event_requests_leave_room_for_other_commands_in_a_small_queue() {
 #[test]
 fn completions_posted_while_msix_is_masked_are_told_of_when_it_is_unmasked() {
     let mut host = TestHost::ready();
-    let message_control = |host: &TestHost, value| host.device.shared.config_space().write(0x52, 2, value);
+    let message_control = |host: &TestHost, value| host.write_config(0x52, 2, value);
     message_control(&host, 0x8000);
     host.create_io_queues(5, 16);
     message_control(&host, 0xC000);

@@ -6,6 +6,7 @@ use super::Controller;
 use crate::bar::Bar;
 use crate::host::Host;
 use crate::shared::Interrupts;
+use crate::VECTORS_MAX;
 
 impl Controller {
     /// Follows the mask registers, and makes up for what was masked.
@@ -51,25 +52,23 @@ impl Controller {
         bar.store(registers::INTMS, mask);
     }
 
-    /// Raises what workers could not raise while interrupts were masked.
+    /// Raises what could not be raised while it was masked.
     fn poll_suppressed<H: Host>(&mut self, host: &H) {
         if !self.shared.take_suppressed_interrupt() {
             return;
         }
-        for (cqid, queue) in (0u16..).zip(&self.completion_queues) {
-            let Some(queue) = queue
-                .as_ref()
-                .filter(|queue| queue.has_unseen(self.shared.cq_posted(cqid)))
-            else {
-                continue;
-            };
-            match (self.shared.interrupts(), queue.vector) {
-                (Interrupts::Msix, Some(vector)) => host.raise_msix(vector),
-                (Interrupts::Pin, Some(_)) => return self.shared.pull_pin(host),
-                // Masked again: the next time.
-                (Interrupts::Masked, Some(_)) => return self.shared.note_suppressed_interrupt(),
-                (_, None) => {}
+        match self.shared.interrupts() {
+            Interrupts::Msix => {
+                let bar = Bar(host.bar());
+                (0..VECTORS_MAX)
+                    .filter(|&vector| bar.take_vector_pending(vector))
+                    // Masked still: the next time.
+                    .for_each(|vector| self.shared.raise_msix(vector, host));
             }
+            Interrupts::Pin if self.has_pin_work() => self.shared.pull_pin(host),
+            Interrupts::Pin => {}
+            // Masked again.
+            Interrupts::PinMasked => self.shared.note_masked_pin(),
         }
     }
 }

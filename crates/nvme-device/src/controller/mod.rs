@@ -61,6 +61,8 @@ pub struct Controller {
     cc: u32,
     csts: u32,
     interrupt_mask: u32,
+    /// As last seen.
+    reaches_memory: bool,
     /// No queue has an identifier from here on: a pass looks no further.
     queues_end: u16,
     /// First queue of the next pass: queues take turns (round robin arbitration).
@@ -123,6 +125,7 @@ impl Controller {
             cc: 0,
             csts: 0,
             interrupt_mask: 0,
+            reaches_memory: false,
             queues_end: 0,
             next_queue: 1,
             stray_doorbell: 0,
@@ -133,6 +136,7 @@ impl Controller {
     pub(crate) fn initialise_registers(&self, bar: &[core::sync::atomic::AtomicU32]) {
         let bar = Bar(bar);
         bar.clear(0, crate::BAR_SIZE_BYTES);
+        bar.reset_msix();
         self.restore_read_only(bar);
     }
 
@@ -145,19 +149,28 @@ impl Controller {
             progressed: self.collect_reports(now_ns, bar),
             next_event_ns: self.recommend_zones(now_ns),
         };
+        activity.progressed |= self.poll_reach();
         activity.progressed |= self.poll_registers(now_ns, host);
         if !matches!(self.state, State::Resetting { .. }) {
             self.poll_erasure(now_ns, bar, &mut activity);
         }
-        if self.state == State::Ready {
+        if self.state == State::Ready && !self.shared.is_asleep() {
             self.poll_completion_doorbells(bar);
             self.poll_pin(host);
-            self.poll_fused(now_ns, host, &mut activity);
-            self.poll_queues(now_ns, host, &mut activity);
+            if self.shared.reaches_memory() {
+                self.poll_fused(now_ns, host, &mut activity);
+                self.poll_queues(now_ns, host, &mut activity);
+            }
             activity.progressed |= self.deliver_events(now_ns, bar);
             self.finish_shutdown(now_ns, bar);
         }
         activity
+    }
+
+    /// Workers hold everything back while memory is out of reach; whether it no longer is, so that there may be something to do.
+    fn poll_reach(&mut self) -> bool {
+        let reached = core::mem::replace(&mut self.reaches_memory, self.shared.reaches_memory());
+        self.reaches_memory && !reached
     }
 
     /// Lets zoned namespaces recommend what is due for their zones. Returns when to look again, ns.

@@ -58,7 +58,10 @@ impl Controller {
             self.links.iter_mut().for_each(WorkerLink::retry_reset);
             return false;
         }
-        if self.shared.config_space().take_function_level_reset() {
+        if self.shared.is_asleep() {
+            return false;
+        }
+        if self.shared.config_space().is_resetting() {
             self.begin_reset(Reset::Function);
             return true;
         }
@@ -143,6 +146,7 @@ impl Controller {
         self.fused = None;
         self.erasure.forget_command();
         let ticket = self.admin.new_ticket();
+        self.shared.set_resetting(true);
         self.links.iter_mut().for_each(|link| link.request_reset(ticket));
         self.state = State::Resetting {
             reset,
@@ -175,6 +179,7 @@ impl Controller {
     }
 
     fn finish_reset(&mut self, reset: Reset, now_ns: u64, bar: Bar<'_>) {
+        self.shared.set_resetting(false);
         self.links.iter_mut().for_each(WorkerLink::forget_in_flight);
         for qid in 0..=IO_QUEUE_PAIRS_MAX {
             self.shared.statistics().queue(qid).deleted();
@@ -208,6 +213,9 @@ impl Controller {
             }
             self.cc = 0;
         }
+        if reset == Reset::Function {
+            bar.reset_msix();
+        }
         self.state = State::Disabled;
         let subsystem_reset_occurred = match reset {
             Reset::Controller => self.csts & csts::NSSRO,
@@ -215,6 +223,10 @@ impl Controller {
             Reset::Subsystem => csts::NSSRO,
         };
         self.set_csts(bar, subsystem_reset_occurred);
+        if reset == Reset::Function {
+            // Last: from now on the host gets answers, and finds everything as after power on.
+            self.shared.config_space().end_function_level_reset();
+        }
     }
 
     /// A shutdown is complete when the commands that were fetched before it are.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig};
+use nvme_device::pci::MSIX_TABLE_OFFSET;
+use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, VECTORS_MAX};
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
 use nvme_spec::{CompletionQueueEntry, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 use ssd_model::profiles;
@@ -32,6 +33,9 @@ pub struct QueuePair {
     sq_tail: u16,
     cq_head: u16,
     phase: bool,
+    /// Commands placed, and completions taken out, so far.
+    submitted: u32,
+    consumed: u32,
 }
 
 impl QueuePair {
@@ -45,6 +49,8 @@ impl QueuePair {
             sq_tail: 0,
             cq_head: 0,
             phase: true,
+            submitted: 0,
+            consumed: 0,
         }
     }
 }
@@ -139,6 +145,26 @@ impl TestHost {
         self.set_register(offset + 4, (value >> 32) as u32);
     }
 
+    /// Writes to configuration space.
+    pub fn write_config(&self, offset: u32, width_bytes: u32, value: u32) {
+        self.device
+            .shared
+            .write_config(self.machine.bar(), offset, width_bytes, value);
+    }
+
+    /// Brings the function into D0, with memory and itself as bus master, and all vectors unmasked, as a kernel does before a driver uses it.
+    pub fn switch_on(&self) {
+        const COMMAND: u32 = 0x04;
+        const MEMORY_AND_BUS_MASTER: u32 = 0b110;
+        const POWER_CONTROL_STATUS: u32 = 0x44;
+        self.write_config(POWER_CONTROL_STATUS, 2, 0);
+        let command = self.device.shared.config_space().read(COMMAND, 2);
+        self.write_config(COMMAND, 2, command | MEMORY_AND_BUS_MASTER);
+        for vector in 0..usize::from(VECTORS_MAX) {
+            self.set_register(MSIX_TABLE_OFFSET as usize + vector * 16 + 12, 0);
+        }
+    }
+
     /// Zeroed pages that nothing else uses, physically contiguous.
     ///
     /// # Panics
@@ -180,8 +206,9 @@ impl TestHost {
         );
     }
 
-    /// AQA, ASQ, ACQ for an admin queue pair at these addresses; the driver's own state with them.
+    /// The function switched on, and AQA, ASQ, ACQ for an admin queue pair at these addresses; the driver's own state with them.
     pub fn write_admin_registers(&mut self, sq: u64, cq: u64) {
+        self.switch_on();
         let entries_z = u32::from(ADMIN_ENTRIES - 1);
         self.set_register(registers::AQA, entries_z << 16 | entries_z);
         self.set_register_u64(registers::ASQ, sq);
@@ -248,6 +275,20 @@ impl TestHost {
         cid
     }
 
+    /// The identifier that the next command gets.
+    pub fn next_cid(&self) -> u16 {
+        self.next_cid
+    }
+
+    /// Whether another command certainly fits into queue `qid`: as many as it has entries but one are outstanding at most.
+    ///
+    /// # Panics
+    /// If the driver has no such queue.
+    pub fn has_room(&self, qid: u16) -> bool {
+        let pair = &self.queues[&qid];
+        (pair.submitted - pair.consumed) + 1 < u32::from(pair.sq_entries.min(pair.cq_entries))
+    }
+
     /// Tells the device of what was placed in queue `qid`.
     ///
     /// # Panics
@@ -266,6 +307,7 @@ impl TestHost {
         self.machine
             .set_ram(pair.sq_base + u64::from(pair.sq_tail) * 64, entry.as_bytes());
         pair.sq_tail = (pair.sq_tail + 1) % pair.sq_entries;
+        pair.submitted += 1;
     }
 
     /// One pass over the device; whether anything happened, and when something will.
@@ -315,6 +357,7 @@ impl TestHost {
             return None;
         }
         pair.cq_head += 1;
+        pair.consumed += 1;
         if pair.cq_head == pair.cq_entries {
             pair.cq_head = 0;
             pair.phase = !pair.phase;
