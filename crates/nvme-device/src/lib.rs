@@ -8,7 +8,7 @@
 //! atomics in [`Shared`].
 //!
 //! What it does *not* do: read a clock (time is an argument), start threads, map memory, know Linux or PCI enumeration
-//! (a shell implements [`Host`]), or model flash (that is `ssd-model`). SGLs, metadata and
+//! (a shell implements [`Host`]), or model flash (that is `ssd-model`). Metadata and
 //! memory pages other than 4 KiB are not implemented, and Identify says so.
 //!
 //! Nothing that a host writes panics here: every host value is an integer until it is checked, and arithmetic on it is

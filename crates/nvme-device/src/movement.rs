@@ -3,7 +3,7 @@
 use nvme_spec::Status;
 
 use crate::compare::Comparison;
-use crate::data_pointer::write_zeros;
+use crate::data_pointer::{write_zeros, Role};
 use crate::host::{Host, MemoryFault};
 use crate::work::{Direction, Part, Transfer};
 
@@ -25,38 +25,43 @@ fn try_to_move<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
         Direction::None | Direction::Gathered => Ok(()),
         Direction::Zeros => Ok(zero(transfer, host)?),
         Direction::Compare => compare(transfer, host),
-        Direction::ToHost => transfer
-            .pointer
-            .for_each_piece(host, len_bytes, |address, offset, len| {
-                extents.for_each_part(offset, len, |at, part| {
-                    let address = address.wrapping_add(at as u64);
-                    match part {
-                        Part::OnMedium { media_offset, len } => {
-                            host.media_to_host(media_offset, address, len)
+        Direction::ToHost => {
+            transfer
+                .pointer
+                .for_each_piece(Role::Destination, host, len_bytes, |address, offset, len| {
+                    extents.for_each_part(offset, len, |at, part| {
+                        let address = address.wrapping_add(at as u64);
+                        match part {
+                            Part::OnMedium { media_offset, len } => {
+                                host.media_to_host(media_offset, address, len)
+                            }
+                            Part::Zeros { len } => write_zeros(host, address, len),
                         }
-                        Part::Zeros { len } => write_zeros(host, address, len),
-                    }
+                    })
                 })
-            }),
-        Direction::FromHost => transfer
-            .pointer
-            .for_each_piece(host, len_bytes, |address, offset, len| {
-                extents.for_each_part(offset, len, |at, part| match part {
-                    Part::OnMedium { media_offset, len } => {
-                        host.host_to_media(address.wrapping_add(at as u64), media_offset, len)
-                    }
-                    Part::Zeros { .. } => Ok(()),
+        }
+        Direction::FromHost => {
+            transfer
+                .pointer
+                .for_each_piece(Role::Source, host, len_bytes, |address, offset, len| {
+                    extents.for_each_part(offset, len, |at, part| match part {
+                        Part::OnMedium { media_offset, len } => {
+                            host.host_to_media(address.wrapping_add(at as u64), media_offset, len)
+                        }
+                        Part::Zeros { .. } => Ok(()),
+                    })
                 })
-            }),
+        }
     }
 }
 
 /// Compares the host's data with the medium's.
 fn compare<H: Host>(transfer: &Transfer, host: &H) -> Result<(), Status> {
     let mut comparison = Comparison::new(host);
+    let len_bytes = transfer.len_bytes as usize;
     transfer
         .pointer
-        .for_each_piece(host, transfer.len_bytes as usize, |address, offset, len| {
+        .for_each_piece(Role::Source, host, len_bytes, |address, offset, len| {
             transfer.extents.for_each_part(offset, len, |at, part| {
                 let address = address.wrapping_add(at as u64);
                 match part {

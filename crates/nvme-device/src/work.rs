@@ -103,7 +103,7 @@ pub(crate) struct Transfer {
 impl Transfer {
     pub const NONE: Self = Self {
         direction: Direction::None,
-        pointer: DataPointer { prp1: 0, prp2: 0 },
+        pointer: DataPointer::NONE,
         extents: Extents::NONE,
         len_bytes: 0,
         zone: None,

@@ -22,6 +22,7 @@ mod queue_entries;
 pub mod registers;
 mod sanitize;
 mod self_test;
+mod sgl;
 mod status;
 mod zoned;
 
@@ -34,6 +35,7 @@ pub use opcodes::*;
 pub use queue_entries::*;
 pub use sanitize::*;
 pub use self_test::*;
+pub use sgl::*;
 pub use status::*;
 pub use zoned::*;
 

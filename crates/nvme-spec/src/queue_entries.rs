@@ -1,6 +1,6 @@
 //! Submission and completion queue entries (NVMe Base 2.0 §3.3.3).
 
-use crate::Status;
+use crate::{SglDescriptor, Status};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -48,6 +48,15 @@ pub const FUSED_FIRST: u8 = 0b01;
 /// FUSE of the second command of a fused operation.
 pub const FUSED_SECOND: u8 = 0b10;
 
+/// PSDT of a command whose data has PRPs.
+pub const PSDT_PRP: u8 = 0b00;
+
+/// PSDT of a command whose data has an SGL; the metadata, if there is any, is in one buffer.
+pub const PSDT_SGL_METADATA_BUFFER: u8 = 0b01;
+
+/// PSDT of a command whose data has an SGL; the metadata, if there is any, has another.
+pub const PSDT_SGL_METADATA_SGL: u8 = 0b10;
+
 impl SubmissionQueueEntry {
     /// Fused operation: 0 for a normal command, [`FUSED_FIRST`] or [`FUSED_SECOND`].
     pub const fn fuse(&self) -> u8 {
@@ -67,9 +76,25 @@ impl SubmissionQueueEntry {
         self.cdw10.get() as u64 | (self.cdw11.get() as u64) << 32
     }
 
-    /// PRP or SGL for data transfer: 0 for PRPs.
+    /// PRP or SGL for data transfer: [`PSDT_PRP`], or what the metadata pointer is if the data has an SGL.
     pub const fn psdt(&self) -> u8 {
         self.flags >> 6
+    }
+
+    /// SGL Entry 1, which is in the place of the PRP entries.
+    pub fn sgl1(&self) -> SglDescriptor {
+        zerocopy::transmute!([self.prp1, self.prp2])
+    }
+
+    /// The same command, its data behind an SGL that begins with `sgl1`.
+    pub fn with_sgl1(self, sgl1: SglDescriptor) -> Self {
+        let [prp1, prp2]: [U64; 2] = zerocopy::transmute!(sgl1);
+        Self {
+            flags: self.flags & 0b11 | PSDT_SGL_METADATA_BUFFER << 6,
+            prp1,
+            prp2,
+            ..self
+        }
     }
 }
 

@@ -29,6 +29,14 @@ open_enum! {
         INVALID_NAMESPACE_OR_FORMAT = 0x00B,
         /// Commands in the wrong order.
         COMMAND_SEQUENCE_ERROR = 0x00C,
+        /// A Segment or Last Segment descriptor is wrong: its address, its length, or where it stands.
+        INVALID_SGL_SEGMENT_DESCRIPTOR = 0x00D,
+        /// A Segment or Last Segment descriptor is not the last of its segment, or an SGL has more descriptors than can be.
+        INVALID_NUMBER_OF_SGL_DESCRIPTORS = 0x00E,
+        /// An SGL is shorter than the data.
+        DATA_SGL_LENGTH_INVALID = 0x00F,
+        /// An SGL has a descriptor whose type, with its sub type, the controller does not have.
+        SGL_DESCRIPTOR_TYPE_INVALID = 0x011,
         /// A PRP entry has an offset it must not have.
         PRP_OFFSET_INVALID = 0x013,
         /// The last sanitize operation failed, and nothing else is done before another one succeeds.

@@ -123,7 +123,7 @@ fn commands_that_are_wrong_end_with_the_status_that_says_so_and_touch_nothing() 
             with(|entry| entry.nsid = u32::MAX.into()),
             Status::INVALID_NAMESPACE_OR_FORMAT,
         ),
-        (with(|entry| entry.flags = 0x40), Status::INVALID_FIELD_IN_COMMAND),
+        (with(|entry| entry.flags = 0xC0), Status::INVALID_FIELD_IN_COMMAND),
         (with(|entry| entry.prp1 = 1.into()), Status::PRP_OFFSET_INVALID),
         (with(|entry| entry.prp1 = 0.into()), Status::DATA_TRANSFER_ERROR),
         // Only hints: nothing to do, and the list is not even looked at.

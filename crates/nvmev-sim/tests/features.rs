@@ -207,7 +207,7 @@ fn the_host_identifier_has_8_or_16_bytes() {
 #[test]
 fn admin_commands_with_fused_or_sgl_bits_are_refused() {
     let mut host = TestHost::ready();
-    for flags in [0b01, 0b10, 0b0100_0000, 0b1000_0000] {
+    for flags in [0b01, 0b10, 0b0100_0000, 0b1000_0000, 0b1100_0000] {
         let entry = SubmissionQueueEntry {
             flags,
             ..commands::admin(AdminOpcode::ABORT)

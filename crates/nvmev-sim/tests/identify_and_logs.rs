@@ -104,7 +104,11 @@ fn identify_controller_byte_by_byte() {
         (0, 0, 31),
         "AWUN, AWUPF: one LBA; ACWU: as MDTS"
     );
-    assert_eq!(u32_at(&data, 536), 0, "SGLS");
+    assert_eq!(
+        u32_at(&data, 536),
+        0x5_0001,
+        "SGLS: of any alignment, with Bit Buckets, longer than the data"
+    );
     assert!(
         data[768..1024].starts_with(b"nqn.2014-08.org.nvmexpress:uuid:"),
         "SUBNQN"

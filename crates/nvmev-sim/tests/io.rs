@@ -91,7 +91,7 @@ fn commands_that_are_wrong_end_with_the_status_that_says_so_and_move_no_data() {
             with(|entry| entry.flags = 1),
             Status::COMMAND_ABORTED_MISSING_FUSED,
         ),
-        (with(|entry| entry.flags = 0x40), Status::INVALID_FIELD_IN_COMMAND),
+        (with(|entry| entry.flags = 0xC0), Status::INVALID_FIELD_IN_COMMAND),
         (with(|entry| entry.opcode = 0x7F), Status::INVALID_COMMAND_OPCODE),
         (with(|entry| entry.opcode = 0x06), Status::INVALID_COMMAND_OPCODE),
         (

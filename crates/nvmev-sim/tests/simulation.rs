@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use nvme_device::NamespaceConfig;
 use nvme_spec::registers::{self, csts};
 use nvme_spec::{
-    AdminOpcode, FeatureId, IdentifyCns, KeyValueOpcode, LogPageId, NvmOpcode, Status, SubmissionQueueEntry,
+    AdminOpcode, FeatureId, IdentifyCns, KeyValueOpcode, LogPageId, NvmOpcode, SglDescriptor,
+    SglDescriptorType, Status, SubmissionQueueEntry,
 };
-use nvmev_sim::host::{commands, key_value, Random, TestHost, RAM_BASE};
+use nvmev_sim::host::{commands, key_value, sgl, Random, TestHost, RAM_BASE};
 use ssd_model::profiles;
 use ssd_profile::Profile;
 use zerocopy::{FromBytes, IntoBytes};
@@ -131,6 +132,11 @@ fn batch(
             }
             _ => commands::read_write(opcode, 1, slba, lbas, buffer, buffer + 4096),
         };
+        let entry = if entry.prp1.get() != 0 && random.one_in(3) {
+            behind_sgl(host, entry, 1 + random.below(600) as u32)
+        } else {
+            entry
+        };
         if let Some(data) = written.as_ref().filter(|_| !is_beyond) {
             oracle[at..at + len].copy_from_slice(data);
         }
@@ -156,6 +162,16 @@ fn batch(
         }
     }
     count
+}
+
+/// The same command, whose two pages are behind an SGL of two blocks.
+fn behind_sgl(host: &mut TestHost, entry: SubmissionQueueEntry, first_bytes: u32) -> SubmissionQueueEntry {
+    let address = entry.prp1.get();
+    let blocks = [
+        sgl::data_block(address, first_bytes),
+        sgl::data_block(address + u64::from(first_bytes), 8192),
+    ];
+    entry.with_sgl1(host.sgl([&blocks[..]].into_iter()))
 }
 
 fn reap(
@@ -266,6 +282,14 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
         entry.cdw13 = ([1, 2, 3, 4, 5, 0x10, 0x11, 0x203][random.below(8) as usize]
             | u32::from(random.one_in(10)) << 8)
             .into();
+    }
+    if !is_admin && random.one_in(4) {
+        let sgl1_type = SglDescriptorType(random.below(6) as u8);
+        entry = entry.with_sgl1(SglDescriptor::new(
+            sgl1_type,
+            nasty(random),
+            16 * random.below(3000) as u32,
+        ));
     }
     if is_admin && random.one_in(2) {
         let page = RAM_BASE + random.below(256) * 4096;

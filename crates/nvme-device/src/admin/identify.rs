@@ -13,7 +13,7 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 use super::namespaces::CONTROLLER_ID;
 use super::{error_log, events, features, put, put_dword, self_test, Outcome};
 use crate::controller::Controller;
-use crate::data_pointer::DataPointer;
+use crate::data_pointer::{DataPointer, SGL_SUPPORT};
 use crate::dataset::{RANGES_MAX, RANGE_LBAS_MAX};
 use crate::host::Host;
 use crate::io::{COPY_FORMATS, COPY_RANGES_MAX};
@@ -249,6 +249,7 @@ impl Controller {
         data.acwu_z = ((atomic_lbas - 1) as u16).into();
         data.vwc = controller_fields::VWC;
         data.ocfs = COPY_FORMATS.into();
+        data.sgls = SGL_SUPPORT.into();
         data.subnqn = self.identity.subsystem_nqn();
         data.tnvmcap_bytes = u128::from(self.provisioning.media_bytes).to_le_bytes();
         let unallocated_bytes = self.provisioning.unallocated_bytes(&self.io.namespaces);

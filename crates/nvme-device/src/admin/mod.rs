@@ -15,7 +15,7 @@ mod self_test;
 use alloc::vec::Vec;
 
 use nvme_spec::registers::ControllerConfiguration;
-use nvme_spec::{AdminOpcode, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
+use nvme_spec::{AdminOpcode, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES, PSDT_PRP};
 
 use crate::bar::Bar;
 use crate::controller::Controller;
@@ -188,7 +188,8 @@ impl Controller {
         now_ns: u64,
         host: &H,
     ) -> Result<Outcome, Status> {
-        if entry.fuse() != 0 || entry.psdt() != 0 {
+        // SGLs are for I/O commands only (NVMe Base 2.0 §3.3.3.1, PSDT).
+        if entry.fuse() != 0 || entry.psdt() != PSDT_PRP {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         let bar = Bar(host.bar());

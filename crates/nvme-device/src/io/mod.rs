@@ -5,7 +5,7 @@ mod request;
 
 use alloc::vec::Vec;
 
-use nvme_spec::{Status, SubmissionQueueEntry, NSID_BROADCAST};
+use nvme_spec::{Status, SubmissionQueueEntry, NSID_BROADCAST, PSDT_SGL_METADATA_SGL};
 use ssd_model::{Command, Model, Refusal};
 
 use crate::data_pointer::DataPointer;
@@ -61,9 +61,10 @@ impl IoCounters {
     }
 }
 
-/// Commands have no SGLs or metadata here; the halves of a fused pair come one by one, as if they were not fused.
+/// The halves of a fused pair come one by one, as if they were not fused. What PSDT says of the metadata pointer is the same here, because it is not
+/// used: no namespace has metadata.
 pub(crate) fn check_flags(entry: &SubmissionQueueEntry) -> Result<(), Status> {
-    if entry.fuse() != 0 || entry.psdt() != 0 {
+    if entry.fuse() != 0 || entry.psdt() > PSDT_SGL_METADATA_SGL {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     Ok(())

@@ -5,7 +5,7 @@ use nvme_spec::{
 };
 use ssd_model::key_value::KeyBuffer;
 
-use crate::data_pointer::DataPointer;
+use crate::data_pointer::{DataPointer, Prps};
 use crate::host::Host;
 
 /// Which of the two sets a command belongs to.
@@ -111,10 +111,11 @@ fn vendor_key<H: Host>(entry: &SubmissionQueueEntry, host: &H) -> Result<KeyBuff
     let mut bytes = [0; VENDOR_KEY_BYTES_MAX];
     let key = bytes.get_mut(..len).ok_or(Status::VENDOR_INVALID_KEY_SIZE)?;
     let [low1, high1, low2, high2] = dwords.map(u64::from);
-    let pointer = DataPointer {
+    // These are PRP entries whatever the data has (MODELS.md §7): PSDT is about the data pointer, and the host's driver may choose it.
+    let pointer = DataPointer::Prps(Prps {
         prp1: low1 | high1 << 32,
         prp2: low2 | high2 << 32,
-    };
+    });
     pointer.read(host, key)?;
     KeyBuffer::new(key).ok_or(Status::VENDOR_INVALID_KEY_SIZE)
 }

@@ -8,6 +8,7 @@ use ssd_model::key_value::{Cursor, Place, Step};
 use super::command::{fill_slot, options, Dialect};
 use super::transfer::PieceStream;
 use super::{Done, Execution, Unfinished, WORK_PER_PASS};
+use crate::data_pointer::Role;
 use crate::device::{table, SetupError};
 use crate::host::Host;
 use crate::io::Progress;
@@ -217,17 +218,25 @@ impl<H: Host> Execution<'_, H> {
         let pieces = self.key_value.store.pieces(&place, 0, moved_bytes as u32);
         let mut stream = PieceStream::new(pieces);
         let pointer = self.fetched.data_pointer();
-        pointer.for_each_piece_of(host, len_bytes as usize, used, |address, offset, len| {
-            let part = key.get(offset..).unwrap_or_default();
-            host.write(address, part.get(..len).unwrap_or(part))?;
-            let value_at = VENDOR_PAIR_VALUE_OFFSET.clamp(offset, offset + len);
-            self.medium.move_piece(
-                Direction::ToHost,
-                address.wrapping_add((value_at - offset) as u64),
-                offset + len - value_at,
-                &mut stream,
-            )
-        })?;
+        let buffer_bytes = len_bytes as usize;
+        pointer.for_each_piece_of(
+            Role::Destination,
+            host,
+            buffer_bytes,
+            used,
+            |address, offset, len| {
+                let part = key.get(offset..).unwrap_or_default();
+                host.write(address, part.get(..len).unwrap_or(part))?;
+                let value_at = VENDOR_PAIR_VALUE_OFFSET.clamp(offset, offset + len);
+                stream.skip_to(value_at.saturating_sub(VENDOR_PAIR_VALUE_OFFSET));
+                self.medium.move_piece(
+                    Direction::ToHost,
+                    address.wrapping_add((value_at - offset) as u64),
+                    offset + len - value_at,
+                    &mut stream,
+                )
+            },
+        )?;
         Ok(Done {
             direction: Direction::ToHost,
             len_bytes: used as u32,

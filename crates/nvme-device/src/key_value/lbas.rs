@@ -12,7 +12,7 @@ use super::command::Dialect;
 use super::transfer::PieceStream;
 use super::{Done, Execution, Unfinished, WORK_PER_PASS};
 use crate::compare::Comparison;
-use crate::data_pointer::write_zeros;
+use crate::data_pointer::{write_zeros, Role};
 use crate::dataset::RangeList;
 use crate::host::{Host, MemoryFault};
 use crate::io::{Access, CopyRequest, Plan, Progress, Request};
@@ -105,8 +105,8 @@ impl<H: Host> Execution<'_, H> {
 
     fn move_lbas(&self, direction: Direction, range: ByteRange) -> Result<(), Status> {
         let pointer = self.fetched.data_pointer();
-        let len_bytes = range.len_bytes as usize;
-        pointer.for_each_piece(self.medium.host, len_bytes, |address, offset, len| {
+        let (role, len_bytes) = (Role::of(direction), range.len_bytes as usize);
+        pointer.for_each_piece(role, self.medium.host, len_bytes, |address, offset, len| {
             let mut address = address;
             let piece = ByteRange {
                 offset_bytes: range.offset_bytes + offset as u64,
@@ -133,11 +133,16 @@ impl<H: Host> Execution<'_, H> {
         let mut comparison = Comparison::new(self.medium.host);
         let pointer = self.fetched.data_pointer();
         let len_bytes = range.len_bytes as usize;
-        pointer.for_each_piece(self.medium.host, len_bytes, |address, offset, len| {
-            comparison.with(address, len, |done, ours| {
-                self.read_bytes(range.offset_bytes + (offset + done) as u64, ours)
-            })
-        })?;
+        pointer.for_each_piece(
+            Role::Source,
+            self.medium.host,
+            len_bytes,
+            |address, offset, len| {
+                comparison.with(address, len, |done, ours| {
+                    self.read_bytes(range.offset_bytes + (offset + done) as u64, ours)
+                })
+            },
+        )?;
         comparison.finish()
     }
 

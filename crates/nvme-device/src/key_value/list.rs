@@ -5,6 +5,7 @@ use ssd_model::key_value::{Cursor, Step};
 
 use super::command::{fill_slot, standard_key};
 use super::{Done, Execution, Unfinished, WORK_PER_PASS};
+use crate::data_pointer::Role;
 use crate::host::Host;
 use crate::io::Progress;
 use crate::work::Direction;
@@ -110,16 +111,23 @@ impl<H: Host> Execution<'_, H> {
         let pointer = self.fetched.data_pointer();
         let host = self.medium.host;
         // What an earlier pass has found is there; the head is written anew.
-        pointer.for_each_piece_of(host, buffer_bytes as usize, end, |address, offset, len| {
-            for part in [0..HEAD_BYTES, start..end] {
-                let (from, to) = (part.start.max(offset), part.end.min(offset + len));
-                if from < to {
-                    let bytes = answer.get(from..to).unwrap_or_default();
-                    host.write(address.wrapping_add((from - offset) as u64), bytes)?;
+        let buffer_bytes = buffer_bytes as usize;
+        pointer.for_each_piece_of(
+            Role::Destination,
+            host,
+            buffer_bytes,
+            end,
+            |address, offset, len| {
+                for part in [0..HEAD_BYTES, start..end] {
+                    let (from, to) = (part.start.max(offset), part.end.min(offset + len));
+                    if from < to {
+                        let bytes = answer.get(from..to).unwrap_or_default();
+                        host.write(address.wrapping_add((from - offset) as u64), bytes)?;
+                    }
                 }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            },
+        )?;
         Ok(is_complete)
     }
 }

@@ -4,7 +4,7 @@ use nvme_spec::Status;
 use ssd_model::key_value::{Piece, Pieces};
 
 use super::HostMedium;
-use crate::data_pointer::DataPointer;
+use crate::data_pointer::{DataPointer, Role};
 use crate::host::{Host, MemoryFault};
 use crate::work::Direction;
 
@@ -12,6 +12,8 @@ use crate::work::Direction;
 pub(super) struct PieceStream<'a> {
     pieces: Pieces<'a>,
     current: Piece,
+    /// Bytes of the value before the next piece.
+    position: usize,
 }
 
 impl<'a> PieceStream<'a> {
@@ -20,7 +22,16 @@ impl<'a> PieceStream<'a> {
             media_offset: 0,
             len_bytes: 0,
         };
-        Self { pieces, current }
+        Self {
+            pieces,
+            current,
+            position: 0,
+        }
+    }
+
+    /// Leaves out what comes before `position` of the value.
+    pub fn skip_to(&mut self, position: usize) {
+        while self.position < position && self.take(position - self.position).is_some() {}
     }
 
     /// The next piece, of at most `len_bytes_max`.
@@ -38,6 +49,7 @@ impl<'a> PieceStream<'a> {
         };
         self.current.media_offset += u64::from(len_bytes);
         self.current.len_bytes -= len_bytes;
+        self.position += len_bytes as usize;
         Some(taken)
     }
 }
@@ -82,9 +94,17 @@ impl<H: Host> HostMedium<'_, H> {
     ) -> Result<(), Status> {
         let mut stream = PieceStream::new(pieces);
         let (buffer_bytes, len_bytes) = (buffer_bytes as usize, len_bytes as usize);
-        pointer.for_each_piece_of(self.host, buffer_bytes, len_bytes, |address, _, len| {
-            self.move_piece(direction, address, len, &mut stream)
-        })
+        let role = Role::of(direction);
+        pointer.for_each_piece_of(
+            role,
+            self.host,
+            buffer_bytes,
+            len_bytes,
+            |address, offset, len| {
+                stream.skip_to(offset);
+                self.move_piece(direction, address, len, &mut stream)
+            },
+        )
     }
 
     /// Fills `pieces` with zeros.

@@ -8,7 +8,7 @@ use ssd_model::zoned::{Zone, ZonedModel};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::Zoned;
-use crate::data_pointer::{write_zeros, DataPointer};
+use crate::data_pointer::{write_zeros, DataPointer, Role};
 use crate::host::{Host, MemoryFault};
 use crate::namespace::Namespace;
 
@@ -87,6 +87,7 @@ impl ReceiveRequest {
             unit: [0; UNIT_BYTES],
             unit_of: None,
             used: 0,
+            position: 0,
         };
         let matching = model
             .zones()
@@ -102,7 +103,8 @@ impl ReceiveRequest {
             zones: (zones as u64).into(),
             reserved8: [0; 56],
         });
-        pointer.for_each_piece(host, len_bytes, |address, _, len| {
+        pointer.for_each_piece(Role::Destination, host, len_bytes, |address, offset, len| {
+            report.skip_to(offset);
             report.write(host, address, len)
         })
     }
@@ -160,6 +162,8 @@ struct Report<'a> {
     unit_of: Option<u32>,
     /// How much of the unit, and of the extension behind it, has been written.
     used: usize,
+    /// How much of the report comes before that.
+    position: usize,
 }
 
 impl Report<'_> {
@@ -174,29 +178,51 @@ impl Report<'_> {
     fn write<H: Host>(&mut self, host: &H, address: u64, len: usize) -> Result<(), MemoryFault> {
         let mut done = 0;
         while done < len {
-            let extension = match self.unit_of {
-                Some(zone) if self.with_extensions => self.zoned.extension(zone),
-                _ => &[],
+            let address = address.wrapping_add(done as u64);
+            let Some(part) = self.take(len - done) else {
+                // Behind the last zone there are zeros.
+                return write_zeros(host, address, len - done);
             };
-            let left = match self.unit.get(self.used..) {
-                Some(left) if !left.is_empty() => left,
-                _ => extension.get(self.used - UNIT_BYTES..).unwrap_or_default(),
-            };
-            let Some(left) = left
-                .get(..left.len().min(len - done))
-                .filter(|left| !left.is_empty())
-            else {
-                if !self.next() {
-                    // Behind the last zone there are zeros.
-                    return write_zeros(host, address.wrapping_add(done as u64), len - done);
-                }
-                continue;
-            };
-            host.write(address.wrapping_add(done as u64), left)?;
-            done += left.len();
-            self.used += left.len();
+            host.write(address, part)?;
+            done += part.len();
         }
         Ok(())
+    }
+
+    /// Leaves out what comes before `position`.
+    fn skip_to(&mut self, position: usize) {
+        while self.position < position && self.take(position - self.position).is_some() {}
+    }
+
+    /// The next bytes, at most `len_max`, if there are any before the zeros.
+    fn take(&mut self, len_max: usize) -> Option<&[u8]> {
+        while self.left_of_zone().is_empty() {
+            if !self.next() {
+                return None;
+            }
+        }
+        let len = self.left_of_zone().len().min(len_max);
+        self.used += len;
+        self.position += len;
+        self.behind(self.used - len).get(..len)
+    }
+
+    fn left_of_zone(&self) -> &[u8] {
+        self.behind(self.used)
+    }
+
+    /// What the unit, or the extension behind it, has from `used` on.
+    fn behind(&self, used: usize) -> &[u8] {
+        match self.unit.get(used..) {
+            Some(left) if !left.is_empty() => left,
+            _ => {
+                let extension = match self.unit_of {
+                    Some(zone) if self.with_extensions => self.zoned.extension(zone),
+                    _ => &[],
+                };
+                extension.get(used - UNIT_BYTES..).unwrap_or_default()
+            }
+        }
     }
 
     /// Goes on to the next zone that is wanted; false at the end.

@@ -8,6 +8,7 @@ mod driver;
 pub mod key_value;
 mod machine;
 mod random;
+pub mod sgl;
 
 pub use driver::{QueuePair, TestHost};
 pub use machine::{Interrupts, Machine, RAM_BASE};

@@ -1,6 +1,6 @@
 //! PRP entries and lists (NVMe Base 2.0 §4.1.1).
 
-use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
+use nvme_spec::{Status, PAGE_SIZE_BYTES};
 
 use crate::host::{Host, MemoryFault};
 
@@ -10,47 +10,18 @@ const ENTRY_BYTES: u64 = 8;
 const FETCH: usize = 32;
 
 /// PRP1 and PRP2 of a command, as the host wrote them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DataPointer {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prps {
     pub prp1: u64,
     pub prp2: u64,
 }
 
-impl From<MemoryFault> for Status {
-    fn from(_: MemoryFault) -> Self {
-        Status::DATA_TRANSFER_ERROR
-    }
-}
-
-impl DataPointer {
-    /// That of a command.
-    pub fn of(entry: &SubmissionQueueEntry) -> Self {
-        Self {
-            prp1: entry.prp1.get(),
-            prp2: entry.prp2.get(),
-        }
-    }
-
-    /// Calls `f(address, offset, len)` for each physically contiguous piece of the `len_bytes` that the pointer describes,
-    /// in order; neighbouring pages are joined. Every list entry is read once.
+impl Prps {
+    /// What [`super::DataPointer::for_each_piece_of`] is for PRPs; neighbouring pages are joined.
     ///
     /// # Errors
-    /// PRP Offset Invalid for an entry with an offset it must not have, Data Transfer Error for memory that is not there
-    /// (pieces before the bad one have then been passed to `f`), or what `f` returns.
-    pub fn for_each_piece<H: Host>(
-        self,
-        host: &H,
-        len_bytes: usize,
-        f: impl FnMut(u64, usize, usize) -> Result<(), MemoryFault>,
-    ) -> Result<(), Status> {
-        self.for_each_piece_of(host, len_bytes, len_bytes, f)
-    }
-
-    /// As [`DataPointer::for_each_piece`], for the first `len_bytes` of a buffer of `buffer_bytes`: what the entries mean depends on the whole buffer.
-    ///
-    /// # Errors
-    /// As [`DataPointer::for_each_piece`].
-    pub fn for_each_piece_of<H: Host>(
+    /// As there, with PRP Offset Invalid for an entry with an offset that it must not have.
+    pub(super) fn for_each_piece_of<H: Host>(
         self,
         host: &H,
         buffer_bytes: usize,
@@ -87,57 +58,6 @@ impl DataPointer {
         }
         pieces.finish(&mut f)
     }
-
-    /// Copies `bytes` to the beginning of a buffer of `buffer_bytes`, which has room for them.
-    ///
-    /// # Errors
-    /// As [`DataPointer::for_each_piece`].
-    pub fn write_to_buffer<H: Host>(self, host: &H, bytes: &[u8], buffer_bytes: usize) -> Result<(), Status> {
-        self.for_each_piece_of(host, buffer_bytes, bytes.len(), |address, offset, len| {
-            host.write(address, bytes.get(offset..offset + len).unwrap_or_default())
-        })
-    }
-
-    /// Copies `bytes` to the host, then zeros up to `len_bytes`.
-    ///
-    /// # Errors
-    /// As [`DataPointer::for_each_piece`].
-    pub fn write<H: Host>(self, host: &H, bytes: &[u8], len_bytes: usize) -> Result<(), Status> {
-        self.for_each_piece(host, len_bytes, |address, offset, len| {
-            let from = bytes.get(offset..).unwrap_or_default();
-            let from = from.get(..len).unwrap_or(from);
-            host.write(address, from)?;
-            write_zeros(host, address.wrapping_add(from.len() as u64), len - from.len())
-        })
-    }
-
-    /// Copies the host's bytes into `into`.
-    ///
-    /// # Errors
-    /// As [`DataPointer::for_each_piece`].
-    pub fn read<H: Host>(self, host: &H, into: &mut [u8]) -> Result<(), Status> {
-        self.for_each_piece(host, into.len(), |address, offset, len| {
-            match into.get_mut(offset..offset + len) {
-                Some(part) => host.read(address, part),
-                None => Err(MemoryFault { address }),
-            }
-        })
-    }
-}
-
-/// Fills `len` bytes of the host's memory at `address` with zeros.
-///
-/// # Errors
-/// As [`Host::write`].
-pub(crate) fn write_zeros<H: Host>(host: &H, address: u64, len: usize) -> Result<(), MemoryFault> {
-    static ZEROS: [u8; PAGE_SIZE_BYTES] = [0; PAGE_SIZE_BYTES];
-    let mut done = 0;
-    while done < len {
-        let zeros = ZEROS.get(..len - done).unwrap_or(&ZEROS);
-        host.write(address.wrapping_add(done as u64), zeros)?;
-        done += zeros.len();
-    }
-    Ok(())
 }
 
 /// An entry that must be the address of a page.
