@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast the models and the simulator are, natively on this machine.
+//! `cargo xtask bench`: how fast the models, the device and the simulator are, natively on this machine.
 
 use std::fs;
 use std::process::Command;
@@ -51,6 +51,8 @@ pub fn run() -> Result<()> {
         )?;
         println!();
     }
+    loud(cargo().args(["bench", "--quiet", "--package", "nvmev-sim", "--bench", "device"]))?;
+    println!();
     step("building the simulator", || {
         quiet(cargo().args(["build", "--release", "--quiet", "--package", "nvmev"]))
     })?;
