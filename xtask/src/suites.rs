@@ -40,6 +40,8 @@ pub struct Suite {
 const SIZE: &str = "size=256M cpus=1,2 idle_timeout_us=20";
 const MEMMAP: &str = "memmap_start=4G memmap_size=256M cpus=1,2 idle_timeout_us=20";
 const FLASH: &str = "profile=tlc-ssd size=256M cpus=1,2 idle_timeout_us=20";
+// The driver describes all data of I/O commands with SGLs, not just long ones.
+const SGL_ALWAYS: &str = "nvme.sgl_threshold=1";
 const REFERENCE: &str = "profile=970pro size=4G cpus=1,2 idle_timeout_us=20";
 // A zoned namespace with small zones for file systems, one without zones, and a small zoned one with worn-out zones.
 const ZONED: &str = "ns=zn540:1G,optane:80M,zn540:128M size=1264M cpus=1,2 idle_timeout_us=20 \
@@ -146,6 +148,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-flash",
         modparams: FLASH,
+        append: SGL_ALWAYS,
         scripts: &["fio", "reset", "flash"],
         brief: true,
         ..USUAL
@@ -154,6 +157,7 @@ pub const SUITES: &[Suite] = &[
         name: "6.1-flash",
         kver: "6.1",
         modparams: FLASH,
+        append: SGL_ALWAYS,
         scripts: &["discard", "filesystem"],
         brief: true,
         ..USUAL
