@@ -112,6 +112,7 @@ void nvmev_clear(void *mapping, u64 size);
 
 /* shim_copy.c */
 u32 nvmev_host_read(u64 address, void *into, size_t len);
+u32 nvmev_host_load(u64 address, u32 *into, size_t words);
 u32 nvmev_host_write(u64 address, const void *from, size_t len);
 u32 nvmev_host_publish(u64 address, const u64 *entry);
 

@@ -68,6 +68,33 @@ u32 nvmev_host_read(u64 address, void *into, size_t len)
 	return 1;
 }
 
+/* As nvmev_host_read(), of aligned words that the host may be writing: each of them at once, and all before what is read next. */
+u32 nvmev_host_load(u64 address, u32 *into, size_t words)
+{
+	if (address % sizeof(*into))
+		return 0;
+	while (words) {
+		size_t part = within_page(address, words * sizeof(*into)) / sizeof(*into);
+		struct page *page = host_page(address);
+		const u32 *from;
+		void *mapping;
+		size_t i;
+
+		if (!page)
+			return 0;
+		mapping = kmap_local_page(page);
+		from = mapping + offset_in_page(address);
+		for (i = 0; i < part; i++)
+			into[i] = READ_ONCE(from[i]);
+		kunmap_local(mapping);
+		address += part * sizeof(*into);
+		into += part;
+		words -= part;
+	}
+	smp_rmb();
+	return 1;
+}
+
 u32 nvmev_host_write(u64 address, const void *from, size_t len)
 {
 	while (len) {

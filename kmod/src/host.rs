@@ -92,6 +92,14 @@ impl Host for KernelHost {
         )
     }
 
+    fn load(&self, address: u64, into: &mut [u32]) -> Result<(), MemoryFault> {
+        // SAFETY: as above; words of the kernel's machines (x86) are little-endian.
+        copied(
+            unsafe { shim::nvmev_host_load(address, into.as_mut_ptr(), into.len()) },
+            address,
+        )
+    }
+
     fn write(&self, address: u64, from: &[u8]) -> Result<(), MemoryFault> {
         // SAFETY: `from` is ours to read; the C side checks each page of the other end.
         copied(

@@ -88,6 +88,7 @@ unsafe extern "C" {
 
     // shim_copy.c
     pub unsafe fn nvmev_host_read(address: u64, into: *mut u8, len: usize) -> u32;
+    pub unsafe fn nvmev_host_load(address: u64, into: *mut u32, words: usize) -> u32;
     pub unsafe fn nvmev_host_write(address: u64, from: *const u8, len: usize) -> u32;
     pub unsafe fn nvmev_host_publish(address: u64, entry: *const u64) -> u32;
 

@@ -11,6 +11,8 @@ use crate::process::{loud, quiet, step};
 
 /// Those of the crate ssd-model: timing models, and the index of a key-value drive.
 const MODEL_BENCHES: [&str; 2] = ["model", "key_value"];
+/// Those of the crate nvmev-sim: a command's way through the device, with its data and without.
+const DEVICE_BENCHES: [&str; 2] = ["device", "commands"];
 
 /// What the simulator is timed with: commands end to end, generator, queue and histogram included.
 const SIMULATIONS: [(&str, &[&str]); 2] = [
@@ -51,7 +53,9 @@ pub fn run() -> Result<()> {
         )?;
         println!();
     }
-    loud(cargo().args(["bench", "--quiet", "--package", "nvmev-sim", "--bench", "device"]))?;
+    for bench in DEVICE_BENCHES {
+        loud(cargo().args(["bench", "--quiet", "--package", "nvmev-sim", "--bench", bench]))?;
+    }
     println!();
     step("building the simulator", || {
         quiet(cargo().args(["build", "--release", "--quiet", "--package", "nvmev"]))

@@ -23,6 +23,13 @@ pub trait Host {
     /// [`MemoryFault`] if any byte of the range is not memory; `into` may then be partly filled.
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), MemoryFault>;
 
+    /// Copies little-endian words of host memory at `address`, which is a multiple of 4, out. The host may be writing them: each MUST be read at
+    /// once, so that it is what the host wrote, before or after. What the host wrote before a word's value MUST be seen by reads that follow.
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if any byte of the range is not memory; `into` may then be partly filled.
+    fn load(&self, address: u64, into: &mut [u32]) -> Result<(), MemoryFault>;
+
     /// Copies `from` into host memory at `address`.
     ///
     /// # Errors

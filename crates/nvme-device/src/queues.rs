@@ -8,23 +8,43 @@ use nvme_spec::SubmissionQueueEntry;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidDoorbell;
 
-/// What a doorbell was last seen to hold, so that each write is judged once.
+/// What a doorbell was last seen to hold, so that each write is judged once: the register, and its shadow in the host's memory.
 #[derive(Clone, Copy, Debug, Default)]
 struct Doorbell {
-    seen: u32,
+    register: u32,
+    shadow: u32,
+    /// The host has written to the shadow. From then on the register only repeats what was there, and may be late with it: it is checked, but
+    /// has nothing new to say.
+    is_shadowed: bool,
 }
 
 impl Doorbell {
-    /// The new value if it changed since the last look and is an index of the queue.
+    /// The register's new value if it changed since the last look and is an index of the queue.
     fn changed(&mut self, value: u32, entries: u16) -> Result<Option<u16>, InvalidDoorbell> {
-        if value == self.seen {
+        if value == self.register {
             return Ok(None);
         }
-        self.seen = value;
-        match u16::try_from(value) {
-            Ok(index) if index < entries => Ok(Some(index)),
-            _ => Err(InvalidDoorbell),
+        self.register = value;
+        let index = checked_index(value, entries)?;
+        Ok(Some(index).filter(|_| !self.is_shadowed))
+    }
+
+    /// As [`Doorbell::changed`], of the shadow.
+    fn shadow_changed(&mut self, value: u32, entries: u16) -> Result<Option<u16>, InvalidDoorbell> {
+        if value == self.shadow {
+            return Ok(None);
         }
+        self.shadow = value;
+        let index = checked_index(value, entries)?;
+        self.is_shadowed = true;
+        Ok(Some(index))
+    }
+}
+
+fn checked_index(value: u32, entries: u16) -> Result<u16, InvalidDoorbell> {
+    match u16::try_from(value) {
+        Ok(index) if index < entries => Ok(index),
+        _ => Err(InvalidDoorbell),
     }
 }
 
@@ -72,7 +92,24 @@ impl SubmissionQueue {
     /// # Errors
     /// The value is no index of the queue, or goes back over entries already submitted.
     pub fn ring_doorbell(&mut self, value: u32) -> Result<(), InvalidDoorbell> {
-        let Some(tail) = self.doorbell.changed(value, self.entries)? else {
+        let tail = self.doorbell.changed(value, self.entries)?;
+        self.move_tail(tail)
+    }
+
+    /// As [`SubmissionQueue::ring_doorbell`], with the shadow's value.
+    pub fn ring_shadow_doorbell(&mut self, value: u32) -> Result<(), InvalidDoorbell> {
+        let tail = self.doorbell.shadow_changed(value, self.entries)?;
+        self.move_tail(tail)
+    }
+
+    /// From now on there is a shadow doorbell, with the value returned.
+    pub fn begin_shadow_doorbell(&mut self) -> u16 {
+        self.doorbell.shadow = self.tail.into();
+        self.tail
+    }
+
+    fn move_tail(&mut self, tail: Option<u16>) -> Result<(), InvalidDoorbell> {
+        let Some(tail) = tail else {
             return Ok(());
         };
         if distance(self.head, tail, self.entries) < self.pending() {
@@ -134,7 +171,25 @@ impl CompletionQueue {
     /// The value is no index of the queue, or passes entries that were never promised.
     pub fn ring_doorbell(&mut self, value: u32, posted: u32) -> Result<(), InvalidDoorbell> {
         let before = self.doorbell;
-        let Some(head) = self.doorbell.changed(value, self.entries)? else {
+        let head = self.doorbell.changed(value, self.entries)?;
+        self.move_head(head, posted, before)
+    }
+
+    /// As [`CompletionQueue::ring_doorbell`], with the shadow's value.
+    pub fn ring_shadow_doorbell(&mut self, value: u32, posted: u32) -> Result<(), InvalidDoorbell> {
+        let before = self.doorbell;
+        let head = self.doorbell.shadow_changed(value, self.entries)?;
+        self.move_head(head, posted, before)
+    }
+
+    /// From now on there is a shadow doorbell, with the value returned.
+    pub fn begin_shadow_doorbell(&mut self) -> u16 {
+        self.doorbell.shadow = self.head.into();
+        self.head
+    }
+
+    fn move_head(&mut self, head: Option<u16>, posted: u32, before: Doorbell) -> Result<(), InvalidDoorbell> {
+        let Some(head) = head else {
             return Ok(());
         };
         let consumed_now = u32::from(distance(self.head, head, self.entries));

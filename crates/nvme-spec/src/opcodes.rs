@@ -33,6 +33,8 @@ open_enum! {
         NAMESPACE_ATTACHMENT = 0x15,
         /// Keep Alive.
         KEEP_ALIVE = 0x18,
+        /// Doorbell Buffer Config.
+        DOORBELL_BUFFER_CONFIG = 0x7C,
         /// Format NVM.
         FORMAT_NVM = 0x80,
         /// Sanitize.

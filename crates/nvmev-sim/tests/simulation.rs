@@ -11,7 +11,7 @@ use nvme_spec::{
     AdminOpcode, FeatureId, IdentifyCns, KeyValueOpcode, LogPageId, NvmOpcode, SglDescriptor,
     SglDescriptorType, Status, SubmissionQueueEntry,
 };
-use nvmev_sim::host::{commands, key_value, sgl, Random, TestHost, RAM_BASE};
+use nvmev_sim::host::{commands, key_value, sgl, Random, Ring, TestHost, RAM_BASE};
 use ssd_model::profiles;
 use ssd_profile::Profile;
 use zerocopy::{FromBytes, IntoBytes};
@@ -41,6 +41,9 @@ fn run(seed: u64, commands_count: usize) -> u64 {
         host.forget_pages(first_free);
         host.enable();
         let queues = 1 + random.below(4) as u16;
+        if random.one_in(2) {
+            host.use_shadow_doorbells(Ring::WhenPassedModulo);
+        }
         for qid in 1..=queues {
             host.create_io_queues(qid, 2 + random.below(30) as u16);
         }
@@ -236,10 +239,10 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
     }
     let mut entry = SubmissionQueueEntry::read_from_bytes(&bytes).unwrap();
     entry.cid = (random.next_bits() as u16).into();
-    let admin = [0, 1, 2, 4, 5, 6, 8, 9, 0xA, 0xC];
+    let admin = [0, 1, 2, 4, 5, 6, 8, 9, 0xA, 0xC, 0x7C];
     entry.opcode = match random.below(10) {
         0 => random.next_bits() as u8,
-        _ if is_admin => admin[random.below(10) as usize],
+        _ if is_admin => admin[random.below(admin.len() as u64) as usize],
         _ => [
             0, 1, 2, 4, 5, 8, 9, 0xC, 0x19, 0x79, 0x7A, 0x7D, 6, 0x10, 0x14, 0x81, 0x83, 0x85, 0x90, 0xA1,
             0xB1, 0xB2, 0xB3,
@@ -293,7 +296,8 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
     }
     if is_admin && random.one_in(2) {
         let page = RAM_BASE + random.below(256) * 4096;
-        entry = match random.below(8) {
+        entry = match random.below(9) {
+            8 => commands::doorbell_buffer_config(page, RAM_BASE + random.below(256) * 4096),
             0 => commands::create_cq(random.below(6) as u16, random.below(20) as u32, 0, page),
             1 => commands::create_sq(
                 random.below(6) as u16,

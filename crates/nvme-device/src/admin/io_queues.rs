@@ -6,6 +6,7 @@ use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 use super::{Outcome, PendingAdmin};
 use crate::bar::Bar;
 use crate::controller::Controller;
+use crate::host::Host;
 use crate::queues::{CompletionQueue, SubmissionQueue};
 use crate::work::{CommandRef, Job, WorkItem};
 use crate::{QUEUE_ENTRIES_MAX, VECTORS_MAX};
@@ -16,11 +17,12 @@ const IOSQES_64_BYTES: u8 = 6;
 const IOCQES_16_BYTES: u8 = 4;
 
 impl Controller {
-    pub(super) fn create_io_completion_queue(
+    pub(super) fn create_io_completion_queue<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
-        bar: Bar<'_>,
+        host: &H,
     ) -> Result<Outcome, Status> {
+        let bar = Bar(host.bar());
         let cqid = self.free_identifier(entry, |controller, index| {
             matches!(controller.completion_queues.get(index), Some(None))
         })?;
@@ -41,15 +43,16 @@ impl Controller {
             },
         )
         .map_err(|_| Status::INTERNAL_ERROR)?;
-        self.add_completion_queue(cqid, CompletionQueue::new(entries, vector), bar);
+        self.add_completion_queue(cqid, CompletionQueue::new(entries, vector), host);
         Ok(Outcome::Done(0))
     }
 
-    pub(super) fn create_io_submission_queue(
+    pub(super) fn create_io_submission_queue<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
-        bar: Bar<'_>,
+        host: &H,
     ) -> Result<Outcome, Status> {
+        let bar = Bar(host.bar());
         let sqid = self.free_identifier(entry, |controller, index| {
             matches!(controller.submission_queues.get(index), Some(None))
         })?;
@@ -62,7 +65,7 @@ impl Controller {
         }
         let has_entry_size = ControllerConfiguration(bar.load(CC)).iosqes() == IOSQES_64_BYTES;
         let (base, entries) = contiguous_queue(entry, has_entry_size)?;
-        self.add_submission_queue(sqid, SubmissionQueue::new(base, entries, cqid), bar);
+        self.add_submission_queue(sqid, SubmissionQueue::new(base, entries, cqid), host);
         Ok(Outcome::Done(0))
     }
 

@@ -1,6 +1,7 @@
 //! Admin commands. Each file holds one family; a handler returns what the completion carries, or the status of an error.
 
 mod abort;
+mod doorbell_buffer;
 mod error_log;
 mod events;
 mod features;
@@ -46,6 +47,7 @@ const SUPPORTED: &[AdminOpcode] = &[
     AdminOpcode::DEVICE_SELF_TEST,
     AdminOpcode::NAMESPACE_MANAGEMENT,
     AdminOpcode::NAMESPACE_ATTACHMENT,
+    AdminOpcode::DOORBELL_BUFFER_CONFIG,
     AdminOpcode::FORMAT_NVM,
     AdminOpcode::SANITIZE,
 ];
@@ -199,8 +201,8 @@ impl Controller {
             return Err(Status::SANITIZE_IN_PROGRESS);
         }
         match opcode {
-            AdminOpcode::CREATE_IO_COMPLETION_QUEUE => self.create_io_completion_queue(entry, bar),
-            AdminOpcode::CREATE_IO_SUBMISSION_QUEUE => self.create_io_submission_queue(entry, bar),
+            AdminOpcode::CREATE_IO_COMPLETION_QUEUE => self.create_io_completion_queue(entry, host),
+            AdminOpcode::CREATE_IO_SUBMISSION_QUEUE => self.create_io_submission_queue(entry, host),
             AdminOpcode::DELETE_IO_SUBMISSION_QUEUE => {
                 self.delete_io_submission_queue(entry, command, now_ns, bar)
             }
@@ -215,6 +217,7 @@ impl Controller {
             AdminOpcode::NAMESPACE_ATTACHMENT => self.namespace_attachment(entry, host),
             AdminOpcode::FORMAT_NVM => self.format_nvm(entry, command, now_ns),
             AdminOpcode::SANITIZE => self.sanitize(entry, now_ns),
+            AdminOpcode::DOORBELL_BUFFER_CONFIG => self.doorbell_buffer_config(entry, host),
             AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST => {
                 self.admin.events.hold(command.cid)?;
                 // A held request must not take the room that other commands need.

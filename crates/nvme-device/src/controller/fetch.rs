@@ -34,8 +34,12 @@ pub(super) fn fetch_entry<H: Host>(address: u64, host: &H) -> Result<SubmissionQ
 }
 
 impl Controller {
-    pub(crate) fn add_submission_queue(&mut self, sqid: u16, queue: SubmissionQueue, bar: Bar<'_>) {
+    pub(crate) fn add_submission_queue<H: Host>(&mut self, sqid: u16, queue: SubmissionQueue, host: &H) {
+        let bar = Bar(host.bar());
         bar.store(sq_tail_doorbell(sqid), 0);
+        if self.shadow_doorbells.begin_submission_queue(sqid, host).is_err() {
+            self.fail(bar);
+        }
         self.queues_end = self.queues_end.max(sqid.saturating_add(1));
         self.shared.set_sq_head(sqid, 0);
         self.shared.statistics().queue(sqid).created();
@@ -47,8 +51,12 @@ impl Controller {
         }
     }
 
-    pub(crate) fn add_completion_queue(&mut self, cqid: u16, queue: CompletionQueue, bar: Bar<'_>) {
+    pub(crate) fn add_completion_queue<H: Host>(&mut self, cqid: u16, queue: CompletionQueue, host: &H) {
+        let bar = Bar(host.bar());
         bar.store(cq_head_doorbell(cqid), 0);
+        if self.shadow_doorbells.begin_completion_queue(cqid, host).is_err() {
+            self.fail(bar);
+        }
         self.queues_end = self.queues_end.max(cqid.saturating_add(1));
         self.shared.set_cq_posted(cqid, 0);
         if let Some(slot) = self.completion_queues.get_mut(usize::from(cqid)) {

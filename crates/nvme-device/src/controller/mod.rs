@@ -5,6 +5,7 @@ mod fetch;
 mod fused;
 mod interrupts;
 mod link;
+mod shadow_doorbells;
 mod state;
 
 use alloc::sync::Arc;
@@ -34,6 +35,8 @@ use erasure::Erasure;
 pub(crate) use erasure::{Passes, Purpose};
 use fused::FusedPair;
 pub(crate) use link::WorkerLink;
+pub(crate) use shadow_doorbells::DoorbellBuffers;
+use shadow_doorbells::ShadowDoorbells;
 use state::{Shutdown, State};
 
 /// CAP.TO and CRTO.CRWMT: readiness takes no time here, but a host gives up on us only after 10 s.
@@ -53,6 +56,7 @@ pub struct Controller {
     pub(crate) links: Vec<WorkerLink>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) admin: AdminState,
+    shadow_doorbells: ShadowDoorbells,
     /// Nothing else is fetched while there is one.
     fused: Option<FusedPair>,
     state: State,
@@ -119,6 +123,7 @@ impl Controller {
             links,
             shared,
             admin: AdminState::new()?,
+            shadow_doorbells: ShadowDoorbells::new()?,
             fused: None,
             state: State::Disabled,
             shutdown: Shutdown::No,
@@ -155,6 +160,7 @@ impl Controller {
             self.poll_erasure(now_ns, bar, &mut activity);
         }
         if self.state == State::Ready && !self.shared.is_asleep() {
+            self.poll_shadow_doorbells(host);
             self.poll_completion_doorbells(bar);
             self.poll_pin(host);
             if self.shared.reaches_memory() {

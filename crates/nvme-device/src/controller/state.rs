@@ -119,8 +119,8 @@ impl Controller {
             return;
         }
         let (sq_entries, cq_entries) = (attributes.asqs_z() + 1, attributes.acqs_z() + 1);
-        self.add_completion_queue(0, CompletionQueue::new(cq_entries, Some(0)), bar);
-        self.add_submission_queue(0, SubmissionQueue::new(asq, sq_entries, 0), bar);
+        self.add_completion_queue(0, CompletionQueue::new(cq_entries, Some(0)), host);
+        self.add_submission_queue(0, SubmissionQueue::new(asq, sq_entries, 0), host);
         let item = WorkItem::CreateCq {
             cqid: 0,
             base: acq,
@@ -187,6 +187,7 @@ impl Controller {
         self.submission_queues.fill(None);
         self.completion_queues.fill(None);
         self.queues_end = 0;
+        self.shadow_doorbells.reset();
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
         self.admin.reset(now_ns);
         for namespace in self.io.namespaces.iter_mut() {

@@ -124,6 +124,15 @@ pub fn create_sq(sqid: u16, cqid: u16, entries: u32, address: u64) -> Submission
     }
 }
 
+/// Doorbell Buffer Config.
+pub fn doorbell_buffer_config(shadows: u64, event_indices: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        prp1: shadows.into(),
+        prp2: event_indices.into(),
+        ..admin(AdminOpcode::DOORBELL_BUFFER_CONFIG)
+    }
+}
+
 /// Delete I/O Submission or Completion Queue.
 pub fn delete_queue(opcode: AdminOpcode, qid: u16) -> SubmissionQueueEntry {
     SubmissionQueueEntry {

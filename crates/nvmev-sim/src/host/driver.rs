@@ -10,7 +10,7 @@ use ssd_model::profiles;
 use ssd_profile::Profile;
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{commands, Machine, RAM_BASE};
+use super::{commands, Machine, Ring, ShadowDoorbells, RAM_BASE};
 
 const RAM_BYTES: usize = 16 << 20;
 /// CC as the Linux driver writes it: enabled, 64-byte and 16-byte entries, all command sets.
@@ -63,6 +63,8 @@ pub struct TestHost {
     pub device: Device,
     /// Virtual time, ns.
     pub now_ns: u64,
+    /// Shadow doorbells, if the driver has set them up.
+    pub shadow: Option<ShadowDoorbells>,
     queues: BTreeMap<u16, QueuePair>,
     next_cid: u16,
     next_page: u64,
@@ -107,6 +109,7 @@ impl TestHost {
             machine,
             device,
             now_ns: 1_000_000_000,
+            shadow: None,
             queues: BTreeMap::new(),
             next_cid: 0,
             next_page: RAM_BASE,
@@ -231,6 +234,7 @@ impl TestHost {
             "the controller is no longer ready"
         );
         self.queues.clear();
+        self.shadow = None;
     }
 
     /// Makes I/O queue pair `qid` with `entries` entries each, on vector `qid` if MSI-X is on, else 0.
@@ -287,6 +291,31 @@ impl TestHost {
     pub fn has_room(&self, qid: u16) -> bool {
         let pair = &self.queues[&qid];
         (pair.submitted - pair.consumed) + 1 < u32::from(pair.sq_entries.min(pair.cq_entries))
+    /// Sets up shadow doorbells for all queues, also the admin queue.
+    ///
+    /// # Panics
+    /// If the device refuses.
+    pub fn use_shadow_doorbells(&mut self, ring: Ring) {
+        let (shadows, event_indices) = (self.pages(1), self.pages(1));
+        let completion = self.admin(commands::doorbell_buffer_config(shadows, event_indices));
+        assert_eq!(completion.status(), Status::SUCCESSFUL_COMPLETION);
+        self.shadow = Some(ShadowDoorbells {
+            shadows,
+            event_indices,
+            ring,
+            rung: 0,
+        });
+    }
+
+    /// Writes a doorbell: the register, or the shadow and perhaps the register.
+    pub fn set_doorbell(&mut self, register: usize, value: u32) {
+        let rings = match &mut self.shadow {
+            Some(shadow) => shadow.write(&self.machine, register, value),
+            None => true,
+        };
+        if rings {
+            self.set_register(register, value);
+        }
     }
 
     /// Tells the device of what was placed in queue `qid`.
@@ -295,7 +324,7 @@ impl TestHost {
     /// If the driver has no such queue.
     pub fn ring(&mut self, qid: u16) {
         let tail = self.queues[&qid].sq_tail;
-        self.set_register(sq_tail_doorbell(qid), tail.into());
+        self.set_doorbell(sq_tail_doorbell(qid), tail.into());
     }
 
     /// Puts a command into the queue's memory without ringing.
@@ -363,7 +392,7 @@ impl TestHost {
             pair.phase = !pair.phase;
         }
         let head = pair.cq_head;
-        self.set_register(cq_head_doorbell(qid), head.into());
+        self.set_doorbell(cq_head_doorbell(qid), head.into());
         Some(entry)
     }
 

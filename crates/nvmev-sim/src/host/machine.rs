@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU32;
 
 use nvme_device::{Host, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX};
+use zerocopy::IntoBytes;
 
 /// Physical address of the first byte of RAM. Nothing is below it, so that a null pointer is a fault.
 pub const RAM_BASE: u64 = 0x10_0000;
@@ -25,6 +26,8 @@ pub struct Machine {
     interrupts: RefCell<Interrupts>,
     /// Bytes of host memory that the device has read and written, for tests that count accesses.
     reads: Cell<u64>,
+    /// Addresses of pages that the device cannot reach.
+    unplugged: RefCell<Vec<u64>>,
 }
 
 impl Machine {
@@ -39,6 +42,7 @@ impl Machine {
                 intx: 0,
             }),
             reads: Cell::new(0),
+            unplugged: RefCell::new(Vec::new()),
         }
     }
 
@@ -59,6 +63,25 @@ impl Machine {
     /// Reads of host memory by the device so far (one per call of [`Host::read`]).
     pub fn device_reads(&self) -> u64 {
         self.reads.get()
+    }
+
+    /// Takes the page at `address` away from the device.
+    pub fn unplug(&self, address: u64) {
+        self.unplugged.borrow_mut().push(address);
+    }
+
+    /// Gives all pages back.
+    pub fn plug_all(&self) {
+        self.unplugged.borrow_mut().clear();
+    }
+
+    fn check_plugged(&self, address: u64, len: usize) -> Result<(), MemoryFault> {
+        let unplugged = self.unplugged.borrow();
+        let end = address.saturating_add(len as u64);
+        match unplugged.iter().any(|&page| page < end && address < page + 4096) {
+            true => Err(MemoryFault { address }),
+            false => Ok(()),
+        }
     }
 
     /// A copy of `len` bytes of RAM, read as the driver reads it.
@@ -110,13 +133,22 @@ impl Host for Machine {
 
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
         self.reads.set(self.reads.get() + 1);
+        self.check_plugged(address, into.len())?;
         let ram = self.ram.borrow();
         let at = ram_index(&ram, address, into.len())?;
         into.copy_from_slice(&ram[at..at + into.len()]);
         Ok(())
     }
 
+    fn load(&self, address: u64, into: &mut [u32]) -> Result<(), MemoryFault> {
+        assert_eq!(address % 4, 0, "words are aligned");
+        self.read(address, into.as_mut_bytes())?;
+        into.iter_mut().for_each(|word| *word = u32::from_le(*word));
+        Ok(())
+    }
+
     fn write(&self, address: u64, from: &[u8]) -> Result<(), MemoryFault> {
+        self.check_plugged(address, from.len())?;
         let mut ram = self.ram.borrow_mut();
         let at = ram_index(&ram, address, from.len())?;
         ram[at..at + from.len()].copy_from_slice(from);

@@ -9,7 +9,9 @@ pub mod key_value;
 mod machine;
 mod random;
 pub mod sgl;
+mod shadow;
 
 pub use driver::{QueuePair, TestHost};
 pub use machine::{Interrupts, Machine, RAM_BASE};
 pub use random::Random;
+pub use shadow::{Ring, ShadowDoorbells};

@@ -1,0 +1,154 @@
+//! Doorbells in the host's memory, beside those in the BAR (NVMe Base 2.0 §5.8 and annex B.5).
+//!
+//! A host that has set the buffers up writes a doorbell's value to the shadow first, and to the register only if the value passes the EventIdx. As
+//! every pass looks at the shadows, no host ever has to ring: the EventIdx is one that no index of a queue passes, and that stays where it is. So there
+//! is no moment at which a host could miss that it changed. (A host that compares modulo 2^16, as Linux, rings once each time around its queue.)
+
+use alloc::vec::Vec;
+
+use nvme_spec::ERROR_EVENT_INVALID_DOORBELL_VALUE;
+
+use super::Controller;
+use crate::bar::Bar;
+use crate::device::{table, SetupError};
+use crate::host::{Host, MemoryFault};
+use crate::{IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
+
+/// An EventIdx beyond every index.
+const EVENT_INDEX_NEVER: u32 = 0xFFFF;
+const _: () = assert!((QUEUE_ENTRIES_MAX as u32) < EVENT_INDEX_NEVER);
+
+/// Bytes of a doorbell, and of the two of a queue identifier (CAP.DSTRD = 0): tail of the submission queue, head of the completion queue.
+const DOORBELL_BYTES: u64 = 4;
+const PAIR_BYTES: u64 = 2 * DOORBELL_BYTES;
+
+/// Where the buffers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DoorbellBuffers {
+    /// What the host writes.
+    pub shadows: u64,
+    /// What we write.
+    pub event_indices: u64,
+}
+
+impl DoorbellBuffers {
+    /// Gives a doorbell the value `value`, and its EventIdx the one that it keeps.
+    fn begin<H: Host>(self, offset: u64, value: u16, host: &H) -> Result<(), MemoryFault> {
+        host.write(
+            self.event_indices.wrapping_add(offset),
+            &EVENT_INDEX_NEVER.to_le_bytes(),
+        )?;
+        host.write(self.shadows.wrapping_add(offset), &u32::from(value).to_le_bytes())
+    }
+}
+
+/// The shadow doorbells, if the host has set them up.
+pub(crate) struct ShadowDoorbells {
+    buffers: Option<DoorbellBuffers>,
+    /// What was read of them last, for each queue identifier: read at once, and not on the stack.
+    seen: Vec<[u32; 2]>,
+}
+
+impl ShadowDoorbells {
+    pub fn new() -> Result<Self, SetupError> {
+        Ok(Self {
+            buffers: None,
+            seen: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || [0; 2])?,
+        })
+    }
+
+    /// A controller level reset: the host has to set them up anew.
+    pub fn reset(&mut self) {
+        self.buffers = None;
+    }
+
+    /// A submission queue is there from now on; its tail is 0.
+    ///
+    /// # Errors
+    /// If the buffers are not in memory any more.
+    pub fn begin_submission_queue<H: Host>(&self, sqid: u16, host: &H) -> Result<(), MemoryFault> {
+        self.begin(u64::from(sqid) * PAIR_BYTES, host)
+    }
+
+    /// A completion queue is there from now on; its head is 0.
+    ///
+    /// # Errors
+    /// If the buffers are not in memory any more.
+    pub fn begin_completion_queue<H: Host>(&self, cqid: u16, host: &H) -> Result<(), MemoryFault> {
+        self.begin(u64::from(cqid) * PAIR_BYTES + DOORBELL_BYTES, host)
+    }
+
+    fn begin<H: Host>(&self, offset: u64, host: &H) -> Result<(), MemoryFault> {
+        self.buffers
+            .map_or(Ok(()), |buffers| buffers.begin(offset, 0, host))
+    }
+}
+
+impl Controller {
+    /// Looks at `buffers` from now on. The doorbells there begin where those of the queues are: whatever the host had in the buffers, it changes
+    /// a doorbell by writing to it.
+    ///
+    /// # Errors
+    /// If the buffers are not in memory.
+    pub(crate) fn use_shadow_doorbells<H: Host>(
+        &mut self,
+        buffers: DoorbellBuffers,
+        host: &H,
+    ) -> Result<(), MemoryFault> {
+        // Of all queues that there may be before anything is changed: both buffers are in a page each.
+        let end = u64::from(IO_QUEUE_PAIRS_MAX + 1) * PAIR_BYTES;
+        for buffer in [buffers.shadows, buffers.event_indices] {
+            let mut word = [0; DOORBELL_BYTES as usize];
+            host.read(buffer, &mut word)?;
+            host.read(buffer.wrapping_add(end - DOORBELL_BYTES), &mut word)?;
+        }
+        for (offset, queue) in (0..)
+            .step_by(PAIR_BYTES as usize)
+            .zip(&mut self.submission_queues)
+        {
+            if let Some(queue) = queue {
+                buffers.begin(offset, queue.begin_shadow_doorbell(), host)?;
+            }
+        }
+        for (offset, queue) in (DOORBELL_BYTES..)
+            .step_by(PAIR_BYTES as usize)
+            .zip(&mut self.completion_queues)
+        {
+            if let Some(queue) = queue {
+                buffers.begin(offset, queue.begin_shadow_doorbell(), host)?;
+            }
+        }
+        self.shadow_doorbells.buffers = Some(buffers);
+        Ok(())
+    }
+
+    /// Takes over what the host has written to the shadow doorbells.
+    pub(super) fn poll_shadow_doorbells<H: Host>(&mut self, host: &H) {
+        let ShadowDoorbells {
+            buffers: Some(buffers),
+            seen,
+        } = &mut self.shadow_doorbells
+        else {
+            return;
+        };
+        let seen = seen.get_mut(..self.queues_end.into()).unwrap_or_default();
+        if host.load(buffers.shadows, seen.as_flattened_mut()).is_err() {
+            return self.fail(Bar(host.bar()));
+        }
+        let mut is_invalid = false;
+        for (queue, &[tail, _]) in self.submission_queues.iter_mut().zip(&*seen) {
+            if let Some(queue) = queue {
+                is_invalid |= queue.ring_shadow_doorbell(tail).is_err();
+            }
+        }
+        for ((cqid, queue), &[_, head]) in (0..).zip(&mut self.completion_queues).zip(&*seen) {
+            if let Some(queue) = queue {
+                let posted = self.shared.cq_posted(cqid);
+                is_invalid |= queue.ring_shadow_doorbell(head, posted).is_err();
+            }
+        }
+        if is_invalid {
+            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
+        }
+    }
+}
