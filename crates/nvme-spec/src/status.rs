@@ -39,12 +39,8 @@ open_enum! {
         SGL_DESCRIPTOR_TYPE_INVALID = 0x011,
         /// A PRP entry has an offset it must not have.
         PRP_OFFSET_INVALID = 0x013,
-        /// The last sanitize operation failed, and nothing else is done before another one succeeds.
-        SANITIZE_FAILED = 0x01C,
         /// The NVM subsystem is being sanitized.
         SANITIZE_IN_PROGRESS = 0x01D,
-        /// The I/O command set is not supported.
-        INVALID_IO_COMMAND_SET = 0x02C,
         /// An LBA lies beyond the namespace.
         LBA_OUT_OF_RANGE = 0x080,
         /// There is no room for what is to be stored.
@@ -102,6 +98,8 @@ open_enum! {
         IO_COMMAND_SET_NOT_SUPPORTED = 0x129,
         /// The I/O command set profile is not selectable.
         IO_COMMAND_SET_COMBINATION_REJECTED = 0x12B,
+        /// The I/O command set is not supported.
+        INVALID_IO_COMMAND_SET = 0x12C,
 
         /// A Dataset Management command has more or longer ranges than the controller takes (NVM CS 1.0 figure 21).
         COMMAND_SIZE_LIMIT_EXCEEDED = 0x183,
