@@ -60,6 +60,7 @@ const SIZE_LONG: &str = "size=1G cpus=1,2 idle_timeout_us=20";
 const MEMMAP_LONG: &str = "memmap_start=4G memmap_size=1G cpus=1,2 idle_timeout_us=20";
 const ALL: &[&str] = &[
     "identify",
+    "reservations",
     "proc",
     "interrupts",
     "fio",

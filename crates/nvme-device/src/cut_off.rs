@@ -18,6 +18,10 @@ impl<H: Host> Host for CutOff<'_, H> {
         Err(MemoryFault { address })
     }
 
+    fn load(&self, address: u64, _: &mut [u32]) -> Result<(), MemoryFault> {
+        Err(MemoryFault { address })
+    }
+
     fn write(&self, address: u64, _: &[u8]) -> Result<(), MemoryFault> {
         Err(MemoryFault { address })
     }

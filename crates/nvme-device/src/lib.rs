@@ -38,6 +38,7 @@ pub mod pci;
 mod power;
 mod provisioning;
 mod queues;
+mod reservations;
 pub mod ring;
 mod schedule;
 mod shared;

@@ -10,6 +10,7 @@ use ssd_profile::ProfileKind;
 use crate::device::SetupError;
 use crate::io::Placed;
 use crate::key_value::KeyValue;
+use crate::reservations::Reservations;
 use crate::uncorrectable::UncorrectableLbas;
 use crate::work::Extents;
 use crate::zoned::{Target, ZoneMoves, Zoned};
@@ -47,6 +48,7 @@ pub(crate) struct Namespace {
     pub model: AnyModel,
     /// LBAs that cannot be read; none of a namespace without LBAs.
     pub uncorrectable: UncorrectableLbas,
+    pub reservations: Reservations,
     /// What a zoned namespace has besides.
     pub zoned: Option<Zoned>,
     /// What a key-value namespace has besides.
@@ -120,11 +122,15 @@ impl Namespace {
             lba_bytes,
             ..self.config
         };
-        let mut renewed = Self::build(self.nsid, self.unique_number, &config, self.asked_bytes, device)?;
-        if let (Some(renewed), Some(key_value)) = (&mut renewed.key_value, &self.key_value) {
-            renewed.keep_configuration(key_value);
+        Self::build(self.nsid, self.unique_number, &config, self.asked_bytes, device)
+    }
+
+    /// Takes from the namespace in whose place it comes what outlives a format: who may use it, and its features.
+    pub fn take_over(&mut self, before: &mut Self) {
+        core::mem::swap(&mut self.reservations, &mut before.reservations);
+        if let (Some(key_value), Some(before)) = (&mut self.key_value, &before.key_value) {
+            key_value.keep_configuration(before);
         }
-        Ok(renewed)
     }
 
     #[inline(never)]
@@ -177,6 +183,7 @@ impl Namespace {
             media_offset: config.media_offset,
             model,
             uncorrectable: UncorrectableLbas::new(if has_lbas { size_lbas } else { 0 })?,
+            reservations: Reservations::new()?,
             zoned,
             key_value,
         })

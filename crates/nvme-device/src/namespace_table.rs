@@ -83,6 +83,14 @@ impl NamespaceTable {
         namespace.ok_or(Status::INVALID_FIELD_IN_COMMAND)
     }
 
+    /// As [`NamespaceTable::attached`].
+    pub fn attached_mut(&mut self, nsid: u32) -> Result<&mut Namespace, Status> {
+        let slot = self.slot_mut(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        let is_attached = slot.is_attached;
+        let namespace = slot.namespace.as_mut().filter(|_| is_attached);
+        namespace.ok_or(Status::INVALID_FIELD_IN_COMMAND)
+    }
+
     /// The namespace, attached or not.
     ///
     /// # Errors
@@ -149,10 +157,20 @@ impl NamespaceTable {
         Some(index as u32 + 1)
     }
 
-    /// Puts a namespace where there is none, or one made anew in its place.
+    /// Puts a namespace where there is none.
     pub fn put(&mut self, namespace: Namespace) {
         if let Some(slot) = self.slot_mut(namespace.nsid) {
             slot.namespace = Some(namespace);
+        }
+    }
+
+    /// Puts a namespace in the place of the one that it was made of.
+    pub fn replace(&mut self, mut renewed: Namespace) {
+        if let Some(slot) = self.slot_mut(renewed.nsid) {
+            if let Some(before) = &mut slot.namespace {
+                renewed.take_over(before);
+            }
+            slot.namespace = Some(renewed);
         }
     }
 

@@ -242,6 +242,7 @@ pub struct IdentifyNamespace {
 
 const _: () = {
     assert!(size_of::<IdentifyNamespace>() == IDENTIFY_BYTES);
+    assert!(core::mem::offset_of!(IdentifyNamespace, rescap) == 31);
     assert!(core::mem::offset_of!(IdentifyNamespace, dlfeat) == 33);
     assert!(core::mem::offset_of!(IdentifyNamespace, nvmcap_bytes) == 48);
     assert!(core::mem::offset_of!(IdentifyNamespace, nguid) == 104);

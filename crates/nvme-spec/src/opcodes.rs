@@ -63,6 +63,14 @@ open_enum! {
         DATASET_MANAGEMENT = 0x09,
         /// Verify.
         VERIFY = 0x0C,
+        /// Reservation Register.
+        RESERVATION_REGISTER = 0x0D,
+        /// Reservation Report.
+        RESERVATION_REPORT = 0x0E,
+        /// Reservation Acquire.
+        RESERVATION_ACQUIRE = 0x11,
+        /// Reservation Release.
+        RESERVATION_RELEASE = 0x15,
         /// Copy.
         COPY = 0x19,
         /// Zone Management Send (ZNS 1.1 figure 12).
@@ -155,6 +163,10 @@ open_enum! {
         SANITIZE_CONFIG = 0x17,
         /// Host Identifier.
         HOST_IDENTIFIER = 0x81,
+        /// Reservation Notification Mask.
+        RESERVATION_NOTIFICATION_MASK = 0x82,
+        /// Reservation Persistence.
+        RESERVATION_PERSISTENCE = 0x83,
     }
 }
 
@@ -189,6 +201,8 @@ open_enum! {
         COMMANDS_SUPPORTED_AND_EFFECTS = 0x05,
         /// Device Self-test.
         DEVICE_SELF_TEST = 0x06,
+        /// Reservation Notification.
+        RESERVATION_NOTIFICATION = 0x80,
         /// Sanitize Status.
         SANITIZE_STATUS = 0x81,
         /// Changed Zone List (ZNS 1.1 figure 45).

@@ -39,6 +39,8 @@ open_enum! {
         SGL_DESCRIPTOR_TYPE_INVALID = 0x011,
         /// A PRP entry has an offset it must not have.
         PRP_OFFSET_INVALID = 0x013,
+        /// A report with host identifiers of the other length is asked for.
+        HOST_IDENTIFIER_INCONSISTENT_FORMAT = 0x018,
         /// The NVM subsystem is being sanitized.
         SANITIZE_IN_PROGRESS = 0x01D,
         /// An LBA lies beyond the namespace.
@@ -47,6 +49,8 @@ open_enum! {
         CAPACITY_EXCEEDED = 0x081,
         /// The namespace cannot be reached now.
         NAMESPACE_NOT_READY = 0x082,
+        /// Another host holds a reservation, or has another key.
+        RESERVATION_CONFLICT = 0x083,
         /// The namespace is being formatted.
         FORMAT_IN_PROGRESS = 0x084,
         /// The value is longer than the namespace's format allows (KV CS 1.0 figure 4, as those that follow).

@@ -1,8 +1,10 @@
 //! What a command costs on its way through the device: doorbell, fetch, checks, model, ring, data, completion. The test host's driver is in the
 //! figures, too, so what counts is the difference between two of them.
 //!
-//! `cargo bench -p nvmev-sim` prints a table.
+//! `cargo bench -p nvmev-sim` prints a table. `-- --instructions NUMBER TURNS` runs a case of it alone, for `valgrind --tool=callgrind`: the difference
+//! between two numbers of turns is what so many commands cost, whatever else the machine does.
 
+use std::env;
 use std::time::{Duration, Instant};
 
 use nvme_spec::{NvmOpcode, Status};
@@ -18,7 +20,7 @@ const QUEUES: u16 = 4;
 /// What is measured.
 type SetUp = fn(&mut TestHost);
 
-const CASES: [(&str, SetUp); 3] = [
+const CASES: [(&str, SetUp); 4] = [
     ("doorbells by registers", |_| {}),
     ("and the driver's half of shadow doorbells", |host| {
         let (shadows, event_indices) = (host.pages(1), host.pages(1));
@@ -31,6 +33,14 @@ const CASES: [(&str, SetUp); 3] = [
     }),
     ("and the device's half", |host| {
         host.use_shadow_doorbells(Ring::Always)
+    }),
+    ("registers, and a reservation of the host", |host| {
+        let keys = host.pages(1);
+        let register = commands::reservation(NvmOpcode::RESERVATION_REGISTER, 1, 0, keys);
+        let acquire = commands::reservation(NvmOpcode::RESERVATION_ACQUIRE, 1, 2 << 8, keys);
+        for command in [register, acquire] {
+            assert_eq!(host.execute(1, command).status(), Status::SUCCESSFUL_COMPLETION);
+        }
     }),
 ];
 
@@ -70,6 +80,19 @@ fn turn(host: &mut TestHost, buffer: u64) -> Duration {
 }
 
 fn main() {
+    let arguments: Vec<String> = env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--instructions") {
+        let number = |index: usize| arguments.get(index).and_then(|text| text.parse().ok());
+        let (case, turns) = number(at + 1)
+            .zip(number(at + 2))
+            .expect("--instructions NUMBER TURNS");
+        let (_, set_up) = CASES.get(case).expect("the number of a case");
+        let (mut host, buffer) = ready(*set_up);
+        for _ in 0..turns {
+            turn(&mut host, buffer);
+        }
+        return;
+    }
     let mut hosts = CASES.map(|(name, set_up)| (name, ready(set_up), Duration::MAX));
     for _ in 0..TURNS {
         for (_, (host, buffer), best) in &mut hosts {

@@ -91,8 +91,8 @@ fn identify_controller_byte_by_byte() {
     assert_eq!((u32_at(&data, 516), u32_at(&data, 540)), (32, 32), "NN, MNAN");
     assert_eq!(
         u16_at(&data, 520),
-        0x1DF,
-        "ONCS: Compare, Write Uncorrectable, Dataset Management, Write Zeroes, Save/Select, Timestamp, Verify, Copy"
+        0x1FF,
+        "ONCS: Compare, Write Uncorrectable, Dataset Management, Write Zeroes, Save/Select, Reservations, Timestamp, Verify, Copy"
     );
     assert_eq!(
         (u16_at(&data, 522), data[524], data[525]),
@@ -145,10 +145,11 @@ fn identify_namespace_byte_by_byte_for_both_lba_sizes() {
             "NSFEAT, NLBAF, FLBAS"
         );
         assert_eq!(
-            (data[27], data[28], data[29], data[30], data[32], data[33]),
-            (0, 0, 0, 0, 0x80, 9),
-            "MC, DPC, DPS, NMIC, FPI, DLFEAT"
+            (data[27], data[28], data[29], data[30], data[33]),
+            (0, 0, 0, 0, 9),
+            "MC, DPC, DPS, NMIC, DLFEAT"
         );
+        assert_eq!((data[31], data[32]), (0xFF, 0x80), "RESCAP, FPI");
         assert_eq!(u64_at(&data, 48), 4 << 20, "NVMCAP");
         assert_ne!(&data[104..120], &[0; 16], "NGUID");
         assert_eq!(&data[112..120], &data[120..128], "the NGUID ends in the EUI64");
@@ -270,7 +271,11 @@ fn command_set_structures() {
         );
     }
     let independent = identify(&mut host, IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE, 1, 0).unwrap();
-    assert_eq!(independent[14], 1, "NSTAT: ready");
+    assert_eq!(
+        (independent[2], independent[14]),
+        (0xFF, 1),
+        "RESCAP; NSTAT: ready"
+    );
     let combinations = identify(&mut host, IdentifyCns::IO_COMMAND_SET, 0, 0).unwrap();
     assert_eq!((u64_at(&combinations, 0), u64_at(&combinations, 8)), (0b111, 0));
     for cns in [0x04, 0x09, 0x14, 0x20, 0xFF] {

@@ -244,9 +244,9 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
         0 => random.next_bits() as u8,
         _ if is_admin => admin[random.below(admin.len() as u64) as usize],
         _ => [
-            0, 1, 2, 4, 5, 8, 9, 0xC, 0x19, 0x79, 0x7A, 0x7D, 6, 0x10, 0x14, 0x81, 0x83, 0x85, 0x90, 0xA1,
-            0xB1, 0xB2, 0xB3,
-        ][random.below(23) as usize],
+            0, 1, 2, 4, 5, 8, 9, 0xC, 0xD, 0xE, 0x11, 0x15, 0x19, 0x79, 0x7A, 0x7D, 6, 0x10, 0x14, 0x81,
+            0x83, 0x85, 0x90, 0xA1, 0xB1, 0xB2, 0xB3,
+        ][random.below(27) as usize],
     };
     if !random.one_in(10) {
         entry.flags = 0;
@@ -277,6 +277,15 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
         entry.cdw13 = (0xFF * random.below(2) as u32).into();
         entry.cdw14 = 0.into();
         entry.cdw15 = 0.into();
+    } else if !is_admin && random.one_in(4) {
+        // Actions and types of reservations that may be; keys of zeros, or of anything.
+        entry.opcode = [0xD, 0xE, 0x11, 0x15][random.below(4) as usize];
+        entry.cdw10 = (random.below(4) as u32
+            | (random.below(8) as u32) << 8
+            | u32::from(random.one_in(4)) << 3
+            | u32::from(random.one_in(4)) << 31)
+            .into();
+        entry.prp1 = (RAM_BASE + random.below(256) * 4096).into();
     } else if !is_admin && random.one_in(3) {
         // Management of a zone that is there, with actions and options that may be.
         entry.cdw10 = (256 * random.below(9) as u32).into();
@@ -309,14 +318,18 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
             3 => commands::delete_queue(AdminOpcode::DELETE_IO_COMPLETION_QUEUE, random.below(6) as u16),
             4 => commands::abort(random.below(6) as u16, random.next_bits() as u16),
             5 => commands::set_features(
-                FeatureId(random.below(0x24) as u8),
+                FeatureId(if random.one_in(3) {
+                    0x81 + random.below(3) as u8
+                } else {
+                    random.below(0x24) as u8
+                }),
                 random.one_in(2),
                 nasty(random) as u32,
                 page,
             ),
             6 => commands::get_log_page(
                 LogPageId(if random.one_in(3) {
-                    0xBF
+                    [0xBF, 0x80][random.below(2) as usize]
                 } else {
                     random.below(8) as u8
                 }),

@@ -1,8 +1,8 @@
 //! Asynchronous events (NVMe Base 2.0 §5.2).
 
 use nvme_spec::{
-    AsyncEventType, LogPageId, Status, EVENT_SANITIZE_COMPLETED, NOTICE_NAMESPACE_ATTRIBUTE_CHANGED,
-    NOTICE_ZONE_DESCRIPTOR_CHANGED,
+    AsyncEventType, LogPageId, Status, EVENT_SANITIZE_COMPLETED, IO_COMMAND_SET_EVENT_RESERVATION_LOG,
+    NOTICE_NAMESPACE_ATTRIBUTE_CHANGED, NOTICE_ZONE_DESCRIPTOR_CHANGED,
 };
 
 /// Asynchronous Event Requests held at once (Identify AERL + 1).
@@ -35,7 +35,7 @@ pub(crate) struct AsyncEvents {
     /// Identifiers of held requests, oldest first.
     held: [u16; REQUESTS_MAX],
     held_count: usize,
-    slots: [EventSlot; 5],
+    slots: [EventSlot; 6],
 }
 
 impl AsyncEvents {
@@ -49,6 +49,10 @@ impl AsyncEvents {
                 EventSlot::new(AsyncEventType::NOTICE, LogPageId::CHANGED_NAMESPACE_LIST),
                 EventSlot::new(AsyncEventType::NOTICE, LogPageId::CHANGED_ZONE_LIST),
                 EventSlot::new(AsyncEventType::IO_COMMAND_SET, LogPageId::SANITIZE_STATUS),
+                EventSlot::new(
+                    AsyncEventType::IO_COMMAND_SET,
+                    LogPageId::RESERVATION_NOTIFICATION,
+                ),
             ],
         }
     }
@@ -113,6 +117,15 @@ impl AsyncEvents {
         self.raise(
             LogPageId::CHANGED_NAMESPACE_LIST,
             NOTICE_NAMESPACE_ATTRIBUTE_CHANGED,
+            0,
+        );
+    }
+
+    /// There is a notification about reservations (NVMe Base 2.0 figure 150).
+    pub fn reservation_notification(&mut self) {
+        self.raise(
+            LogPageId::RESERVATION_NOTIFICATION,
+            IO_COMMAND_SET_EVENT_RESERVATION_LOG,
             0,
         );
     }

@@ -161,6 +161,8 @@ pub(crate) struct Features {
     io_queue_pairs: u16,
     timestamp: Timestamp,
     host_identifier: [u8; 16],
+    /// Whether the host has given one of 128 bits; nothing if it has given none.
+    is_host_identifier_extended: Option<bool>,
 }
 
 impl Features {
@@ -175,6 +177,7 @@ impl Features {
                 is_set_by_host: false,
             },
             host_identifier: [0; 16],
+            is_host_identifier_extended: None,
         }
     }
 
@@ -196,6 +199,16 @@ impl Features {
     /// I/O queue pairs that the host may create.
     pub fn io_queue_pairs(&self) -> u16 {
         self.io_queue_pairs
+    }
+
+    /// The host that the controller has.
+    pub fn host_identifier(&self) -> [u8; 16] {
+        self.host_identifier
+    }
+
+    /// Whether the host has given an identifier of 128 bits; nothing if it has given none.
+    pub fn has_extended_host_identifier(&self) -> Option<bool> {
+        self.is_host_identifier_extended
     }
 
     pub fn temperature_kelvin(&self) -> u16 {
@@ -241,7 +254,12 @@ fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
     let capabilities = |saveable| {
         Ok(FeatureCapabilities {
             saveable,
-            namespace_specific: feature == FeatureId::KEY_VALUE_CONFIGURATION,
+            namespace_specific: matches!(
+                feature,
+                FeatureId::KEY_VALUE_CONFIGURATION
+                    | FeatureId::RESERVATION_NOTIFICATION_MASK
+                    | FeatureId::RESERVATION_PERSISTENCE
+            ),
             changeable: true,
         })
     };
@@ -259,7 +277,9 @@ fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
         FeatureId::NUMBER_OF_QUEUES
         | FeatureId::TIMESTAMP
         | FeatureId::IO_COMMAND_SET_PROFILE
-        | FeatureId::HOST_IDENTIFIER => capabilities(false),
+        | FeatureId::HOST_IDENTIFIER
+        | FeatureId::RESERVATION_NOTIFICATION_MASK
+        | FeatureId::RESERVATION_PERSISTENCE => capabilities(false),
         _ => Err(Status::INVALID_FIELD_IN_COMMAND),
     }
 }
@@ -307,6 +327,14 @@ impl Controller {
                     .ok_or(Status::INVALID_FIELD_IN_COMMAND)?
                     .configuration(select)
             }
+            FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE => {
+                let reservations = &self.io.namespaces.attached(entry.nsid.get())?.reservations;
+                match feature {
+                    _ if !is_current => 0,
+                    FeatureId::RESERVATION_PERSISTENCE => reservations.persists().into(),
+                    _ => reservations.masked(),
+                }
+            }
             FeatureId::TIMESTAMP => {
                 let bytes = if is_current {
                     features.timestamp(now_ns)
@@ -351,6 +379,20 @@ impl Controller {
             self.configure_key_value(entry.nsid.get(), cdw11, is_saved)?;
             return Ok(Outcome::Done(0));
         }
+        if feature == FeatureId::RESERVATION_NOTIFICATION_MASK {
+            self.configure_reservations(entry, |namespace| namespace.reservations.set_masked(cdw11))?;
+            return Ok(Outcome::Done(0));
+        }
+        if feature == FeatureId::RESERVATION_PERSISTENCE {
+            if cdw11 & !1 != 0 {
+                return Err(Status::INVALID_FIELD_IN_COMMAND);
+            }
+            self.configure_reservations(entry, |namespace| {
+                namespace.reservations.set_persistence(cdw11 != 0);
+                Ok(())
+            })?;
+            return Ok(Outcome::Done(0));
+        }
         if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
             self.io.namespaces.attached(entry.nsid.get())?;
             return Err(Status::FEATURE_NOT_NAMESPACE_SPECIFIC);
@@ -378,6 +420,8 @@ impl Controller {
                 let len = host_identifier_len(cdw11);
                 DataPointer::of(entry).read(host, bytes.get_mut(..len).unwrap_or_default())?;
                 self.admin.features.host_identifier = bytes;
+                self.admin.features.is_host_identifier_extended = Some(len == bytes.len());
+                self.set_reservation_host();
             }
             _ => {
                 self.admin.features.current.set(feature, cdw11)?;

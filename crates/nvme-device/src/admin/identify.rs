@@ -6,7 +6,7 @@ use nvme_spec::{
     IdentifyKeyValueNamespace, IdentifyNamespace, IdentifyNvmController, IdentifyZonedController,
     IdentifyZonedNamespace, KeyValueFormat, LbaFormat, Status, SubmissionQueueEntry, IDENTIFY_BYTES,
     KEY_VALUE_KEY_BYTES_MAX, NSID_BROADCAST, OAES_NAMESPACE_ATTRIBUTE, OAES_ZONE_DESCRIPTOR_CHANGED,
-    SANICAP_ALL_ACTIONS, SANICAP_NO_MODIFICATION, ZRWACAP_EXPLICIT_FLUSH,
+    RESCAP_ALL, SANICAP_ALL_ACTIONS, SANICAP_NO_MODIFICATION, ZRWACAP_EXPLICIT_FLUSH,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
@@ -47,9 +47,9 @@ mod controller_fields {
     /// SQES / CQES: required and maximum size are the same.
     pub const SQES: u8 = 0x66;
     pub const CQES: u8 = 0x44;
-    /// ONCS: Compare (bit 0), Write Uncorrectable (bit 1), Dataset Management (bit 2), Write Zeroes (bit 3), Save and Select fields (bit 4), Timestamp
-    /// (bit 6), Verify (bit 7), Copy (bit 8).
-    pub const ONCS: u16 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 8;
+    /// ONCS: Compare (bit 0), Write Uncorrectable (bit 1), Dataset Management (bit 2), Write Zeroes (bit 3), Save and Select fields (bit 4), Reservations
+    /// (bit 5), Timestamp (bit 6), Verify (bit 7), Copy (bit 8).
+    pub const ONCS: u16 = 0x1FF;
     /// FUSES: Compare and Write.
     pub const FUSES: u16 = 1;
     /// VWC: present (bit 0); Flush may address all namespaces (bits 2:1 = 11b).
@@ -167,6 +167,7 @@ impl Controller {
                 if self.namespace_for_identify(nsid, false)?.is_some() {
                     let data: &mut IdentifyIndependentNamespace = layout(page)?;
                     data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
+                    data.rescap = RESCAP_ALL;
                     data.fpi = self.format_progress(nsid);
                     data.nstat = NAMESPACE_READY;
                 }
@@ -277,6 +278,7 @@ impl Controller {
         identify_common(data);
         data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
         data.flbas = namespace.format_index();
+        data.rescap = RESCAP_ALL;
         data.fpi = self.format_progress(namespace.nsid);
         let transfer_lbas = self.io.limits.transfer_bytes_max >> namespace.lba_log2;
         data.mssrl_lbas = u16::try_from(transfer_lbas).unwrap_or(u16::MAX).into();

@@ -1,9 +1,9 @@
 //! Get Log Page (NVMe Base 2.0 §5.16).
 
 use nvme_spec::{
-    effects, AdminOpcode, CommandSet, KeyValueOpcode, LogPageId, NvmOpcode, SmartLog, Status,
-    SubmissionQueueEntry, CHANGED_NAMESPACE_LIST_BYTES, CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES,
-    FIRMWARE_SLOT_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
+    effects, AdminOpcode, CommandSet, KeyValueOpcode, LogPageId, NvmOpcode, ReservationNotification,
+    SmartLog, Status, SubmissionQueueEntry, CHANGED_NAMESPACE_LIST_BYTES, CHANGED_ZONE_LIST_BYTES,
+    EFFECTS_LOG_BYTES, FIRMWARE_SLOT_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
@@ -21,6 +21,7 @@ const SUPPORTED_PAGES: &[LogPageId] = &[
     LogPageId::DEVICE_SELF_TEST,
     LogPageId::CHANGED_NAMESPACE_LIST,
     LogPageId::SANITIZE_STATUS,
+    LogPageId::RESERVATION_NOTIFICATION,
     LogPageId::CHANGED_ZONE_LIST,
 ];
 
@@ -50,6 +51,14 @@ const NVM_EFFECTS: [(NvmOpcode, u32); 9] = [
         NvmOpcode::DATASET_MANAGEMENT,
         effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
     ),
+];
+
+/// Those that every namespace has, whatever its command set.
+const RESERVATION_EFFECTS: [(NvmOpcode, u32); 4] = [
+    (NvmOpcode::RESERVATION_REGISTER, effects::SUPPORTED),
+    (NvmOpcode::RESERVATION_REPORT, effects::SUPPORTED),
+    (NvmOpcode::RESERVATION_ACQUIRE, effects::SUPPORTED),
+    (NvmOpcode::RESERVATION_RELEASE, effects::SUPPORTED),
 ];
 
 /// Those of the Key Value Command Set.
@@ -160,6 +169,9 @@ impl Controller {
                 DataPointer::of(entry).write(host, content, len_bytes as usize)
             },
         )?;
+        if log == LogPageId::RESERVATION_NOTIFICATION {
+            self.admin.reservation_log.remove_oldest();
+        }
         if entry.cdw10.get() & RETAIN_ASYNC_EVENT == 0 {
             self.admin.events.log_was_read(log);
             match log {
@@ -223,7 +235,9 @@ impl Controller {
                     .iter()
                     .filter(|_| is_zoned || command_set == CommandSet::NVM);
                 let zoned = ZONED_EFFECTS.iter().filter(|_| is_zoned);
-                for (opcode, effect) in block.chain(zoned) {
+                let has_any = is_zoned || is_key_value || command_set == CommandSet::NVM;
+                let reservations = RESERVATION_EFFECTS.iter().filter(|_| has_any);
+                for (opcode, effect) in block.chain(zoned).chain(reservations) {
                     put_dword(buffer, 256 + usize::from(opcode.0), *effect);
                 }
                 let has_vendor_commands = is_key_value
@@ -245,6 +259,11 @@ impl Controller {
             LogPageId::DEVICE_SELF_TEST => {
                 let powered_ns = self.admin.powered_ns(now_ns);
                 Ok(self.admin.self_test.fill_log(powered_ns, buffer))
+            }
+            LogPageId::RESERVATION_NOTIFICATION => {
+                let oldest = self.admin.reservation_log.oldest();
+                put(buffer, 0, oldest.as_bytes());
+                Ok(size_of::<ReservationNotification>())
             }
             LogPageId::CHANGED_ZONE_LIST => {
                 self.changed_zone_list(entry.nsid.get(), buffer)?;

@@ -10,6 +10,7 @@ mod identify;
 mod io_queues;
 mod log_pages;
 mod namespaces;
+mod reservation_log;
 mod sanitize;
 mod self_test;
 
@@ -29,6 +30,7 @@ use error_log::ErrorLog;
 use events::AsyncEvents;
 use features::Features;
 use namespaces::ChangedNamespaces;
+use reservation_log::ReservationLog;
 use sanitize::SanitizeStatus;
 use self_test::SelfTest;
 
@@ -98,6 +100,7 @@ pub(crate) struct AdminState {
     pub self_test: SelfTest,
     pub sanitize: SanitizeStatus,
     pub changed_namespaces: ChangedNamespaces,
+    reservation_log: ReservationLog,
     /// CC.CSS when the controller was enabled.
     pub css: u8,
     /// Time of the first pass.
@@ -119,6 +122,7 @@ impl AdminState {
             self_test: SelfTest::new()?,
             sanitize: SanitizeStatus::new(),
             changed_namespaces: ChangedNamespaces::default(),
+            reservation_log: ReservationLog::new()?,
             css: ControllerConfiguration::CSS_NVM,
             started_ns: None,
             unsafe_shutdowns: 0,
@@ -146,6 +150,7 @@ impl AdminState {
     pub fn reset(&mut self, now_ns: u64) {
         self.self_test.reset(self.powered_ns(now_ns));
         self.features.reset(now_ns);
+        self.reservation_log.reset();
         self.events = AsyncEvents::new();
     }
 
@@ -250,7 +255,7 @@ impl Controller {
     }
 
     /// Lets `fill` put an answer together in a page of zeros; `send` gets it with what `fill` returned.
-    fn with_page<T, R>(
+    pub(crate) fn with_page<T, R>(
         &mut self,
         fill: impl FnOnce(&Self, &mut [u8]) -> Result<T, Status>,
         send: impl FnOnce(&[u8], T) -> Result<R, Status>,

@@ -82,7 +82,7 @@ impl Controller {
             .ok_or(Status::NAMESPACE_IDENTIFIER_UNAVAILABLE)?;
         let (config, asked_bytes) = self.plan_namespace(&asked, command_set)?;
         let unique_number = self.provisioning.unique_number(nsid);
-        let namespace = Namespace::create(
+        let mut namespace = Namespace::create(
             nsid,
             unique_number,
             &config,
@@ -90,6 +90,9 @@ impl Controller {
             &self.provisioning.traits,
         )
         .map_err(|error| status_of(&error))?;
+        namespace
+            .reservations
+            .set_host(self.admin.features.host_identifier());
         let media = namespace.media();
         self.io.namespaces.put(namespace);
         self.io.namespaces.set_erasing(nsid, true);

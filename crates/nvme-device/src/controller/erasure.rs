@@ -261,7 +261,7 @@ impl Controller {
         match self.erasure.stage {
             Stage::Fencing { told } if told == self.links.len() => {
                 for namespace in core::mem::take(&mut self.erasure.renewed) {
-                    self.io.namespaces.put(namespace);
+                    self.io.namespaces.replace(namespace);
                 }
                 self.erasure.stage = Stage::Filling {
                     pass: 0,

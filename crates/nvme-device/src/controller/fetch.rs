@@ -5,6 +5,7 @@ use nvme_spec::{
     NvmOpcode, SubmissionQueueEntry, ERROR_EVENT_INVALID_DOORBELL_REGISTER,
     ERROR_EVENT_INVALID_DOORBELL_VALUE,
 };
+use ssd_model::Refusal;
 use zerocopy::transmute;
 
 use super::{Controller, WorkerLink};
@@ -201,6 +202,15 @@ impl Controller {
             progress,
         };
         let dispatched = match NvmOpcode(entry.opcode) {
+            NvmOpcode::RESERVATION_REGISTER
+            | NvmOpcode::RESERVATION_REPORT
+            | NvmOpcode::RESERVATION_ACQUIRE
+            | NvmOpcode::RESERVATION_RELEASE => {
+                let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
+                let job = Job::immediate(command, now_ns, success, 0);
+                let done = self.reservation(&entry, host).map(|()| job.into());
+                fetched.settle(now_ns, 0, done.map_err(Refusal::Failed))
+            }
             _ if self.io.is_key_value(entry.nsid.get()) => self.io.key_value(now_ns, &fetched, host),
             NvmOpcode::DATASET_MANAGEMENT => {
                 self.start_dataset_management(&entry, command, now_ns, host);

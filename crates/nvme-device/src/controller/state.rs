@@ -194,6 +194,7 @@ impl Controller {
             if let Some(key_value) = &mut namespace.key_value {
                 key_value.reset();
             }
+            namespace.reservations.reset(reset == Reset::Subsystem);
         }
         self.reset_zones(reset == Reset::Subsystem, now_ns);
         self.shutdown = Shutdown::No;

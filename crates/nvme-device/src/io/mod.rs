@@ -5,7 +5,7 @@ mod request;
 
 use alloc::vec::Vec;
 
-use nvme_spec::{Status, SubmissionQueueEntry, NSID_BROADCAST, PSDT_SGL_METADATA_SGL};
+use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry, NSID_BROADCAST, PSDT_SGL_METADATA_SGL};
 use ssd_model::{Command, Model, Refusal};
 
 use crate::data_pointer::DataPointer;
@@ -187,8 +187,14 @@ impl IoUnit {
             .is_ok_and(|namespace| namespace.key_value.is_some())
     }
 
+    /// The namespace of a command that reads or writes it.
+    ///
+    /// # Errors
+    /// If there is none, or another host holds a reservation.
     pub fn namespace_mut(&mut self, entry: &SubmissionQueueEntry) -> Result<&mut Namespace, Status> {
-        self.namespaces.serving_mut(entry.nsid.get())
+        let namespace = self.namespaces.serving_mut(entry.nsid.get())?;
+        namespace.reservations.check(entry.opcode)?;
+        Ok(namespace)
     }
 
     /// Times a command and says what the worker has to do; a wrong command becomes a job that carries its status.
@@ -382,6 +388,10 @@ impl IoUnit {
     /// Flush of all namespaces (NVMe Base 2.0 §7.1, with VWC.FB = 11b).
     fn flush_all(&mut self, now_ns: u64, command: CommandRef) -> Result<Job, Refusal> {
         self.namespaces.check_all_serving().map_err(Refusal::Failed)?;
+        for namespace in self.namespaces.iter_attached() {
+            let allowed = namespace.reservations.check(NvmOpcode::FLUSH.0);
+            allowed.map_err(Refusal::Failed)?;
+        }
         let mut done_at_ns = now_ns;
         for namespace in self.namespaces.iter_mut() {
             done_at_ns = done_at_ns.max(namespace.model.submit(now_ns, &Command::Flush)?.done_at_ns);

@@ -216,7 +216,7 @@ impl IoUnit {
     ) -> Result<Job, Unfinished> {
         check_flags(fetched.entry)?;
         let (limits, has_all_command_sets) = (self.limits, self.has_all_command_sets);
-        let namespace = self.namespaces.serving_mut(fetched.entry.nsid.get())?;
+        let namespace = self.namespace_mut(fetched.entry)?;
         let space = namespace.lba_space();
         let key_value = namespace
             .key_value

@@ -238,6 +238,36 @@ pub fn copy_list(ranges: &[(u64, u32)], format: u8) -> Vec<u8> {
     descriptors.flatten().collect()
 }
 
+/// Reservation Register, Acquire or Release, with the keys at `address`.
+pub fn reservation(opcode: NvmOpcode, nsid: u32, cdw10: u32, address: u64) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        opcode: opcode.0,
+        nsid: nsid.into(),
+        prp1: address.into(),
+        cdw10: cdw10.into(),
+        ..Default::default()
+    }
+}
+
+/// Reservation Report of `len_bytes` (a multiple of 4) into two pages at `address`.
+pub fn reservation_report(
+    nsid: u32,
+    len_bytes: u32,
+    is_extended: bool,
+    address: u64,
+) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        prp2: (address & !0xFFF).wrapping_add(0x1000).into(),
+        cdw11: u32::from(is_extended).into(),
+        ..reservation(
+            NvmOpcode::RESERVATION_REPORT,
+            nsid,
+            (len_bytes / 4).wrapping_sub(1),
+            address,
+        )
+    }
+}
+
 /// Flush.
 pub fn flush(nsid: u32) -> SubmissionQueueEntry {
     SubmissionQueueEntry {

@@ -291,6 +291,8 @@ impl TestHost {
     pub fn has_room(&self, qid: u16) -> bool {
         let pair = &self.queues[&qid];
         (pair.submitted - pair.consumed) + 1 < u32::from(pair.sq_entries.min(pair.cq_entries))
+    }
+
     /// Sets up shadow doorbells for all queues, also the admin queue.
     ///
     /// # Panics
