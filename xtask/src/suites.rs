@@ -61,6 +61,7 @@ const MEMMAP_LONG: &str = "memmap_start=4G memmap_size=1G cpus=1,2 idle_timeout_
 const ALL: &[&str] = &[
     "identify",
     "reservations",
+    "directives",
     "proc",
     "interrupts",
     "fio",

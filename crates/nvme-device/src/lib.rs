@@ -43,6 +43,7 @@ pub mod ring;
 mod schedule;
 mod shared;
 mod statistics;
+mod streams;
 mod uncorrectable;
 mod work;
 mod worker;

@@ -11,6 +11,7 @@ use crate::device::SetupError;
 use crate::io::Placed;
 use crate::key_value::KeyValue;
 use crate::reservations::Reservations;
+use crate::streams::StreamShare;
 use crate::uncorrectable::UncorrectableLbas;
 use crate::work::Extents;
 use crate::zoned::{Target, ZoneMoves, Zoned};
@@ -49,6 +50,7 @@ pub(crate) struct Namespace {
     /// LBAs that cannot be read; none of a namespace without LBAs.
     pub uncorrectable: UncorrectableLbas,
     pub reservations: Reservations,
+    pub streams: StreamShare,
     /// What a zoned namespace has besides.
     pub zoned: Option<Zoned>,
     /// What a key-value namespace has besides.
@@ -128,6 +130,7 @@ impl Namespace {
     /// Takes from the namespace in whose place it comes what outlives a format: who may use it, and its features.
     pub fn take_over(&mut self, before: &mut Self) {
         core::mem::swap(&mut self.reservations, &mut before.reservations);
+        self.streams = before.streams;
         if let (Some(key_value), Some(before)) = (&mut self.key_value, &before.key_value) {
             key_value.keep_configuration(before);
         }
@@ -184,6 +187,7 @@ impl Namespace {
             model,
             uncorrectable: UncorrectableLbas::new(if has_lbas { size_lbas } else { 0 })?,
             reservations: Reservations::new()?,
+            streams: StreamShare::default(),
             zoned,
             key_value,
         })
@@ -222,6 +226,11 @@ impl Namespace {
         self.key_value
             .as_ref()
             .is_some_and(|key_value| !key_value.has_lbas())
+    }
+
+    /// Whether the Streams Directive can be enabled. Pairs have no use for it, nor have the pages beside them.
+    pub fn has_streams(&self) -> bool {
+        self.key_value.is_none()
     }
 
     /// What writes and deallocations are best multiples of: the unit of mapping, or of writing, where there is one.

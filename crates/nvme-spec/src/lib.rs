@@ -11,6 +11,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod directives;
 mod features;
 mod identify;
 mod key_value;
@@ -27,6 +28,7 @@ mod sgl;
 mod status;
 mod zoned;
 
+pub use directives::*;
 pub use features::*;
 pub use identify::*;
 pub use key_value::*;

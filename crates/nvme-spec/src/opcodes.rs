@@ -33,6 +33,10 @@ open_enum! {
         NAMESPACE_ATTACHMENT = 0x15,
         /// Keep Alive.
         KEEP_ALIVE = 0x18,
+        /// Directive Send.
+        DIRECTIVE_SEND = 0x19,
+        /// Directive Receive.
+        DIRECTIVE_RECEIVE = 0x1A,
         /// Doorbell Buffer Config.
         DOORBELL_BUFFER_CONFIG = 0x7C,
         /// Format NVM.

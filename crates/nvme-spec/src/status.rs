@@ -100,6 +100,8 @@ open_enum! {
         DEVICE_SELF_TEST_IN_PROGRESS = 0x11D,
         /// There is no such I/O command set here.
         IO_COMMAND_SET_NOT_SUPPORTED = 0x129,
+        /// No stream is left for the namespace alone.
+        STREAM_RESOURCE_ALLOCATION_FAILED = 0x17F,
         /// The I/O command set profile is not selectable.
         IO_COMMAND_SET_COMBINATION_REJECTED = 0x12B,
         /// The I/O command set is not supported.

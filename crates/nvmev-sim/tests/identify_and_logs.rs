@@ -65,8 +65,8 @@ fn identify_controller_byte_by_byte() {
     assert_eq!(data[111], 1, "CNTRLTYPE: I/O controller");
     assert_eq!(
         u16_at(&data, 256),
-        1 << 1 | 1 << 3 | 1 << 4 | 1 << 8,
-        "OACS: Format NVM, Namespace Management, Device Self-test, Doorbell Buffer Config"
+        1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8,
+        "OACS: Format NVM, Namespace Management, Device Self-test, Directives, Doorbell Buffer Config"
     );
     assert_eq!((u16_at(&data, 316), data[318]), (1, 1), "EDSTT, DSTO");
     assert_eq!((data[258], data[259]), (3, 3), "ACL, AERL");

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use nvme_device::NamespaceConfig;
 use nvme_spec::registers::{self, csts};
 use nvme_spec::{
-    AdminOpcode, FeatureId, IdentifyCns, KeyValueOpcode, LogPageId, NvmOpcode, SglDescriptor,
+    AdminOpcode, DirectiveType, FeatureId, IdentifyCns, KeyValueOpcode, LogPageId, NvmOpcode, SglDescriptor,
     SglDescriptorType, Status, SubmissionQueueEntry,
 };
 use nvmev_sim::host::{commands, key_value, sgl, Random, Ring, TestHost, RAM_BASE};
@@ -239,7 +239,7 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
     }
     let mut entry = SubmissionQueueEntry::read_from_bytes(&bytes).unwrap();
     entry.cid = (random.next_bits() as u16).into();
-    let admin = [0, 1, 2, 4, 5, 6, 8, 9, 0xA, 0xC, 0x7C];
+    let admin = [0, 1, 2, 4, 5, 6, 8, 9, 0xA, 0xC, 0x19, 0x1A, 0x7C];
     entry.opcode = match random.below(10) {
         0 => random.next_bits() as u8,
         _ if is_admin => admin[random.below(admin.len() as u64) as usize],
@@ -278,6 +278,12 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
         entry.cdw14 = 0.into();
         entry.cdw15 = 0.into();
     } else if !is_admin && random.one_in(4) {
+        // Writes to streams, which may be enabled.
+        entry.cdw10 = (random.below(1000) as u32).into();
+        entry.cdw11 = 0.into();
+        entry.cdw12 = (random.below(8) as u32 | (random.below(3) as u32) << 20).into();
+        entry.cdw13 = ((random.below(100) as u32) << 16).into();
+    } else if !is_admin && random.one_in(4) {
         // Actions and types of reservations that may be; keys of zeros, or of anything.
         entry.opcode = [0xD, 0xE, 0x11, 0x15][random.below(4) as usize];
         entry.cdw10 = (random.below(4) as u32
@@ -305,7 +311,26 @@ fn hostile_entry(random: &mut Random, is_admin: bool) -> SubmissionQueueEntry {
     }
     if is_admin && random.one_in(2) {
         let page = RAM_BASE + random.below(256) * 4096;
-        entry = match random.below(9) {
+        entry = match random.below(12) {
+            11 => commands::directive_send(
+                1 + random.below(4) as u32,
+                DirectiveType(random.below(3) as u8),
+                random.below(4) as u8,
+                random.below(4) as u16,
+                random.below(2) as u32 | (random.below(3) as u32) << 8,
+            ),
+            9..=10 => commands::directive_receive(
+                if random.one_in(4) {
+                    u32::MAX
+                } else {
+                    1 + random.below(4) as u32
+                },
+                DirectiveType(random.below(3) as u8),
+                random.below(5) as u8,
+                random.below(100) as u32,
+                4 + 4 * random.below(2000) as u32,
+                page,
+            ),
             8 => commands::doorbell_buffer_config(page, RAM_BASE + random.below(256) * 4096),
             0 => commands::create_cq(random.below(6) as u16, random.below(20) as u32, 0, page),
             1 => commands::create_sq(

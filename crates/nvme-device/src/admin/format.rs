@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use nvme_spec::{SelfTestResult, Status, SubmissionQueueEntry};
+use nvme_spec::{NvmOpcode, SelfTestResult, Status, SubmissionQueueEntry};
 
 use super::Outcome;
 use crate::controller::{Controller, Passes, Purpose};
@@ -52,6 +52,7 @@ impl Controller {
         let mut renewed = Vec::new();
         for nsid in self.io.namespaces.select(nsid)? {
             let namespace = self.io.namespaces.attached(nsid)?;
+            namespace.reservations.check(NvmOpcode::WRITE.0)?;
             let lba_log2 = if namespace.has_pairs_only() {
                 Some(namespace.lba_log2).filter(|_| format_index == 0)
             } else {
@@ -98,6 +99,9 @@ impl Controller {
             let was_attached = self.io.namespaces.is_attached(nsid);
             self.io.namespaces.set_erasing(nsid, false);
             if purpose == Purpose::Delete {
+                self.io.with_streams(nsid, |streams, namespace| {
+                    streams.enable(nsid, &mut namespace.streams, false);
+                });
                 self.io.namespaces.remove(nsid);
                 self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_NAMESPACE_REMOVAL);
             }

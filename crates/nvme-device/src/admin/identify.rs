@@ -56,9 +56,9 @@ mod controller_fields {
     pub const VWC: u8 = 0b111;
     /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), Supported Log Pages with its attributes (bit 5).
     pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 5;
-    /// OACS: Format NVM (bit 1), Namespace Management and Attachment (bit 3), Device Self-test (bit 4), Doorbell Buffer Config
-    /// (bit 8).
-    pub const OACS: u16 = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 8;
+    /// OACS: Format NVM (bit 1), Namespace Management and Attachment (bit 3), Device Self-test (bit 4), Directives (bit 5),
+    /// Doorbell Buffer Config (bit 8).
+    pub const OACS: u16 = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8;
     /// FNA: a namespace is formatted by itself, and all at once if that is asked for; Crypto Erase (bit 2).
     pub const FNA: u8 = 1 << 2;
     /// DSTO: one operation at a time in the NVM subsystem.

@@ -1,6 +1,7 @@
 //! Admin commands. Each file holds one family; a handler returns what the completion carries, or the status of an error.
 
 mod abort;
+mod directives;
 mod doorbell_buffer;
 mod error_log;
 mod events;
@@ -49,6 +50,8 @@ const SUPPORTED: &[AdminOpcode] = &[
     AdminOpcode::DEVICE_SELF_TEST,
     AdminOpcode::NAMESPACE_MANAGEMENT,
     AdminOpcode::NAMESPACE_ATTACHMENT,
+    AdminOpcode::DIRECTIVE_SEND,
+    AdminOpcode::DIRECTIVE_RECEIVE,
     AdminOpcode::DOORBELL_BUFFER_CONFIG,
     AdminOpcode::FORMAT_NVM,
     AdminOpcode::SANITIZE,
@@ -222,6 +225,8 @@ impl Controller {
             AdminOpcode::NAMESPACE_ATTACHMENT => self.namespace_attachment(entry, host),
             AdminOpcode::FORMAT_NVM => self.format_nvm(entry, command, now_ns),
             AdminOpcode::SANITIZE => self.sanitize(entry, now_ns),
+            AdminOpcode::DIRECTIVE_SEND => self.directive_send(entry),
+            AdminOpcode::DIRECTIVE_RECEIVE => self.directive_receive(entry, host),
             AdminOpcode::DOORBELL_BUFFER_CONFIG => self.doorbell_buffer_config(entry, host),
             AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST => {
                 self.admin.events.hold(command.cid)?;

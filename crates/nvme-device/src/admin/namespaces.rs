@@ -4,7 +4,7 @@
 //! the built-in profiles `optane`, `zns-prototype` and `kv-prototype`. It has all its capacity: thin provisioning there is none.
 
 use nvme_spec::{
-    CommandSet, NamespaceAttachmentSelect, NamespaceManagementSelect, NamespaceToCreate, Status,
+    CommandSet, NamespaceAttachmentSelect, NamespaceManagementSelect, NamespaceToCreate, NvmOpcode, Status,
     SubmissionQueueEntry, NSID_BROADCAST, PAGE_SIZE_BYTES,
 };
 use ssd_profile::ProfileKind;
@@ -152,13 +152,16 @@ impl Controller {
     /// Deletes a namespace, attached or not, or all of them.
     fn delete_namespaces(&mut self, nsid: u32, command: CommandRef) -> Result<Outcome, Status> {
         if nsid == NSID_BROADCAST {
+            let mut all = self.io.namespaces.iter();
+            all.try_for_each(|namespace| namespace.reservations.check(NvmOpcode::WRITE.0))?;
             for nsid in 1..=NAMESPACES_MAX {
                 if self.io.namespaces.allocated(nsid).is_ok() {
                     self.io.namespaces.set_erasing(nsid, true);
                 }
             }
         } else {
-            self.io.namespaces.allocated(nsid)?;
+            let namespace = self.io.namespaces.allocated(nsid)?;
+            namespace.reservations.check(NvmOpcode::WRITE.0)?;
             self.io.namespaces.set_erasing(nsid, true);
         }
         self.erasure
@@ -179,7 +182,8 @@ impl Controller {
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         };
         let nsid = entry.nsid.get();
-        self.io.namespaces.allocated(nsid)?;
+        let namespace = self.io.namespaces.allocated(nsid)?;
+        namespace.reservations.check(NvmOpcode::WRITE.0)?;
         self.check_controller_list(entry, host)?;
         if self.io.namespaces.is_attached(nsid) == is_attached {
             return Err(if is_attached {

@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use nvme_spec::{
-    SanitizeAction, SanitizeLog, SanitizeState, SelfTestResult, Status, SubmissionQueueEntry,
+    NvmOpcode, SanitizeAction, SanitizeLog, SanitizeState, SelfTestResult, Status, SubmissionQueueEntry,
     SANITIZE_GLOBAL_DATA_ERASED,
 };
 use zerocopy::{FromZeros, IntoBytes};
@@ -61,6 +61,7 @@ impl Controller {
         let renewed = self.renew_all()?;
         self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_SANITIZE);
         self.io.namespaces.set_sanitizing(true);
+        self.io.streams.close_all();
         self.admin.events.sanitize_has_begun();
         self.admin.sanitize = SanitizeStatus {
             state: SanitizeState::IN_PROGRESS,
@@ -82,6 +83,7 @@ impl Controller {
     fn renew_all(&self) -> Result<Vec<Namespace>, Status> {
         let mut renewed = Vec::new();
         for namespace in self.io.namespaces.iter() {
+            namespace.reservations.check(NvmOpcode::WRITE.0)?;
             renewed.try_reserve(1).map_err(|_| Status::INTERNAL_ERROR)?;
             renewed.push(
                 namespace

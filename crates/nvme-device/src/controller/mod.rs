@@ -27,6 +27,7 @@ use crate::namespace_table::NamespaceTable;
 use crate::provisioning::Provisioning;
 use crate::queues::{CompletionQueue, SubmissionQueue};
 use crate::shared::Shared;
+use crate::streams::Streams;
 use crate::work::{CommandRef, Job, Report, WorkItem};
 use crate::zoned::Target;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
@@ -115,6 +116,7 @@ impl Controller {
                 has_all_command_sets: false,
                 counters: IoCounters::default(),
                 gathering,
+                streams: Streams::new()?,
             },
             provisioning,
             erasure: Erasure::new(links.len())?,

@@ -7,6 +7,7 @@ use super::{Controller, WorkerLink};
 use crate::bar::Bar;
 use crate::host::Host;
 use crate::queues::{CompletionQueue, SubmissionQueue};
+use crate::streams::StreamShare;
 use crate::work::{Ticket, WorkItem};
 use crate::zoned::Target;
 use crate::IO_QUEUE_PAIRS_MAX;
@@ -195,7 +196,9 @@ impl Controller {
                 key_value.reset();
             }
             namespace.reservations.reset(reset == Reset::Subsystem);
+            namespace.streams = StreamShare::default();
         }
+        self.io.streams.reset();
         self.reset_zones(reset == Reset::Subsystem, now_ns);
         self.shutdown = Shutdown::No;
         self.interrupt_mask = 0;

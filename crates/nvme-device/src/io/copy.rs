@@ -160,6 +160,7 @@ impl IoUnit {
         check_flags(entry).map_err(Refusal::Failed)?;
         let transfer_bytes_max = self.limits.transfer_bytes_max;
         let namespace = self.namespace_mut(entry).map_err(Refusal::Failed)?;
+        let stream = namespace.streams.written(entry).map_err(Refusal::Failed)?;
         let request = CopyRequest::fetch(entry, namespace.lba_space(), transfer_bytes_max, host)
             .map_err(Refusal::Failed)?;
         if request
@@ -230,6 +231,9 @@ impl IoUnit {
                 0,
             )
         };
+        if let Some(stream) = stream {
+            self.write_stream(entry.nsid.get(), stream);
+        }
         let len_bytes = destination.len_bytes;
         self.counters
             .count(now_ns, job.done_at_ns, Direction::Gathered, len_bytes);

@@ -4,6 +4,7 @@ mod copy;
 mod request;
 
 use alloc::vec::Vec;
+use core::num::NonZeroU16;
 
 use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry, NSID_BROADCAST, PSDT_SGL_METADATA_SGL};
 use ssd_model::{Command, Model, Refusal};
@@ -14,6 +15,7 @@ use crate::host::Host;
 use crate::key_value::ListProgress;
 use crate::namespace::{ByteRange, Namespace};
 use crate::namespace_table::NamespaceTable;
+use crate::streams::Streams;
 use crate::work::{CommandRef, Direction, Extents, Job, Transfer, Zeroing};
 pub(crate) use copy::{CopyRequest, FORMATS as COPY_FORMATS, RANGES_MAX as COPY_RANGES_MAX};
 pub(crate) use request::{Access, Limits, Plan, Request};
@@ -177,6 +179,7 @@ pub(crate) struct IoUnit {
     pub counters: IoCounters,
     /// What the Copy just taken on reads, with lengths: not on the stack, and with room for [`COPY_RANGES_MAX`].
     pub gathering: Vec<(Extents, u32)>,
+    pub streams: Streams,
 }
 
 impl IoUnit {
@@ -185,6 +188,23 @@ impl IoUnit {
         self.namespaces
             .attached(nsid)
             .is_ok_and(|namespace| namespace.key_value.is_some())
+    }
+
+    /// Does something with the streams of namespace `nsid`, if there is one.
+    pub fn with_streams<T>(
+        &mut self,
+        nsid: u32,
+        f: impl FnOnce(&mut Streams, &mut Namespace) -> T,
+    ) -> Option<T> {
+        let namespace = self.namespaces.allocated_mut(nsid).ok()?;
+        Some(f(&mut self.streams, namespace))
+    }
+
+    /// A command has written to a stream.
+    pub fn write_stream(&mut self, nsid: u32, id: NonZeroU16) {
+        self.with_streams(nsid, |streams, namespace| {
+            streams.write(nsid, namespace.streams, id);
+        });
     }
 
     /// The namespace of a command that reads or writes it.
@@ -226,6 +246,10 @@ impl IoUnit {
         }
         let plan = Plan::new(request, namespace.lba_space(), namespace.zoned.as_ref(), limits)
             .map_err(Refusal::Failed)?;
+        let stream = match plan.access {
+            Access::Write | Access::Spoil => namespace.streams.written(entry).map_err(Refusal::Failed)?,
+            Access::Neither | Access::Read => None,
+        };
         let placed = namespace.place(now_ns, fetched.worker, &plan.command, plan.range)?;
         let lba = plan.range.offset_bytes >> namespace.lba_log2;
         let lbas = namespace.lbas(match plan.command {
@@ -245,6 +269,9 @@ impl IoUnit {
             Access::Neither | Access::Read => {}
             Access::Write => namespace.uncorrectable.clear(lbas),
             Access::Spoil => namespace.uncorrectable.mark(lbas),
+        }
+        if let Some(stream) = stream {
+            self.write_stream(nsid, stream);
         }
         // A completion time in the past (MODELS.md Q10) means: at once.
         let done_at_ns = placed.done_at_ns.max(now_ns);

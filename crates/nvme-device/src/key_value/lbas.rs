@@ -4,7 +4,7 @@
 
 use core::ops::Range;
 
-use nvme_spec::{NvmOpcode, Status};
+use nvme_spec::{DirectiveType, NvmOpcode, Status};
 use ssd_model::key_value::{Key, Medium, Place, PAGE_BYTES};
 use ssd_model::Command;
 
@@ -17,6 +17,7 @@ use crate::dataset::RangeList;
 use crate::host::{Host, MemoryFault};
 use crate::io::{Access, CopyRequest, Plan, Progress, Request};
 use crate::namespace::ByteRange;
+use crate::streams::directive;
 use crate::work::Direction;
 
 /// The part of a page that a command is about.
@@ -48,7 +49,15 @@ fn page_parts(range: ByteRange) -> impl Iterator<Item = PagePart> {
 
 impl<H: Host> Execution<'_, H> {
     pub(super) fn lbas(&mut self) -> Result<Done, Unfinished> {
-        match NvmOpcode(self.fetched.entry.opcode) {
+        let opcode = NvmOpcode(self.fetched.entry.opcode);
+        let writes = matches!(
+            opcode,
+            NvmOpcode::WRITE | NvmOpcode::WRITE_ZEROES | NvmOpcode::WRITE_UNCORRECTABLE | NvmOpcode::COPY
+        );
+        if writes && directive(self.fetched.entry) != DirectiveType::IDENTIFY {
+            return Err(Status::INVALID_FIELD_IN_COMMAND.into());
+        }
+        match opcode {
             NvmOpcode::DATASET_MANAGEMENT => return self.deallocate(),
             NvmOpcode::COPY => return Ok(self.copy_lbas()?),
             _ => {}

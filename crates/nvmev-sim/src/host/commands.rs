@@ -1,9 +1,9 @@
 //! Submission queue entries as a driver builds them. Everything that a test may want to get wrong is a public field of the result.
 
 use nvme_spec::{
-    AdminOpcode, CopyDescriptorFormat0, CopyDescriptorFormat1, DatasetRange, FeatureId, IdentifyCns,
-    LogPageId, NamespaceAttachmentSelect, NamespaceManagementSelect, NvmOpcode, SubmissionQueueEntry,
-    ZoneReceiveAction, ZoneSendAction,
+    AdminOpcode, CopyDescriptorFormat0, CopyDescriptorFormat1, DatasetRange, DirectiveType, FeatureId,
+    IdentifyCns, LogPageId, NamespaceAttachmentSelect, NamespaceManagementSelect, NvmOpcode,
+    SubmissionQueueEntry, ZoneReceiveAction, ZoneSendAction,
 };
 use zerocopy::IntoBytes;
 
@@ -130,6 +130,49 @@ pub fn doorbell_buffer_config(shadows: u64, event_indices: u64) -> SubmissionQue
         prp1: shadows.into(),
         prp2: event_indices.into(),
         ..admin(AdminOpcode::DOORBELL_BUFFER_CONFIG)
+    }
+}
+
+/// Directive Send: operation `operation` of the directive `kind`.
+pub fn directive_send(
+    nsid: u32,
+    kind: DirectiveType,
+    operation: u8,
+    specific: u16,
+    cdw12: u32,
+) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        nsid: nsid.into(),
+        cdw11: (u32::from(operation) | u32::from(kind.0) << 8 | u32::from(specific) << 16).into(),
+        cdw12: cdw12.into(),
+        ..admin(AdminOpcode::DIRECTIVE_SEND)
+    }
+}
+
+/// Directive Receive of `len_bytes` (a multiple of 4) into two pages at `address`.
+pub fn directive_receive(
+    nsid: u32,
+    kind: DirectiveType,
+    operation: u8,
+    cdw12: u32,
+    len_bytes: u32,
+    address: u64,
+) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        opcode: AdminOpcode::DIRECTIVE_RECEIVE.0,
+        prp1: address.into(),
+        prp2: (address & !0xFFF).wrapping_add(0x1000).into(),
+        cdw10: (len_bytes / 4).wrapping_sub(1).into(),
+        ..directive_send(nsid, kind, operation, 0, cdw12)
+    }
+}
+
+/// The write `entry` with a directive.
+pub fn directed(entry: SubmissionQueueEntry, kind: DirectiveType, specific: u16) -> SubmissionQueueEntry {
+    SubmissionQueueEntry {
+        cdw12: (entry.cdw12.get() | u32::from(kind.0 & 0xF) << 20).into(),
+        cdw13: (u32::from(specific) << 16).into(),
+        ..entry
     }
 }
 
