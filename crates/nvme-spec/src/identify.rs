@@ -100,8 +100,10 @@ pub struct IdentifyController {
     pub edstt_minutes: U16,
     /// Device Self-test Options.
     pub dsto: u8,
+    /// Firmware Update Granularity, in units of 4 KiB.
+    pub fwug: u8,
     #[doc(hidden)]
-    pub reserved319: [u8; 193],
+    pub reserved320: [u8; 192],
     /// SQES: required (3:0) and maximum (7:4) entry size, log2.
     pub sqes: u8,
     /// CQES: required (3:0) and maximum (7:4) entry size, log2.

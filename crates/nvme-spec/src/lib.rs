@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod features;
+mod firmware;
 mod identify;
 mod key_value;
 mod logs;
@@ -24,6 +25,7 @@ mod status;
 mod zoned;
 
 pub use features::*;
+pub use firmware::*;
 pub use identify::*;
 pub use key_value::*;
 pub use logs::*;

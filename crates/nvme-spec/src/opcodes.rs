@@ -25,6 +25,10 @@ open_enum! {
         GET_FEATURES = 0x0A,
         /// Asynchronous Event Request.
         ASYNCHRONOUS_EVENT_REQUEST = 0x0C,
+        /// Firmware Commit.
+        FIRMWARE_COMMIT = 0x10,
+        /// Firmware Image Download.
+        FIRMWARE_IMAGE_DOWNLOAD = 0x11,
         /// Device Self-test.
         DEVICE_SELF_TEST = 0x14,
         /// Keep Alive.

@@ -58,6 +58,10 @@ open_enum! {
         ABORT_COMMAND_LIMIT_EXCEEDED = 0x103,
         /// More Asynchronous Event Requests outstanding than the limit.
         ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED = 0x105,
+        /// The firmware slot does not exist, or cannot be written.
+        INVALID_FIRMWARE_SLOT = 0x106,
+        /// There is no firmware image, or it is not a whole one.
+        INVALID_FIRMWARE_IMAGE = 0x107,
         /// The interrupt vector is beyond those of the function.
         INVALID_INTERRUPT_VECTOR = 0x108,
         /// The completion queue still has submission queues.
@@ -68,6 +72,8 @@ open_enum! {
         FEATURE_NOT_CHANGEABLE = 0x10E,
         /// The feature is not a namespace's.
         FEATURE_NOT_NAMESPACE_SPECIFIC = 0x10F,
+        /// A part of the firmware image was downloaded before.
+        OVERLAPPING_RANGE = 0x114,
         /// A self-test operation is under way already.
         DEVICE_SELF_TEST_IN_PROGRESS = 0x11D,
         /// The I/O command set profile is not selectable.

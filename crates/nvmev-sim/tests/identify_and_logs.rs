@@ -59,12 +59,20 @@ fn identify_controller_byte_by_byte() {
     assert_eq!(u32_at(&data, 92), 0, "OAES: no optional events");
     assert_eq!(u32_at(&data, 96), 1, "CTRATT: 128-bit host identifier");
     assert_eq!(data[111], 1, "CNTRLTYPE: I/O controller");
-    assert_eq!(u16_at(&data, 256), 1 << 4, "OACS: Device Self-test");
-    assert_eq!((u16_at(&data, 316), data[318]), (1, 1), "EDSTT, DSTO");
+    assert_eq!(
+        u16_at(&data, 256),
+        1 << 2 | 1 << 4,
+        "OACS: Firmware Commit and Image Download, Device Self-test"
+    );
+    assert_eq!(
+        (u16_at(&data, 316), data[318], data[319]),
+        (1, 1, 1),
+        "EDSTT, DSTO, FWUG"
+    );
     assert_eq!((data[258], data[259]), (3, 3), "ACL, AERL");
     assert_eq!(
         (data[260], data[261], data[262], data[263]),
-        (3, 0x26, 63, 0),
+        (0x17, 0x26, 63, 0),
         "FRMW, LPA, ELPE, NPSS"
     );
     assert_eq!(
@@ -97,7 +105,7 @@ fn identify_controller_byte_by_byte() {
         "SUBNQN"
     );
     assert_eq!(u16_at(&data, 2048), 2500, "PSD0.MP");
-    let unused = [102..111, 270..280, 296..316, 319..512, 1024..2048, 2050..4096];
+    let unused = [102..111, 270..280, 296..316, 320..512, 1024..2048, 2050..4096];
     assert!(unused
         .into_iter()
         .all(|range| data[range].iter().all(|&byte| byte == 0)));

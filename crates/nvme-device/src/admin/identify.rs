@@ -9,7 +9,7 @@ use nvme_spec::{
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
-use super::{error_log, events, features, put, put_dword, self_test, Outcome};
+use super::{error_log, events, features, firmware, put, put_dword, self_test, Outcome};
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::dataset::{RANGES_MAX, RANGE_BYTES_MAX};
@@ -46,12 +46,10 @@ mod controller_fields {
     pub const VWC: u8 = 0b111;
     /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), Supported Log Pages with its attributes (bit 5).
     pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 5;
-    /// OACS: Device Self-test (bit 4).
-    pub const OACS: u16 = 1 << 4;
+    /// OACS: Firmware Commit and Image Download (bit 2), Device Self-test (bit 4).
+    pub const OACS: u16 = 1 << 2 | 1 << 4;
     /// DSTO: one operation at a time in the NVM subsystem.
     pub const DSTO: u8 = 1;
-    /// FRMW: one slot, read-only.
-    pub const FRMW: u8 = 1 << 1 | 1;
     /// CTRATT: 128-bit host identifier.
     pub const CTRATT: u32 = 1;
     /// RAB: bursts of 2^3.
@@ -172,7 +170,7 @@ impl Controller {
         data.ssvid = pci::VENDOR_ID.into();
         data.serial_number = self.identity.serial_number;
         data.model_number = self.identity.model_number;
-        data.firmware_revision = self.identity.firmware_revision;
+        data.firmware_revision = self.admin.firmware.running();
         data.rab = controller_fields::RAB;
         data.mdts = self.mdts;
         data.ver = VERSION_2_0.into();
@@ -183,7 +181,8 @@ impl Controller {
         data.dsto = controller_fields::DSTO;
         data.acl_z = controller_fields::ACL_Z;
         data.aerl_z = events::REQUESTS_MAX as u8 - 1;
-        data.frmw = controller_fields::FRMW;
+        data.frmw = firmware::FRMW;
+        data.fwug = firmware::FWUG;
         data.lpa = controller_fields::LPA;
         data.elpe_z = error_log::ENTRIES as u8 - 1;
         data.wctemp_kelvin = features::WARNING_TEMPERATURE_KELVIN.into();

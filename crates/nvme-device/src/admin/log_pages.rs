@@ -2,8 +2,7 @@
 
 use nvme_spec::{
     effects, CommandSet, KeyValueOpcode, LogPageId, NvmOpcode, SmartLog, Status, SubmissionQueueEntry,
-    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FIRMWARE_SLOT_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES,
-    SUPPORTED_LOG_PAGES_BYTES,
+    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
@@ -188,11 +187,7 @@ impl Controller {
                 put(buffer, 0, self.smart_log(now_ns).as_bytes());
                 Ok(size_of::<SmartLog>())
             }
-            LogPageId::FIRMWARE_SLOT => {
-                put(buffer, 0, &[0x01]); // AFI: slot 1 is active
-                put(buffer, 8, &self.identity.firmware_revision);
-                Ok(FIRMWARE_SLOT_LOG_BYTES)
-            }
+            LogPageId::FIRMWARE_SLOT => Ok(self.admin.firmware.fill_log(buffer)),
             LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
                 let command_set = CommandSet((entry.cdw14.get() >> 24) as u8);
                 for opcode in SUPPORTED {

@@ -4,6 +4,7 @@ mod abort;
 mod error_log;
 mod events;
 mod features;
+mod firmware;
 mod identify;
 mod io_queues;
 mod log_pages;
@@ -24,10 +25,11 @@ use crate::work::{CommandRef, Ticket};
 use error_log::ErrorLog;
 use events::AsyncEvents;
 use features::Features;
+use firmware::{Firmware, Revision};
 use self_test::SelfTest;
 
 /// Admin commands that this controller has, for the effects log and the dispatch below.
-const SUPPORTED: [AdminOpcode; 11] = [
+const SUPPORTED: [AdminOpcode; 13] = [
     AdminOpcode::DELETE_IO_SUBMISSION_QUEUE,
     AdminOpcode::CREATE_IO_SUBMISSION_QUEUE,
     AdminOpcode::GET_LOG_PAGE,
@@ -38,6 +40,8 @@ const SUPPORTED: [AdminOpcode; 11] = [
     AdminOpcode::SET_FEATURES,
     AdminOpcode::GET_FEATURES,
     AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST,
+    AdminOpcode::FIRMWARE_COMMIT,
+    AdminOpcode::FIRMWARE_IMAGE_DOWNLOAD,
     AdminOpcode::DEVICE_SELF_TEST,
 ];
 
@@ -70,6 +74,7 @@ pub(crate) struct AdminState {
     pub events: AsyncEvents,
     pub error_log: ErrorLog,
     pub self_test: SelfTest,
+    pub firmware: Firmware,
     /// CC.CSS when the controller was enabled.
     pub css: u8,
     /// Time of the first pass.
@@ -83,12 +88,14 @@ pub(crate) struct AdminState {
 }
 
 impl AdminState {
-    pub fn new() -> Result<Self, SetupError> {
+    /// For a device that was built with this firmware.
+    pub fn new(firmware: Revision) -> Result<Self, SetupError> {
         Ok(Self {
             features: Features::new(),
             events: AsyncEvents::new(),
             error_log: ErrorLog::new()?,
             self_test: SelfTest::new()?,
+            firmware: Firmware::new(firmware),
             css: ControllerConfiguration::CSS_NVM,
             started_ns: None,
             unsafe_shutdowns: 0,
@@ -115,6 +122,7 @@ impl AdminState {
     /// A controller level reset: requests and events are forgotten, features go back to their saved values.
     pub fn reset(&mut self, now_ns: u64) {
         self.self_test.reset(self.powered_ns(now_ns));
+        self.firmware.reset();
         self.features.reset(now_ns);
         self.events = AsyncEvents::new();
     }
@@ -177,6 +185,8 @@ impl Controller {
             AdminOpcode::GET_FEATURES => self.get_features(entry, now_ns, host),
             AdminOpcode::ABORT => self.abort(entry, command, now_ns),
             AdminOpcode::DEVICE_SELF_TEST => self.device_self_test(entry, now_ns),
+            AdminOpcode::FIRMWARE_IMAGE_DOWNLOAD => self.firmware_image_download(entry, host),
+            AdminOpcode::FIRMWARE_COMMIT => self.firmware_commit(entry),
             AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST => {
                 self.admin.events.hold(command.cid)?;
                 // A held request must not take the room that other commands need.

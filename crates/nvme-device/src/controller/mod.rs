@@ -84,6 +84,7 @@ impl Controller {
         };
         let mut gathering = Vec::new();
         gathering.try_reserve_exact(COPY_RANGES_MAX)?;
+        let admin = AdminState::new(identity.firmware_revision)?;
         Ok(Self {
             identity,
             mdts,
@@ -99,7 +100,7 @@ impl Controller {
             completion_queues: table(queues, || None)?,
             links,
             shared,
-            admin: AdminState::new()?,
+            admin,
             fused: None,
             state: State::Disabled,
             shutdown: Shutdown::No,
