@@ -22,6 +22,7 @@ mod queue_entries;
 pub mod registers;
 mod self_test;
 mod status;
+mod telemetry;
 mod zoned;
 
 pub use features::*;
@@ -33,6 +34,7 @@ pub use opcodes::*;
 pub use queue_entries::*;
 pub use self_test::*;
 pub use status::*;
+pub use telemetry::*;
 pub use zoned::*;
 
 /// Bytes of the only memory page size that this device supports (CC.MPS = 0).

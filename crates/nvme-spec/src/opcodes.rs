@@ -169,6 +169,10 @@ open_enum! {
         COMMANDS_SUPPORTED_AND_EFFECTS = 0x05,
         /// Device Self-test.
         DEVICE_SELF_TEST = 0x06,
+        /// Telemetry Host-Initiated.
+        TELEMETRY_HOST_INITIATED = 0x07,
+        /// Telemetry Controller-Initiated.
+        TELEMETRY_CONTROLLER_INITIATED = 0x08,
         /// Changed Zone List (ZNS 1.1 figure 45).
         CHANGED_ZONE_LIST = 0xBF,
     }

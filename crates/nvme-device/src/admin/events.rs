@@ -1,11 +1,13 @@
 //! Asynchronous events (NVMe Base 2.0 §5.2).
 
-use nvme_spec::{AsyncEventType, LogPageId, Status, NOTICE_ZONE_DESCRIPTOR_CHANGED};
+use nvme_spec::{
+    AsyncEventType, LogPageId, Status, NOTICE_TELEMETRY_LOG_CHANGED, NOTICE_ZONE_DESCRIPTOR_CHANGED,
+};
 
 /// Asynchronous Event Requests held at once (Identify AERL + 1).
 pub(super) const REQUESTS_MAX: usize = 4;
 
-/// An event of one type: reported once, then silent until the host reads the log page that goes with it.
+/// An event of one type, or a notice of one kind: reported once, then silent until the host reads the log page that goes with it.
 #[derive(Clone, Copy, Debug)]
 struct EventSlot {
     kind: AsyncEventType,
@@ -32,7 +34,7 @@ pub(crate) struct AsyncEvents {
     /// Identifiers of held requests, oldest first.
     held: [u16; REQUESTS_MAX],
     held_count: usize,
-    slots: [EventSlot; 3],
+    slots: [EventSlot; 4],
 }
 
 impl AsyncEvents {
@@ -44,6 +46,7 @@ impl AsyncEvents {
                 EventSlot::new(AsyncEventType::ERROR, LogPageId::ERROR_INFORMATION),
                 EventSlot::new(AsyncEventType::SMART_HEALTH, LogPageId::SMART_HEALTH),
                 EventSlot::new(AsyncEventType::NOTICE, LogPageId::CHANGED_ZONE_LIST),
+                EventSlot::new(AsyncEventType::NOTICE, LogPageId::TELEMETRY_CONTROLLER_INITIATED),
             ],
         }
     }
@@ -90,30 +93,41 @@ impl AsyncEvents {
 
     /// An error event.
     pub fn error(&mut self, info: u8) {
-        self.raise(AsyncEventType::ERROR, info, 0);
+        self.raise(LogPageId::ERROR_INFORMATION, info, 0);
     }
 
     /// A SMART / health event.
     pub fn smart(&mut self, info: u8) {
-        self.raise(AsyncEventType::SMART_HEALTH, info, 0);
+        self.raise(LogPageId::SMART_HEALTH, info, 0);
     }
 
     /// Descriptors of zones of namespace `nsid` have changed (ZNS 1.1 §4.1.2).
     pub fn zone_descriptor_changed(&mut self, nsid: u32) {
-        self.raise(AsyncEventType::NOTICE, NOTICE_ZONE_DESCRIPTOR_CHANGED, nsid);
+        self.raise(LogPageId::CHANGED_ZONE_LIST, NOTICE_ZONE_DESCRIPTOR_CHANGED, nsid);
     }
 
-    /// Whether a notice would be reported next, rather than be lost behind another one.
-    pub fn can_take_notice(&self) -> bool {
+    /// The controller has captured its state for the Telemetry Controller-Initiated log.
+    pub fn telemetry_log_changed(&mut self) {
+        self.raise(
+            LogPageId::TELEMETRY_CONTROLLER_INITIATED,
+            NOTICE_TELEMETRY_LOG_CHANGED,
+            0,
+        );
+    }
+
+    /// Whether a notice of changed zones would be reported next, rather than be lost behind another one.
+    pub fn can_take_zone_notice(&self) -> bool {
         let mut slots = self.slots.iter();
-        slots.any(|slot| slot.kind == AsyncEventType::NOTICE && slot.pending.is_none() && !slot.is_masked)
+        slots
+            .any(|slot| slot.log == LogPageId::CHANGED_ZONE_LIST && slot.pending.is_none() && !slot.is_masked)
     }
 
-    fn raise(&mut self, kind: AsyncEventType, info: u8, dword1: u32) {
+    /// Raises the event that goes with `log`.
+    fn raise(&mut self, log: LogPageId, info: u8, dword1: u32) {
         for slot in self
             .slots
             .iter_mut()
-            .filter(|slot| slot.kind == kind && !slot.is_masked)
+            .filter(|slot| slot.log == log && !slot.is_masked)
         {
             // The first one wins until it is reported.
             slot.pending.get_or_insert((info, dword1));
@@ -180,13 +194,13 @@ mod tests {
         let mut events = AsyncEvents::new();
         events.hold(1).unwrap();
         events.hold(2).unwrap();
-        assert!(events.can_take_notice());
+        assert!(events.can_take_zone_notice());
         events.zone_descriptor_changed(3);
-        assert!(!events.can_take_notice());
+        assert!(!events.can_take_zone_notice());
         assert_eq!(events.deliver(), Some((1, 0x0000_0003_00BF_EF02)));
-        assert!(!events.can_take_notice(), "masked");
+        assert!(!events.can_take_zone_notice(), "masked");
         events.log_was_read(LogPageId::CHANGED_ZONE_LIST);
-        assert!(events.can_take_notice());
+        assert!(events.can_take_zone_notice());
     }
 
     #[test]

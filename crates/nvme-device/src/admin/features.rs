@@ -1,8 +1,8 @@
 //! Get and Set Features (NVMe Base 2.0 §5.15 and §5.27).
 
 use nvme_spec::{
-    CommandSet, FeatureCapabilities, FeatureId, FeatureSelect, Status, SubmissionQueueEntry, NSID_BROADCAST,
-    OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
+    CommandSet, FeatureCapabilities, FeatureId, FeatureSelect, Status, SubmissionQueueEntry,
+    AEC_TELEMETRY_LOG, NSID_BROADCAST, OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
 use super::Outcome;
@@ -22,8 +22,8 @@ const SAVE: u32 = 1 << 31;
 /// Temperature Threshold: sensor 0 is the composite temperature; 1111b means all (set only).
 const SENSOR_ALL: u32 = 0xF;
 const ASYNC_EVENT_TEMPERATURE: u32 = 1 << 1;
-/// SMART events, and what a device with zones has.
-const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | OAES_ZONE_DESCRIPTOR_CHANGED;
+/// SMART events, telemetry, and what a device with zones has.
+const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | AEC_TELEMETRY_LOG | OAES_ZONE_DESCRIPTOR_CHANGED;
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
 /// The values of the features that a reset brings back to what was saved. One instance is in force, one is the saved one.
@@ -217,6 +217,11 @@ impl Features {
         self.current.async_events & OAES_ZONE_DESCRIPTOR_CHANGED != 0
     }
 
+    /// Whether captures of the controller's are to be reported as events.
+    pub fn wants_telemetry_notices(&self) -> bool {
+        self.current.async_events & AEC_TELEMETRY_LOG != 0
+    }
+
     fn number_of_queues(&self, pairs: u16) -> u32 {
         let pairs_z = u32::from(pairs - 1);
         pairs_z | pairs_z << 16
@@ -394,6 +399,9 @@ impl Controller {
         }
         if self.admin.features.wants_temperature_event() {
             self.admin.events.smart(SMART_EVENT_TEMPERATURE_THRESHOLD);
+        }
+        if feature == FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION {
+            self.admin.raise_telemetry_notice();
         }
         Ok(Outcome::Done(result.into()))
     }

@@ -44,8 +44,8 @@ mod controller_fields {
     pub const FUSES: u16 = 1;
     /// VWC: present (bit 0); Flush may address all namespaces (bits 2:1 = 11b).
     pub const VWC: u8 = 0b111;
-    /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), Supported Log Pages with its attributes (bit 5).
-    pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 5;
+    /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), telemetry (bit 3), Supported Log Pages with its attributes (bit 5).
+    pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5;
     /// OACS: Firmware Commit and Image Download (bit 2), Device Self-test (bit 4).
     pub const OACS: u16 = 1 << 2 | 1 << 4;
     /// DSTO: one operation at a time in the NVM subsystem.

@@ -11,13 +11,15 @@ use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 
-const SUPPORTED_PAGES: [LogPageId; 7] = [
+const SUPPORTED_PAGES: [LogPageId; 9] = [
     LogPageId::SUPPORTED_LOG_PAGES,
     LogPageId::ERROR_INFORMATION,
     LogPageId::SMART_HEALTH,
     LogPageId::FIRMWARE_SLOT,
     LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS,
     LogPageId::DEVICE_SELF_TEST,
+    LogPageId::TELEMETRY_HOST_INITIATED,
+    LogPageId::TELEMETRY_CONTROLLER_INITIATED,
     LogPageId::CHANGED_ZONE_LIST,
 ];
 
@@ -111,14 +113,20 @@ const NANOSECONDS_PER_MINUTE: u64 = 60_000_000_000;
 const PAGE_BYTES_MAX: usize = PAGE_SIZE_BYTES;
 const _: () = assert!(error_log::ENTRIES * 64 <= PAGE_BYTES_MAX && EFFECTS_LOG_BYTES <= PAGE_BYTES_MAX);
 
-impl Controller {
-    pub(super) fn get_log_page<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        now_ns: u64,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let log = LogPageId((entry.cdw10.get() & 0xFF) as u8);
+/// What a Get Log Page command asks for.
+pub(super) struct Request {
+    pub log: LogPageId,
+    /// Log Specific Parameter.
+    pub specific: u8,
+    pub offset: u64,
+    pub len_bytes: usize,
+    /// RAE: the event that goes with the log stays as it is.
+    pub retains_event: bool,
+    pointer: DataPointer,
+}
+
+impl Request {
+    fn of(entry: &SubmissionQueueEntry, transfer_bytes_max: u32) -> Result<Self, Status> {
         let dwords = u64::from(entry.cdw10.get() >> 16 | (entry.cdw11.get() & 0xFFFF) << 16) + 1;
         let offset = u64::from(entry.cdw12.get()) | u64::from(entry.cdw13.get()) << 32;
         let len_bytes = dwords * 4;
@@ -126,25 +134,53 @@ impl Controller {
         if entry.cdw14.get() & OFFSET_IS_INDEX != 0
             || uuid_index != 0
             || offset % 4 != 0
-            || len_bytes > u64::from(self.io.limits.transfer_bytes_max)
+            || len_bytes > u64::from(transfer_bytes_max)
         {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        self.admin.self_test.settle(self.admin.powered_ns(now_ns));
-        self.with_page(
-            |controller, buffer| controller.fill_log_page(log, entry, now_ns, buffer),
-            |buffer, page_len| {
-                let page = buffer.get(..page_len).unwrap_or(buffer);
-                // Beyond the page's end there are zeros, but an offset must lie inside it.
-                let content = usize::try_from(offset)
-                    .ok()
-                    .filter(|&offset| offset < page.len())
-                    .and_then(|offset| page.get(offset..))
-                    .ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
-                DataPointer::of(entry).write(host, content, len_bytes as usize)
-            },
-        )?;
-        if entry.cdw10.get() & RETAIN_ASYNC_EVENT == 0 {
+        Ok(Self {
+            log: LogPageId((entry.cdw10.get() & 0xFF) as u8),
+            specific: (entry.cdw10.get() >> 8 & 0x7F) as u8,
+            offset,
+            len_bytes: len_bytes as usize,
+            retains_event: entry.cdw10.get() & RETAIN_ASYNC_EVENT != 0,
+            pointer: DataPointer::of(entry),
+        })
+    }
+
+    /// Sends what is asked for of the log's `bytes`. Beyond their end there are zeros, but the offset must lie inside.
+    pub fn send<H: Host>(&self, bytes: &[u8], host: &H) -> Result<(), Status> {
+        let content = usize::try_from(self.offset)
+            .ok()
+            .filter(|&offset| offset < bytes.len())
+            .and_then(|offset| bytes.get(offset..))
+            .ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+        self.pointer.write(host, content, self.len_bytes)
+    }
+}
+
+impl Controller {
+    pub(super) fn get_log_page<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        now_ns: u64,
+        host: &H,
+    ) -> Result<Outcome, Status> {
+        let request = Request::of(entry, self.io.limits.transfer_bytes_max)?;
+        let log = request.log;
+        match log {
+            LogPageId::TELEMETRY_HOST_INITIATED | LogPageId::TELEMETRY_CONTROLLER_INITIATED => {
+                self.send_telemetry(&request, now_ns, host)?;
+            }
+            _ => {
+                self.admin.self_test.settle(self.admin.powered_ns(now_ns));
+                self.with_page(
+                    |controller, buffer| controller.fill_log_page(log, entry, now_ns, buffer),
+                    |buffer, page_len| request.send(buffer.get(..page_len).unwrap_or(buffer), host),
+                )?;
+            }
+        }
+        if !request.retains_event {
             self.admin.events.log_was_read(log);
             if log == LogPageId::CHANGED_ZONE_LIST {
                 self.forget_changed_zones(entry.nsid.get());

@@ -9,6 +9,7 @@ mod identify;
 mod io_queues;
 mod log_pages;
 mod self_test;
+mod telemetry;
 
 use alloc::vec::Vec;
 
@@ -27,6 +28,7 @@ use events::AsyncEvents;
 use features::Features;
 use firmware::{Firmware, Revision};
 use self_test::SelfTest;
+use telemetry::Telemetry;
 
 /// Admin commands that this controller has, for the effects log and the dispatch below.
 const SUPPORTED: [AdminOpcode; 13] = [
@@ -75,6 +77,7 @@ pub(crate) struct AdminState {
     pub error_log: ErrorLog,
     pub self_test: SelfTest,
     pub firmware: Firmware,
+    pub telemetry: Telemetry,
     /// CC.CSS when the controller was enabled.
     pub css: u8,
     /// Time of the first pass.
@@ -96,6 +99,7 @@ impl AdminState {
             error_log: ErrorLog::new()?,
             self_test: SelfTest::new()?,
             firmware: Firmware::new(firmware),
+            telemetry: Telemetry::new()?,
             css: ControllerConfiguration::CSS_NVM,
             started_ns: None,
             unsafe_shutdowns: 0,
@@ -125,6 +129,7 @@ impl AdminState {
         self.firmware.reset();
         self.features.reset(now_ns);
         self.events = AsyncEvents::new();
+        self.raise_telemetry_notice();
     }
 
     /// The command that waits for a worker will not be completed.

@@ -337,7 +337,7 @@ impl Controller {
             let Some(zoned) = &mut namespace.zoned else {
                 continue;
             };
-            if zoned.changed.wants_event && self.admin.events.can_take_notice() {
+            if zoned.changed.wants_event && self.admin.events.can_take_zone_notice() {
                 zoned.changed.wants_event = false;
                 self.admin.events.zone_descriptor_changed(namespace.nsid);
             }

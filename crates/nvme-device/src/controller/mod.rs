@@ -137,6 +137,9 @@ impl Controller {
             activity.progressed |= self.deliver_events(now_ns, bar);
             self.finish_shutdown(now_ns, bar);
         }
+        if self.admin.telemetry.take_failure() {
+            self.capture_failure(now_ns);
+        }
         activity
     }
 
@@ -248,6 +251,12 @@ impl Controller {
         }
         self.state = State::Failed;
         self.set_csts(bar, self.csts | csts::CFS);
+        self.admin.telemetry.note_failure();
+    }
+
+    /// CC as last acted upon, and CSTS.
+    pub(crate) fn configuration_and_status(&self) -> (u32, u32) {
+        (self.cc, self.csts)
     }
 
     fn set_csts(&mut self, bar: Bar<'_>, value: u32) {
