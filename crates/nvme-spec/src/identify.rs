@@ -103,7 +103,11 @@ pub struct IdentifyController {
     /// Firmware Update Granularity, in units of 4 KiB.
     pub fwug: u8,
     #[doc(hidden)]
-    pub reserved320: [u8; 192],
+    pub reserved320: [u8; 32],
+    /// Persistent Event Log Size, in units of 64 KiB.
+    pub pels_64kib: U32,
+    #[doc(hidden)]
+    pub reserved356: [u8; 156],
     /// SQES: required (3:0) and maximum (7:4) entry size, log2.
     pub sqes: u8,
     /// CQES: required (3:0) and maximum (7:4) entry size, log2.
@@ -153,6 +157,7 @@ const _: () = {
     assert!(core::mem::offset_of!(IdentifyController, wctemp_kelvin) == 266);
     assert!(core::mem::offset_of!(IdentifyController, tnvmcap_bytes) == 280);
     assert!(core::mem::offset_of!(IdentifyController, edstt_minutes) == 316);
+    assert!(core::mem::offset_of!(IdentifyController, pels_64kib) == 352);
     assert!(core::mem::offset_of!(IdentifyController, sqes) == 512);
     assert!(core::mem::offset_of!(IdentifyController, sgls) == 536);
     assert!(core::mem::offset_of!(IdentifyController, subnqn) == 768);

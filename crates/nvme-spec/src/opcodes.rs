@@ -173,6 +173,8 @@ open_enum! {
         TELEMETRY_HOST_INITIATED = 0x07,
         /// Telemetry Controller-Initiated.
         TELEMETRY_CONTROLLER_INITIATED = 0x08,
+        /// Persistent Event.
+        PERSISTENT_EVENT = 0x0D,
         /// Changed Zone List (ZNS 1.1 figure 45).
         CHANGED_ZONE_LIST = 0xBF,
     }

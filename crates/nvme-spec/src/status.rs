@@ -64,6 +64,8 @@ open_enum! {
         INVALID_FIRMWARE_IMAGE = 0x107,
         /// The interrupt vector is beyond those of the function.
         INVALID_INTERRUPT_VECTOR = 0x108,
+        /// There is no such log page.
+        INVALID_LOG_PAGE = 0x109,
         /// The completion queue still has submission queues.
         INVALID_QUEUE_DELETION = 0x10C,
         /// The feature has no saved value.

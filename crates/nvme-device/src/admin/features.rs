@@ -1,7 +1,7 @@
 //! Get and Set Features (NVMe Base 2.0 §5.15 and §5.27).
 
 use nvme_spec::{
-    CommandSet, FeatureCapabilities, FeatureId, FeatureSelect, Status, SubmissionQueueEntry,
+    CommandSet, FeatureCapabilities, FeatureId, FeatureSelect, SetFeatureEvent, Status, SubmissionQueueEntry,
     AEC_TELEMETRY_LOG, NSID_BROADCAST, OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
@@ -193,6 +193,11 @@ impl Features {
         };
     }
 
+    /// What a Set Feature event tells of.
+    fn settings(&self) -> (Values, u16) {
+        (self.current, self.io_queue_pairs)
+    }
+
     /// I/O queue pairs that the host may create.
     pub fn io_queue_pairs(&self) -> u16 {
         self.io_queue_pairs
@@ -228,7 +233,7 @@ impl Features {
     }
 
     /// The timestamp's 8 bytes: milliseconds (48 bits), then attributes (NVMe Base 2.0 figure 336).
-    fn timestamp(&self, now_ns: u64) -> [u8; 8] {
+    pub fn timestamp(&self, now_ns: u64) -> [u8; 8] {
         let elapsed_ms = now_ns.saturating_sub(self.timestamp.set_at_ns) / NANOSECONDS_PER_MILLISECOND;
         let milliseconds = self.timestamp.milliseconds.wrapping_add(elapsed_ms) & 0xFFFF_FFFF_FFFF;
         let origin = u64::from(self.timestamp.is_set_by_host);
@@ -262,6 +267,22 @@ fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
         | FeatureId::HOST_IDENTIFIER => capabilities(false),
         _ => Err(Status::INVALID_FIELD_IN_COMMAND),
     }
+}
+
+/// Whether a change of `feature` is an event for the Persistent Event log. The specification leaves that to the device, advises against it for power
+/// management and event configuration, and forbids it for the timestamp.
+fn is_recorded(feature: FeatureId) -> bool {
+    matches!(
+        feature,
+        FeatureId::ARBITRATION
+            | FeatureId::TEMPERATURE_THRESHOLD
+            | FeatureId::ERROR_RECOVERY
+            | FeatureId::VOLATILE_WRITE_CACHE
+            | FeatureId::NUMBER_OF_QUEUES
+            | FeatureId::INTERRUPT_COALESCING
+            | FeatureId::INTERRUPT_VECTOR_CONFIGURATION
+            | FeatureId::WRITE_ATOMICITY_NORMAL
+    )
 }
 
 /// Bytes of the host identifier that dword 11 asks for (EXHID).
@@ -361,6 +382,7 @@ impl Controller {
                 Status::INVALID_NAMESPACE_OR_FORMAT
             });
         }
+        let before = self.admin.features.settings();
         let mut result = 0;
         match feature {
             FeatureId::NUMBER_OF_QUEUES => result = self.set_number_of_queues(cdw11)?,
@@ -373,11 +395,13 @@ impl Controller {
                 let mut bytes = [0; 8];
                 DataPointer::of(entry).read(host, &mut bytes)?;
                 let milliseconds = u64::from_le_bytes(bytes) & 0xFFFF_FFFF_FFFF;
+                let previous = self.admin.features.timestamp(now_ns);
                 self.admin.features.timestamp = Timestamp {
                     milliseconds,
                     set_at_ns: now_ns,
                     is_set_by_host: true,
                 };
+                self.admin.record_timestamp_change(previous, now_ns);
             }
             FeatureId::HOST_IDENTIFIER => {
                 let mut bytes = [0; 16];
@@ -396,6 +420,14 @@ impl Controller {
                     self.admin.features.saved.set(feature, cdw11)?;
                 }
             }
+        }
+        if is_recorded(feature) && self.admin.features.settings() != before {
+            let event = SetFeatureEvent {
+                layout: SetFeatureEvent::TWO_DWORDS.into(),
+                cdw10: entry.cdw10,
+                cdw11: entry.cdw11,
+            };
+            self.admin.record(&event, now_ns);
         }
         if self.admin.features.wants_temperature_event() {
             self.admin.events.smart(SMART_EVENT_TEMPERATURE_THRESHOLD);

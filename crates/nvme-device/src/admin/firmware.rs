@@ -4,8 +4,8 @@
 //! in pieces of [`GRANULARITY_BYTES`], that begins with its revision: 8 characters of printable ASCII, padded with spaces. Nothing else of it is kept.
 
 use nvme_spec::{
-    FirmwareCommitAction, Status, SubmissionQueueEntry, FIRMWARE_REVISION_BYTES, FIRMWARE_SLOT_LOG_BYTES,
-    PAGE_SIZE_BYTES,
+    FirmwareCommitAction, FirmwareCommitEvent, Status, SubmissionQueueEntry, FIRMWARE_REVISION_BYTES,
+    FIRMWARE_SLOT_LOG_BYTES, PAGE_SIZE_BYTES,
 };
 
 use super::{put, Outcome};
@@ -111,12 +111,15 @@ impl Firmware {
         self.running
     }
 
-    /// A controller level reset: activates what is to be activated, and forgets what was downloaded (§5.12, §5.13).
-    pub fn reset(&mut self) {
+    /// A controller level reset: activates what is to be activated, and forgets what was downloaded (§5.12, §5.13). Returns whether firmware was
+    /// activated.
+    pub fn reset(&mut self) -> bool {
         self.download = Download::NONE;
-        if self.next_slot != 0 {
+        let activates = self.next_slot != 0;
+        if activates {
             self.activate(self.next_slot);
         }
+        activates
     }
 
     /// Writes the Firmware Slot Information log into `buffer` (§5.16.1.4); returns its length.
@@ -160,10 +163,10 @@ impl Firmware {
         Ok(())
     }
 
-    /// Carries a commit out.
-    fn commit(&mut self, action: FirmwareCommitAction, slot: u8) -> Result<(), Status> {
+    /// Carries a commit out; returns the revision of the image that it is about.
+    fn commit(&mut self, action: FirmwareCommitAction, slot: u8) -> Result<Revision, Status> {
         self.download.is_ended = true;
-        match action {
+        let slot = match action {
             FirmwareCommitAction::REPLACE => {
                 if slot == self.active_slot && slot != READ_ONLY_SLOT {
                     // The next reset would no longer find there what runs.
@@ -173,9 +176,16 @@ impl Firmware {
                 if self.next_slot == slot {
                     self.next_slot = 0;
                 }
+                slot
             }
-            FirmwareCommitAction::REPLACE_AND_ACTIVATE_AT_RESET => self.next_slot = self.replace(slot)?,
-            FirmwareCommitAction::ACTIVATE_AT_RESET => self.next_slot = self.filled(slot)?,
+            FirmwareCommitAction::REPLACE_AND_ACTIVATE_AT_RESET => {
+                self.next_slot = self.replace(slot)?;
+                self.next_slot
+            }
+            FirmwareCommitAction::ACTIVATE_AT_RESET => {
+                self.next_slot = self.filled(slot)?;
+                self.next_slot
+            }
             FirmwareCommitAction::ACTIVATE_NOW => {
                 let slot = if self.download.is_empty() {
                     self.filled(slot)?
@@ -183,10 +193,11 @@ impl Firmware {
                     self.replace(slot)?
                 };
                 self.activate(slot);
+                slot
             }
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-        }
-        Ok(())
+        };
+        self.image(slot).ok_or(Status::INTERNAL_ERROR)
     }
 
     /// Puts the downloaded image into `slot`, or one of our choice for 0; returns which.
@@ -267,10 +278,26 @@ impl Controller {
         Ok(first)
     }
 
-    pub(super) fn firmware_commit(&mut self, entry: &SubmissionQueueEntry) -> Result<Outcome, Status> {
+    pub(super) fn firmware_commit(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        now_ns: u64,
+    ) -> Result<Outcome, Status> {
         let slot = (entry.cdw10.get() & 0b111) as u8;
         let action = FirmwareCommitAction((entry.cdw10.get() >> 3 & 0b111) as u8);
-        self.admin.firmware.commit(action, slot)?;
-        Ok(Outcome::Done(0))
+        let old_revision = self.admin.firmware.running();
+        let committed = self.admin.firmware.commit(action, slot);
+        let status = committed.err().unwrap_or(Status::SUCCESSFUL_COMPLETION);
+        let event = FirmwareCommitEvent {
+            old_revision,
+            new_revision: committed.unwrap_or_default(),
+            action: action.0,
+            slot,
+            status_code_type: (status.0 >> 8) as u8,
+            status_code: status.0 as u8,
+            ..FirmwareCommitEvent::zeroed()
+        };
+        self.admin.record(&event, now_ns);
+        committed.map(|_| Outcome::Done(0))
     }
 }

@@ -9,7 +9,7 @@ use nvme_spec::{
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
-use super::{error_log, events, features, firmware, put, put_dword, self_test, Outcome};
+use super::{error_log, events, features, firmware, persistent_events, put, put_dword, self_test, Outcome};
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::dataset::{RANGES_MAX, RANGE_BYTES_MAX};
@@ -44,8 +44,9 @@ mod controller_fields {
     pub const FUSES: u16 = 1;
     /// VWC: present (bit 0); Flush may address all namespaces (bits 2:1 = 11b).
     pub const VWC: u8 = 0b111;
-    /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), telemetry (bit 3), Supported Log Pages with its attributes (bit 5).
-    pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5;
+    /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), telemetry (bit 3), Persistent Event log (bit 4), Supported Log
+    /// Pages with its attributes (bit 5).
+    pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5;
     /// OACS: Firmware Commit and Image Download (bit 2), Device Self-test (bit 4).
     pub const OACS: u16 = 1 << 2 | 1 << 4;
     /// DSTO: one operation at a time in the NVM subsystem.
@@ -183,6 +184,7 @@ impl Controller {
         data.aerl_z = events::REQUESTS_MAX as u8 - 1;
         data.frmw = firmware::FRMW;
         data.fwug = firmware::FWUG;
+        data.pels_64kib = persistent_events::PELS.into();
         data.lpa = controller_fields::LPA;
         data.elpe_z = error_log::ENTRIES as u8 - 1;
         data.wctemp_kelvin = features::WARNING_TEMPERATURE_KELVIN.into();

@@ -2,7 +2,8 @@
 
 use nvme_spec::{
     effects, CommandSet, KeyValueOpcode, LogPageId, NvmOpcode, SmartLog, Status, SubmissionQueueEntry,
-    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
+    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES,
+    PERSISTENT_EVENT_HEADER_ACTION, SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
@@ -11,7 +12,7 @@ use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 
-const SUPPORTED_PAGES: [LogPageId; 9] = [
+const SUPPORTED_PAGES: [LogPageId; 10] = [
     LogPageId::SUPPORTED_LOG_PAGES,
     LogPageId::ERROR_INFORMATION,
     LogPageId::SMART_HEALTH,
@@ -20,6 +21,7 @@ const SUPPORTED_PAGES: [LogPageId; 9] = [
     LogPageId::DEVICE_SELF_TEST,
     LogPageId::TELEMETRY_HOST_INITIATED,
     LogPageId::TELEMETRY_CONTROLLER_INITIATED,
+    LogPageId::PERSISTENT_EVENT,
     LogPageId::CHANGED_ZONE_LIST,
 ];
 
@@ -148,6 +150,15 @@ impl Request {
         })
     }
 
+    /// The same, but for the first `len_bytes` of the log, or as many of them as are asked for.
+    pub fn within_the_first(&self, len_bytes: usize) -> Self {
+        Self {
+            offset: 0,
+            len_bytes: self.len_bytes.min(len_bytes),
+            ..*self
+        }
+    }
+
     /// Sends what is asked for of the log's `bytes`. Beyond their end there are zeros, but the offset must lie inside.
     pub fn send<H: Host>(&self, bytes: &[u8], host: &H) -> Result<(), Status> {
         let content = usize::try_from(self.offset)
@@ -172,6 +183,7 @@ impl Controller {
             LogPageId::TELEMETRY_HOST_INITIATED | LogPageId::TELEMETRY_CONTROLLER_INITIATED => {
                 self.send_telemetry(&request, now_ns, host)?;
             }
+            LogPageId::PERSISTENT_EVENT => self.send_persistent_events(&request, now_ns, host)?,
             _ => {
                 self.admin.self_test.settle(self.admin.powered_ns(now_ns));
                 self.with_page(
@@ -204,6 +216,8 @@ impl Controller {
                 for page in SUPPORTED_PAGES.into_iter().filter(is_there) {
                     put_dword(buffer, usize::from(page.0), 1);
                 }
+                let index = usize::from(LogPageId::PERSISTENT_EVENT.0);
+                put_dword(buffer, index, 1 | PERSISTENT_EVENT_HEADER_ACTION);
                 Ok(SUPPORTED_LOG_PAGES_BYTES)
             }
             LogPageId::ERROR_INFORMATION => {
@@ -258,7 +272,7 @@ impl Controller {
                 self.changed_zone_list(entry.nsid.get(), buffer)?;
                 Ok(CHANGED_ZONE_LIST_BYTES)
             }
-            _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+            _ => Err(Status::INVALID_LOG_PAGE),
         }
     }
 
@@ -286,7 +300,7 @@ impl Controller {
         }
     }
 
-    fn smart_log(&self, now_ns: u64) -> SmartLog {
+    pub(super) fn smart_log(&self, now_ns: u64) -> SmartLog {
         let counters = &self.io.counters;
         let thousands = |bytes: u64| u128::from((bytes / 512).div_ceil(1000)).to_le_bytes();
         let number = |value: u64| u128::from(value).to_le_bytes();

@@ -8,6 +8,7 @@ mod firmware;
 mod identify;
 mod io_queues;
 mod log_pages;
+mod persistent_events;
 mod self_test;
 mod telemetry;
 
@@ -27,6 +28,7 @@ use error_log::ErrorLog;
 use events::AsyncEvents;
 use features::Features;
 use firmware::{Firmware, Revision};
+use persistent_events::PersistentEvents;
 use self_test::SelfTest;
 use telemetry::Telemetry;
 
@@ -78,10 +80,13 @@ pub(crate) struct AdminState {
     pub self_test: SelfTest,
     pub firmware: Firmware,
     pub telemetry: Telemetry,
+    pub persistent_events: PersistentEvents,
     /// CC.CSS when the controller was enabled.
     pub css: u8,
     /// Time of the first pass.
     started_ns: Option<u64>,
+    /// Time of the last controller level reset, or else of the first pass.
+    reset_at_ns: u64,
     unsafe_shutdowns: u64,
     power_cycles: u64,
     pending: Option<(Ticket, PendingAdmin)>,
@@ -100,8 +105,10 @@ impl AdminState {
             self_test: SelfTest::new()?,
             firmware: Firmware::new(firmware),
             telemetry: Telemetry::new()?,
+            persistent_events: PersistentEvents::new()?,
             css: ControllerConfiguration::CSS_NVM,
             started_ns: None,
+            reset_at_ns: 0,
             unsafe_shutdowns: 0,
             power_cycles: 1,
             pending: None,
@@ -114,7 +121,9 @@ impl AdminState {
     pub fn start(&mut self, now_ns: u64) {
         if self.started_ns.is_none() {
             self.started_ns = Some(now_ns);
+            self.reset_at_ns = now_ns;
             self.features.reset(now_ns);
+            self.record_reset(false, now_ns);
         }
     }
 
@@ -126,8 +135,11 @@ impl AdminState {
     /// A controller level reset: requests and events are forgotten, features go back to their saved values.
     pub fn reset(&mut self, now_ns: u64) {
         self.self_test.reset(self.powered_ns(now_ns));
-        self.firmware.reset();
+        self.reset_at_ns = now_ns;
         self.features.reset(now_ns);
+        let has_activated_firmware = self.firmware.reset();
+        self.persistent_events.release();
+        self.record_reset(has_activated_firmware, now_ns);
         self.events = AsyncEvents::new();
         self.raise_telemetry_notice();
     }
@@ -191,7 +203,7 @@ impl Controller {
             AdminOpcode::ABORT => self.abort(entry, command, now_ns),
             AdminOpcode::DEVICE_SELF_TEST => self.device_self_test(entry, now_ns),
             AdminOpcode::FIRMWARE_IMAGE_DOWNLOAD => self.firmware_image_download(entry, host),
-            AdminOpcode::FIRMWARE_COMMIT => self.firmware_commit(entry),
+            AdminOpcode::FIRMWARE_COMMIT => self.firmware_commit(entry, now_ns),
             AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST => {
                 self.admin.events.hold(command.cid)?;
                 // A held request must not take the room that other commands need.

@@ -7,7 +7,9 @@
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
-use nvme_spec::{LogPageId, Status, TelemetryHeader, TELEMETRY_BLOCK_BYTES, TELEMETRY_CREATE};
+use nvme_spec::{
+    HardwareErrorEvent, LogPageId, Status, TelemetryHeader, TELEMETRY_BLOCK_BYTES, TELEMETRY_CREATE,
+};
 use zerocopy::IntoBytes;
 
 use super::log_pages::Request;
@@ -142,17 +144,22 @@ impl Controller {
         Ok(())
     }
 
-    /// Captures the state of the controller that has failed; what was captured before stays until a host has acknowledged it.
+    /// Records that the controller has failed, and captures its state; what was captured before stays until a host has acknowledged it.
     pub(crate) fn capture_failure(&mut self, now_ns: u64) {
+        let event = HardwareErrorEvent {
+            code: HardwareErrorEvent::CONTROLLER_FATAL_STATUS.into(),
+            ..HardwareErrorEvent::zeroed()
+        };
+        self.admin.record(&event, now_ns);
         if !self.admin.telemetry.is_available() {
+            self.admin.telemetry.is_available = true;
             let log = LogPageId::TELEMETRY_CONTROLLER_INITIATED;
             self.capture(log, REASON_OF_CONTROLLER, now_ns);
-            self.admin.telemetry.is_available = true;
         }
     }
 
-    fn capture(&mut self, log: LogPageId, reason: &'static [u8], now_ns: u64) {
-        let mut bytes = core::mem::take(self.admin.telemetry.log_mut(log).0);
+    fn capture(&mut self, captured: LogPageId, reason: &'static [u8], now_ns: u64) {
+        let mut bytes = core::mem::take(self.admin.telemetry.log_mut(captured).0);
         let data = bytes.get_mut(TELEMETRY_BLOCK_BYTES..).unwrap_or_default();
         data.fill(0);
         let mut blocks = Blocks { data, used: 0 };
@@ -161,13 +168,15 @@ impl Controller {
             blocks.area(|text| self.write_namespaces(text)),
             blocks.area(|text| self.write_queues(text)),
         ];
-        let (log, header) = self.admin.telemetry.log_mut(log);
+        let (log, header) = self.admin.telemetry.log_mut(captured);
         *log = bytes;
         *header = Header {
             last_blocks,
             generation: header.generation.wrapping_add(1),
             reason,
         };
+        let event = self.admin.telemetry.header(captured);
+        self.admin.record(&event, now_ns);
     }
 
     fn write_controller(&self, text: &mut impl Write, now_ns: u64) -> fmt::Result {

@@ -124,6 +124,7 @@ impl Controller {
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let bar = Bar(host.bar());
         self.admin.start(now_ns);
+        self.snapshot_smart_log(now_ns);
         self.serve_flash_log();
         let mut activity = Activity {
             progressed: self.collect_reports(now_ns, bar),
