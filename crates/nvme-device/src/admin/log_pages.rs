@@ -185,7 +185,8 @@ impl Controller {
             }
             LogPageId::PERSISTENT_EVENT => self.send_persistent_events(&request, now_ns, host)?,
             _ => {
-                self.admin.self_test.settle(self.admin.powered_ns(now_ns));
+                let powered_ns = self.admin.powered_ns(now_ns);
+                self.admin.self_test.settle(powered_ns);
                 self.with_page(
                     |controller, buffer| controller.fill_log_page(log, entry, now_ns, buffer),
                     |buffer, page_len| request.send(buffer.get(..page_len).unwrap_or(buffer), host),

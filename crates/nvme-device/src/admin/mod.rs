@@ -20,6 +20,7 @@ use nvme_spec::{AdminOpcode, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 use crate::bar::Bar;
 use crate::controller::Controller;
 use crate::device::{table, SetupError};
+use crate::heap::Heap;
 use crate::host::Host;
 use crate::queues::CompletionQueue;
 use crate::work::{CommandRef, Ticket};
@@ -97,8 +98,9 @@ pub(crate) struct AdminState {
 
 impl AdminState {
     /// For a device that was built with this firmware.
-    pub fn new(firmware: Revision) -> Result<Self, SetupError> {
-        Ok(Self {
+    #[inline(never)]
+    pub fn new(firmware: Revision) -> Result<Heap<Self>, SetupError> {
+        Heap::new(Self {
             features: Features::new(),
             events: AsyncEvents::new(),
             error_log: ErrorLog::new()?,

@@ -15,6 +15,7 @@ use ssd_profile::NvmParameters;
 use crate::admin::{AdminState, PendingAdmin};
 use crate::bar::Bar;
 use crate::device::{table, transfer_bytes_max, SetupError};
+use crate::heap::Heap;
 use crate::host::Host;
 use crate::identity::Identity;
 use crate::io::{IoCounters, IoUnit, Limits, COPY_RANGES_MAX};
@@ -43,7 +44,7 @@ pub struct Controller {
     pub(crate) completion_queues: Vec<Option<CompletionQueue>>,
     pub(crate) links: Vec<WorkerLink>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) admin: AdminState,
+    pub(crate) admin: Heap<AdminState>,
     /// Nothing else is fetched while there is one.
     fused: Option<FusedPair>,
     state: State,
@@ -84,7 +85,7 @@ impl Controller {
         };
         let mut gathering = Vec::new();
         gathering.try_reserve_exact(COPY_RANGES_MAX)?;
-        let admin = AdminState::new(identity.firmware_revision)?;
+        let firmware = identity.firmware_revision;
         Ok(Self {
             identity,
             mdts,
@@ -100,7 +101,7 @@ impl Controller {
             completion_queues: table(queues, || None)?,
             links,
             shared,
-            admin,
+            admin: AdminState::new(firmware)?,
             fused: None,
             state: State::Disabled,
             shutdown: Shutdown::No,
