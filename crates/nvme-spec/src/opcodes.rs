@@ -135,6 +135,8 @@ open_enum! {
         IO_COMMAND_SET_PROFILE = 0x19,
         /// Key Value Configuration (KV CS 1.0 figure 33).
         KEY_VALUE_CONFIGURATION = 0x20,
+        /// Software Progress Marker.
+        SOFTWARE_PROGRESS_MARKER = 0x80,
         /// Host Identifier.
         HOST_IDENTIFIER = 0x81,
     }
@@ -175,6 +177,10 @@ open_enum! {
         TELEMETRY_CONTROLLER_INITIATED = 0x08,
         /// Persistent Event.
         PERSISTENT_EVENT = 0x0D,
+        /// Feature Identifiers Supported and Effects.
+        FEATURE_IDENTIFIERS_EFFECTS = 0x12,
+        /// NVMe-MI Commands Supported and Effects.
+        MI_COMMANDS_EFFECTS = 0x13,
         /// Changed Zone List (ZNS 1.1 figure 45).
         CHANGED_ZONE_LIST = 0xBF,
     }

@@ -42,7 +42,8 @@ fn values_can_be_set_saved_and_come_back_after_a_reset() {
             1 << 16 | 77,
         ),
         (FeatureId::WRITE_ATOMICITY_NORMAL, 1, 0, 0, 1),
-        (FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 0xFF, 0, 0, 0xFF),
+        (FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 0x4FF, 0, 0, 0x4FF),
+        (FeatureId::SOFTWARE_PROGRESS_MARKER, 3, 0, 0, 3),
     ];
     for (feature, set_cdw11, get_cdw11, default, value) in cases {
         let mut host = TestHost::ready();
@@ -85,6 +86,7 @@ fn wrong_values_are_refused_and_change_nothing() {
         (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 0),
         (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 0xFFFF),
         (FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 0x100),
+        (FeatureId::SOFTWARE_PROGRESS_MARKER, 0x100),
         (FeatureId(0x03), 0),
         (FeatureId(0x00), 0),
         (FeatureId(0x0C), 1),

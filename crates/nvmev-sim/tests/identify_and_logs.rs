@@ -281,7 +281,56 @@ fn the_effects_log_says_exactly_which_commands_are_there() {
         let is_known = host.execute(1, entry).status() != Status::INVALID_COMMAND_OPCODE;
         assert_eq!(is_known, is_listed, "I/O opcode {opcode:#x}");
     }
-    assert_eq!(u32_at(&page, 1024 + 4), 0b11, "Write changes blocks");
+    let [namespace, controller, subsystem] = [1 << 20, 1 << 21, 1 << 25];
+    assert_eq!(
+        u32_at(&page, 1024 + 4),
+        namespace | 0b11,
+        "Write changes blocks of a namespace"
+    );
+    assert_eq!(u32_at(&page, 4 * 0x0A), controller | 1, "Get Features");
+    assert_eq!(u32_at(&page, 4 * 0x10), subsystem | 1, "Firmware Commit");
+}
+
+#[test]
+fn the_feature_effects_log_says_exactly_which_features_are_there() {
+    let mut host = TestHost::ready();
+    let page = log(&mut host, LogPageId::FEATURE_IDENTIFIERS_EFFECTS, 0, 1024).unwrap();
+    let buffer = host.pages(1);
+    for id in 0..=255u8 {
+        let entry = u32_at(&page, usize::from(id) * 4);
+        let capabilities = host.admin(commands::get_features(FeatureId(id), 3, 0, 0));
+        let is_there = capabilities.status() == Status::SUCCESSFUL_COMPLETION;
+        assert!(
+            matches!((is_there, entry), (false, 0) | (true, 0x0020_0001)),
+            "{id:#x} {entry:#x}"
+        );
+        let current = host.admin(commands::get_features(FeatureId(id), 0, 0, buffer));
+        assert_eq!(
+            current.status() == Status::SUCCESSFUL_COMPLETION,
+            is_there,
+            "{id:#x}"
+        );
+    }
+    let mandatory = [1, 2, 4, 5, 7, 8, 9, 0xA, 0xB];
+    assert!(
+        mandatory.iter().all(|id| page[id * 4] == 1),
+        "of an I/O controller"
+    );
+}
+
+#[test]
+fn there_are_no_commands_of_a_management_interface() {
+    let mut host = TestHost::ready();
+    let page = log(&mut host, LogPageId::MI_COMMANDS_EFFECTS, 0, 4096).unwrap();
+    assert_eq!(page, vec![0; 4096]);
+    // Keep Alive, Virtualization Management, NVMe-MI Send and Receive, Lockdown, Fabrics, Security Send and Receive.
+    for opcode in [0x18, 0x1C, 0x1D, 0x1E, 0x24, 0x7F, 0x81, 0x82] {
+        let refused = host.admin(commands::admin(AdminOpcode(opcode)));
+        assert_eq!(refused.status(), Status::INVALID_COMMAND_OPCODE, "{opcode:#x}");
+        assert!(refused.do_not_retry());
+    }
+    let keep_alive_timer = host.admin(commands::set_features(FeatureId(0x0F), false, 1000, 0));
+    assert_eq!(keep_alive_timer.status(), Status::INVALID_FIELD_IN_COMMAND);
 }
 
 #[test]

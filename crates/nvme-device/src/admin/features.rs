@@ -40,6 +40,7 @@ struct Values {
     coalescing_disabled: [u64; 3],
     write_atomicity: u32,
     async_events: u32,
+    software_progress_marker: u32,
 }
 
 impl Values {
@@ -55,6 +56,7 @@ impl Values {
         coalescing_disabled: [1, 0, 0],
         write_atomicity: 0,
         async_events: 0,
+        software_progress_marker: 0,
     };
 
     /// Dword 0 of Get Features, for the features that are kept here.
@@ -85,6 +87,7 @@ impl Values {
             }
             FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity,
             FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events,
+            FeatureId::SOFTWARE_PROGRESS_MARKER => self.software_progress_marker,
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         })
     }
@@ -130,6 +133,7 @@ impl Values {
             }
             FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity = only(1)?,
             FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events = only(ASYNC_EVENTS_SUPPORTED)?,
+            FeatureId::SOFTWARE_PROGRESS_MARKER => self.software_progress_marker = only(0xFF)?,
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         }
         Ok(())
@@ -260,6 +264,7 @@ fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
         | FeatureId::INTERRUPT_VECTOR_CONFIGURATION
         | FeatureId::WRITE_ATOMICITY_NORMAL
         | FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION
+        | FeatureId::SOFTWARE_PROGRESS_MARKER
         | FeatureId::KEY_VALUE_CONFIGURATION => capabilities(true),
         FeatureId::NUMBER_OF_QUEUES
         | FeatureId::TIMESTAMP
@@ -270,7 +275,7 @@ fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
 }
 
 /// Whether a change of `feature` is an event for the Persistent Event log. The specification leaves that to the device, advises against it for power
-/// management and event configuration, and forbids it for the timestamp.
+/// management, event configuration and the progress marker, and forbids it for the timestamp.
 fn is_recorded(feature: FeatureId) -> bool {
     matches!(
         feature,
@@ -438,7 +443,7 @@ impl Controller {
         Ok(Outcome::Done(result.into()))
     }
 
-    fn capabilities(&self, feature: FeatureId) -> Result<FeatureCapabilities, Status> {
+    pub(super) fn capabilities(&self, feature: FeatureId) -> Result<FeatureCapabilities, Status> {
         if feature == FeatureId::KEY_VALUE_CONFIGURATION && !self.has_command_set(CommandSet::KEY_VALUE) {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }

@@ -1,18 +1,19 @@
 //! Get Log Page (NVMe Base 2.0 §5.16).
 
 use nvme_spec::{
-    effects, CommandSet, KeyValueOpcode, LogPageId, NvmOpcode, SmartLog, Status, SubmissionQueueEntry,
-    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES,
-    PERSISTENT_EVENT_HEADER_ACTION, SUPPORTED_LOG_PAGES_BYTES,
+    effects, CommandSet, FeatureId, KeyValueOpcode, LogPageId, NvmOpcode, SmartLog, Status,
+    SubmissionQueueEntry, CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FEATURE_EFFECTS_LOG_BYTES,
+    MI_EFFECTS_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, PERSISTENT_EVENT_HEADER_ACTION,
+    SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
-use super::{error_log, put, put_dword, Outcome, SUPPORTED};
+use super::{error_log, put, put_dword, scope, Outcome, SUPPORTED};
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 
-const SUPPORTED_PAGES: [LogPageId; 10] = [
+const SUPPORTED_PAGES: [LogPageId; 12] = [
     LogPageId::SUPPORTED_LOG_PAGES,
     LogPageId::ERROR_INFORMATION,
     LogPageId::SMART_HEALTH,
@@ -22,6 +23,8 @@ const SUPPORTED_PAGES: [LogPageId; 10] = [
     LogPageId::TELEMETRY_HOST_INITIATED,
     LogPageId::TELEMETRY_CONTROLLER_INITIATED,
     LogPageId::PERSISTENT_EVENT,
+    LogPageId::FEATURE_IDENTIFIERS_EFFECTS,
+    LogPageId::MI_COMMANDS_EFFECTS,
     LogPageId::CHANGED_ZONE_LIST,
 ];
 
@@ -242,7 +245,7 @@ impl Controller {
             LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
                 let command_set = CommandSet((entry.cdw14.get() >> 24) as u8);
                 for opcode in SUPPORTED {
-                    put_dword(buffer, usize::from(opcode.0), effects::SUPPORTED);
+                    put_dword(buffer, usize::from(opcode.0), effects::SUPPORTED | scope(opcode));
                 }
                 let is_there = |set| command_set == set && self.has_command_set(set);
                 let is_zoned = is_there(CommandSet::ZONED);
@@ -252,7 +255,11 @@ impl Controller {
                     .filter(|_| is_zoned || command_set == CommandSet::NVM);
                 let zoned = ZONED_EFFECTS.iter().filter(|_| is_zoned);
                 for (opcode, effect) in block.chain(zoned) {
-                    put_dword(buffer, 256 + usize::from(opcode.0), *effect);
+                    put_dword(
+                        buffer,
+                        256 + usize::from(opcode.0),
+                        effects::SCOPE_NAMESPACE | effect,
+                    );
                 }
                 let has_vendor_commands =
                     self.io.namespaces.iter().any(|namespace| {
@@ -261,10 +268,20 @@ impl Controller {
                 let pairs = KEY_VALUE_EFFECTS.iter().filter(|_| is_key_value);
                 let vendor = VENDOR_EFFECTS.iter().filter(|_| has_vendor_commands);
                 for (opcode, effect) in pairs.chain(vendor) {
-                    put_dword(buffer, 256 + usize::from(opcode.0), *effect);
+                    put_dword(
+                        buffer,
+                        256 + usize::from(opcode.0),
+                        effects::SCOPE_NAMESPACE | effect,
+                    );
                 }
                 Ok(EFFECTS_LOG_BYTES)
             }
+            LogPageId::FEATURE_IDENTIFIERS_EFFECTS => {
+                self.feature_effects(buffer);
+                Ok(FEATURE_EFFECTS_LOG_BYTES)
+            }
+            // There is no management interface: no command, all zeros.
+            LogPageId::MI_COMMANDS_EFFECTS => Ok(MI_EFFECTS_LOG_BYTES),
             LogPageId::DEVICE_SELF_TEST => {
                 let powered_ns = self.admin.powered_ns(now_ns);
                 Ok(self.admin.self_test.fill_log(powered_ns, buffer))
@@ -274,6 +291,20 @@ impl Controller {
                 Ok(CHANGED_ZONE_LIST_BYTES)
             }
             _ => Err(Status::INVALID_LOG_PAGE),
+        }
+    }
+
+    /// An entry for each feature identifier.
+    fn feature_effects(&self, buffer: &mut [u8]) {
+        for feature in 0..=u8::MAX {
+            if let Ok(capabilities) = self.capabilities(FeatureId(feature)) {
+                let scope = if capabilities.namespace_specific {
+                    effects::SCOPE_NAMESPACE
+                } else {
+                    effects::SCOPE_CONTROLLER
+                };
+                put_dword(buffer, usize::from(feature), effects::SUPPORTED | scope);
+            }
         }
     }
 

@@ -15,7 +15,7 @@ mod telemetry;
 use alloc::vec::Vec;
 
 use nvme_spec::registers::ControllerConfiguration;
-use nvme_spec::{AdminOpcode, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
+use nvme_spec::{effects, AdminOpcode, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 
 use crate::bar::Bar;
 use crate::controller::Controller;
@@ -49,6 +49,16 @@ const SUPPORTED: [AdminOpcode; 13] = [
     AdminOpcode::FIRMWARE_IMAGE_DOWNLOAD,
     AdminOpcode::DEVICE_SELF_TEST,
 ];
+
+/// What `opcode` can have an effect on, for the effects log.
+fn scope(opcode: AdminOpcode) -> u32 {
+    match opcode {
+        AdminOpcode::FIRMWARE_COMMIT
+        | AdminOpcode::FIRMWARE_IMAGE_DOWNLOAD
+        | AdminOpcode::DEVICE_SELF_TEST => effects::SCOPE_SUBSYSTEM,
+        _ => effects::SCOPE_CONTROLLER,
+    }
+}
 
 /// How a handler leaves its command.
 pub(crate) enum Outcome {
