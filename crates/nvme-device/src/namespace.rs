@@ -7,6 +7,7 @@ use nvme_spec::CommandSet;
 use ssd_model::{namespace_bytes, AnyModel, Command, Model, Refusal};
 use ssd_profile::ProfileKind;
 
+use crate::admin::NamespaceFeature;
 use crate::device::SetupError;
 use crate::io::Placed;
 use crate::key_value::KeyValue;
@@ -41,6 +42,8 @@ pub(crate) struct Namespace {
     pub model: AnyModel,
     /// LBAs that cannot be read; none of a namespace without LBAs.
     pub uncorrectable: UncorrectableLbas,
+    /// The feature Error Recovery (NVM CS 1.0 §4.1.3.2).
+    pub error_recovery: NamespaceFeature,
     /// What a zoned namespace has besides.
     pub zoned: Option<Zoned>,
     /// What a key-value namespace has besides.
@@ -132,6 +135,7 @@ impl Namespace {
             media_offset: config.media_offset,
             model,
             uncorrectable: UncorrectableLbas::new(if has_lbas { size_lbas } else { 0 })?,
+            error_recovery: NamespaceFeature::default(),
             zoned,
             key_value,
         })

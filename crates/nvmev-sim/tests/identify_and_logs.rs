@@ -292,33 +292,6 @@ fn the_effects_log_says_exactly_which_commands_are_there() {
 }
 
 #[test]
-fn the_feature_effects_log_says_exactly_which_features_are_there() {
-    let mut host = TestHost::ready();
-    let page = log(&mut host, LogPageId::FEATURE_IDENTIFIERS_EFFECTS, 0, 1024).unwrap();
-    let buffer = host.pages(1);
-    for id in 0..=255u8 {
-        let entry = u32_at(&page, usize::from(id) * 4);
-        let capabilities = host.admin(commands::get_features(FeatureId(id), 3, 0, 0));
-        let is_there = capabilities.status() == Status::SUCCESSFUL_COMPLETION;
-        assert!(
-            matches!((is_there, entry), (false, 0) | (true, 0x0020_0001)),
-            "{id:#x} {entry:#x}"
-        );
-        let current = host.admin(commands::get_features(FeatureId(id), 0, 0, buffer));
-        assert_eq!(
-            current.status() == Status::SUCCESSFUL_COMPLETION,
-            is_there,
-            "{id:#x}"
-        );
-    }
-    let mandatory = [1, 2, 4, 5, 7, 8, 9, 0xA, 0xB];
-    assert!(
-        mandatory.iter().all(|id| page[id * 4] == 1),
-        "of an I/O controller"
-    );
-}
-
-#[test]
 fn there_are_no_commands_of_a_management_interface() {
     let mut host = TestHost::ready();
     let page = log(&mut host, LogPageId::MI_COMMANDS_EFFECTS, 0, 4096).unwrap();

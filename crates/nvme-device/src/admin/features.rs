@@ -5,6 +5,7 @@ use nvme_spec::{
     AEC_TELEMETRY_LOG, NSID_BROADCAST, OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
+use super::namespace_features::is_of_namespaces;
 use super::Outcome;
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
@@ -33,7 +34,6 @@ struct Values {
     power_management: u32,
     temperature_over_kelvin: u16,
     temperature_under_kelvin: u16,
-    error_recovery: u32,
     volatile_write_cache: u32,
     interrupt_coalescing: u32,
     /// Bit per vector: coalescing disabled.
@@ -49,7 +49,6 @@ impl Values {
         power_management: 0,
         temperature_over_kelvin: WARNING_TEMPERATURE_KELVIN,
         temperature_under_kelvin: 0,
-        error_recovery: 0,
         volatile_write_cache: 1,
         interrupt_coalescing: 0,
         // Interrupts of the admin queue are never coalesced.
@@ -72,7 +71,6 @@ impl Values {
                     _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
                 }
             }
-            FeatureId::ERROR_RECOVERY => self.error_recovery,
             FeatureId::VOLATILE_WRITE_CACHE => self.volatile_write_cache,
             FeatureId::INTERRUPT_COALESCING => self.interrupt_coalescing,
             FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {
@@ -117,8 +115,6 @@ impl Values {
                     _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
                 }
             }
-            // Time-limited error recovery; deallocated blocks never give an error here (DULBE stays 0).
-            FeatureId::ERROR_RECOVERY => self.error_recovery = only(0xFFFF)?,
             FeatureId::VOLATILE_WRITE_CACHE => self.volatile_write_cache = only(1)?,
             FeatureId::INTERRUPT_COALESCING => self.interrupt_coalescing = only(0xFFFF)?,
             FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {
@@ -250,7 +246,7 @@ fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
     let capabilities = |saveable| {
         Ok(FeatureCapabilities {
             saveable,
-            namespace_specific: feature == FeatureId::KEY_VALUE_CONFIGURATION,
+            namespace_specific: is_of_namespaces(feature),
             changeable: true,
         })
     };
@@ -281,7 +277,6 @@ fn is_recorded(feature: FeatureId) -> bool {
         feature,
         FeatureId::ARBITRATION
             | FeatureId::TEMPERATURE_THRESHOLD
-            | FeatureId::ERROR_RECOVERY
             | FeatureId::VOLATILE_WRITE_CACHE
             | FeatureId::NUMBER_OF_QUEUES
             | FeatureId::INTERRUPT_COALESCING
@@ -326,15 +321,8 @@ impl Controller {
                 IO_QUEUE_PAIRS_MAX
             }),
             FeatureId::IO_COMMAND_SET_PROFILE => 0,
-            FeatureId::KEY_VALUE_CONFIGURATION => {
-                let namespace = self
-                    .io
-                    .namespace(entry.nsid.get())
-                    .ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
-                let key_value = namespace.key_value.as_ref();
-                key_value
-                    .ok_or(Status::INVALID_FIELD_IN_COMMAND)?
-                    .configuration(select)
+            _ if capabilities.namespace_specific => {
+                self.get_namespace_feature(entry.nsid.get(), feature, select)?
             }
             FeatureId::TIMESTAMP => {
                 let bytes = if is_current {
@@ -376,8 +364,8 @@ impl Controller {
         if is_saved && !capabilities.saveable {
             return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
         }
-        if feature == FeatureId::KEY_VALUE_CONFIGURATION {
-            self.configure_key_value(entry.nsid.get(), cdw11, is_saved)?;
+        if capabilities.namespace_specific {
+            self.set_namespace_feature(entry.nsid.get(), feature, cdw11, is_saved)?;
             return Ok(Outcome::Done(0));
         }
         if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
@@ -444,28 +432,19 @@ impl Controller {
     }
 
     pub(super) fn capabilities(&self, feature: FeatureId) -> Result<FeatureCapabilities, Status> {
-        if feature == FeatureId::KEY_VALUE_CONFIGURATION && !self.has_command_set(CommandSet::KEY_VALUE) {
+        let is_there = match feature {
+            FeatureId::KEY_VALUE_CONFIGURATION => self.has_command_set(CommandSet::KEY_VALUE),
+            FeatureId::ERROR_RECOVERY => self
+                .io
+                .namespaces
+                .iter()
+                .any(|namespace| !namespace.has_pairs_only()),
+            _ => true,
+        };
+        if !is_there {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         capabilities(feature)
-    }
-
-    /// Sets the configuration of a key-value namespace, or of all.
-    fn configure_key_value(&mut self, nsid: u32, value: u32, is_saved: bool) -> Result<(), Status> {
-        let is_all = nsid == NSID_BROADCAST;
-        if !is_all && self.io.namespace(nsid).is_none() {
-            return Err(Status::INVALID_NAMESPACE_OR_FORMAT);
-        }
-        let mut configured = false;
-        for namespace in &mut self.io.namespaces {
-            if is_all || namespace.nsid == nsid {
-                if let Some(key_value) = &mut namespace.key_value {
-                    key_value.configure(value, is_saved)?;
-                    configured = true;
-                }
-            }
-        }
-        configured.then_some(()).ok_or(Status::INVALID_FIELD_IN_COMMAND)
     }
 
     /// Queues are allocated in pairs: as many as the smaller of the two numbers asked for, and the larger within reach.
