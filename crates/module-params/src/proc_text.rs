@@ -11,7 +11,7 @@
 
 use core::fmt::{self, Write};
 
-use ssd_model::{EraseCounts, FlashReport, FlashStatistics, LineCounts, ZoneCounts};
+use ssd_model::FlashReport;
 
 /// Nanoseconds of one direction: before, per unit, after.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,105 +60,8 @@ pub fn write_times(out: &mut impl Write, times: Times) -> fmt::Result {
 /// # Errors
 /// If `out` is full.
 pub fn write_flash(out: &mut impl Write, nsid: u32, report: &FlashReport) -> fmt::Result {
-    // Every field is named, so that a new one cannot be forgotten.
-    let FlashReport {
-        statistics,
-        lines,
-        zones,
-        erases,
-        mapped_pages,
-        logical_pages,
-        physical_pages,
-        buffered_bytes,
-        buffer_bytes,
-        metadata_bytes,
-    } = *report;
-    let FlashStatistics {
-        host_read_bytes,
-        host_written_bytes,
-        host_pages,
-        moved_pages,
-        deallocated_pages,
-        nand_read_bytes,
-        nand_programmed_bytes,
-        collections,
-        buffer_stalls,
-    } = statistics;
-    let write_amplification_milli = statistics.write_amplification_milli().unwrap_or(0);
     writeln!(out, "namespace {nsid}")?;
-    writeln!(out, "host_read_bytes {host_read_bytes}")?;
-    writeln!(out, "host_written_bytes {host_written_bytes}")?;
-    writeln!(out, "host_pages {host_pages}")?;
-    writeln!(out, "moved_pages {moved_pages}")?;
-    writeln!(
-        out,
-        "write_amplification {}",
-        Thousandths(write_amplification_milli)
-    )?;
-    writeln!(out, "collections {collections}")?;
-    writeln!(out, "deallocated_pages {deallocated_pages}")?;
-    writeln!(out, "nand_read_bytes {nand_read_bytes}")?;
-    writeln!(out, "nand_programmed_bytes {nand_programmed_bytes}")?;
-    writeln!(out, "buffer_stalls {buffer_stalls}")?;
-    writeln!(out, "buffered_bytes {buffered_bytes} of {buffer_bytes}")?;
-    if zones == ZoneCounts::default() {
-        write_lines(out, lines, erases)?;
-    } else {
-        write_zones(out, zones, erases)?;
-    }
-    writeln!(out, "mapped_pages {mapped_pages} of {logical_pages}")?;
-    writeln!(out, "physical_pages {physical_pages}")?;
-    writeln!(out, "metadata_bytes {metadata_bytes}")
-}
-
-fn write_lines(out: &mut impl Write, lines: LineCounts, erases: EraseCounts) -> fmt::Result {
-    let LineCounts {
-        free,
-        open,
-        full,
-        victim,
-    } = lines;
-    let EraseCounts { min, mean_milli, max } = erases;
-    writeln!(out, "lines_free {free}")?;
-    writeln!(out, "lines_open {open}")?;
-    writeln!(out, "lines_full {full}")?;
-    writeln!(out, "lines_victim {victim}")?;
-    writeln!(out, "line_erases_min {min}")?;
-    writeln!(out, "line_erases_mean {}", Thousandths(mean_milli))?;
-    writeln!(out, "line_erases_max {max}")
-}
-
-/// What a zoned drive has instead of lines.
-fn write_zones(out: &mut impl Write, zones: ZoneCounts, resets: EraseCounts) -> fmt::Result {
-    let ZoneCounts {
-        empty,
-        implicitly_opened,
-        explicitly_opened,
-        closed,
-        full,
-        read_only,
-        offline,
-    } = zones;
-    let EraseCounts { min, mean_milli, max } = resets;
-    writeln!(out, "zones_empty {empty}")?;
-    writeln!(out, "zones_implicitly_opened {implicitly_opened}")?;
-    writeln!(out, "zones_explicitly_opened {explicitly_opened}")?;
-    writeln!(out, "zones_closed {closed}")?;
-    writeln!(out, "zones_full {full}")?;
-    writeln!(out, "zones_read_only {read_only}")?;
-    writeln!(out, "zones_offline {offline}")?;
-    writeln!(out, "zone_resets_min {min}")?;
-    writeln!(out, "zone_resets_mean {}", Thousandths(mean_milli))?;
-    writeln!(out, "zone_resets_max {max}")
-}
-
-/// A number of thousandths as a decimal fraction.
-struct Thousandths(u64);
-
-impl fmt::Display for Thousandths {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
-    }
+    write!(out, "{report}")
 }
 
 /// Writes the text of `io_units`.
@@ -236,6 +139,7 @@ fn parse_numbers<const N: usize>(text: &[u8]) -> Option<[u32; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ssd_model::{EraseCounts, FlashStatistics};
     use std::string::String;
 
     #[test]

@@ -27,6 +27,7 @@ mod data_pointer;
 mod dataset;
 mod device;
 mod flash_log;
+mod heap;
 pub mod host;
 mod identity;
 mod io;

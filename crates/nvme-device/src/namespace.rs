@@ -7,6 +7,7 @@ use nvme_spec::CommandSet;
 use ssd_model::{namespace_bytes, AnyModel, Command, Model, Refusal};
 use ssd_profile::ProfileKind;
 
+use crate::admin::NamespaceFeature;
 use crate::device::SetupError;
 use crate::io::Placed;
 use crate::key_value::KeyValue;
@@ -51,6 +52,8 @@ pub(crate) struct Namespace {
     pub uncorrectable: UncorrectableLbas,
     pub reservations: Reservations,
     pub streams: StreamShare,
+    /// The feature Error Recovery (NVM CS 1.0 §4.1.3.2).
+    pub error_recovery: NamespaceFeature,
     /// What a zoned namespace has besides.
     pub zoned: Option<Zoned>,
     /// What a key-value namespace has besides.
@@ -131,8 +134,9 @@ impl Namespace {
     pub fn take_over(&mut self, before: &mut Self) {
         core::mem::swap(&mut self.reservations, &mut before.reservations);
         self.streams = before.streams;
+        self.error_recovery = before.error_recovery;
         if let (Some(key_value), Some(before)) = (&mut self.key_value, &before.key_value) {
-            key_value.keep_configuration(before);
+            key_value.configuration = before.configuration;
         }
     }
 
@@ -188,6 +192,7 @@ impl Namespace {
             uncorrectable: UncorrectableLbas::new(if has_lbas { size_lbas } else { 0 })?,
             reservations: Reservations::new()?,
             streams: StreamShare::default(),
+            error_recovery: NamespaceFeature::default(),
             zoned,
             key_value,
         })

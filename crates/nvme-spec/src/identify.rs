@@ -100,16 +100,18 @@ pub struct IdentifyController {
     pub edstt_minutes: U16,
     /// Device Self-test Options.
     pub dsto: u8,
-    /// Firmware Update Granularity.
+    /// Firmware Update Granularity, in units of 4 KiB.
     pub fwug: u8,
-    /// Keep Alive Support.
-    pub kas: U16,
     #[doc(hidden)]
-    pub reserved322: [u8; 6],
+    pub reserved320: [u8; 8],
     /// Sanitize Capabilities.
     pub sanicap: U32,
     #[doc(hidden)]
-    pub reserved332: [u8; 180],
+    pub reserved332: [u8; 20],
+    /// Persistent Event Log Size, in units of 64 KiB.
+    pub pels_64kib: U32,
+    #[doc(hidden)]
+    pub reserved356: [u8; 156],
     /// SQES: required (3:0) and maximum (7:4) entry size, log2.
     pub sqes: u8,
     /// CQES: required (3:0) and maximum (7:4) entry size, log2.
@@ -160,6 +162,7 @@ const _: () = {
     assert!(core::mem::offset_of!(IdentifyController, tnvmcap_bytes) == 280);
     assert!(core::mem::offset_of!(IdentifyController, edstt_minutes) == 316);
     assert!(core::mem::offset_of!(IdentifyController, sanicap) == 328);
+    assert!(core::mem::offset_of!(IdentifyController, pels_64kib) == 352);
     assert!(core::mem::offset_of!(IdentifyController, sqes) == 512);
     assert!(core::mem::offset_of!(IdentifyController, sgls) == 536);
     assert!(core::mem::offset_of!(IdentifyController, subnqn) == 768);

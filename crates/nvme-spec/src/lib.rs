@@ -13,12 +13,14 @@
 
 mod directives;
 mod features;
+mod firmware;
 mod identify;
 mod key_value;
 mod logs;
 mod namespace_management;
 mod opcodes;
 mod open_enum;
+mod persistent_events;
 mod queue_entries;
 pub mod registers;
 mod reservations;
@@ -26,21 +28,25 @@ mod sanitize;
 mod self_test;
 mod sgl;
 mod status;
+mod telemetry;
 mod zoned;
 
 pub use directives::*;
 pub use features::*;
+pub use firmware::*;
 pub use identify::*;
 pub use key_value::*;
 pub use logs::*;
 pub use namespace_management::*;
 pub use opcodes::*;
+pub use persistent_events::*;
 pub use queue_entries::*;
 pub use reservations::*;
 pub use sanitize::*;
 pub use self_test::*;
 pub use sgl::*;
 pub use status::*;
+pub use telemetry::*;
 pub use zoned::*;
 
 /// Bytes of the only memory page size that this device supports (CC.MPS = 0).

@@ -94,9 +94,9 @@ impl SmartLog {
     pub const WARNING_TEMPERATURE: u8 = 1 << 1;
 }
 
-/// Bits of a Commands Supported and Effects entry (NVMe Base 2.0 figure 211).
+/// Bits of an entry of Commands Supported and Effects, and of Feature Identifiers Supported and Effects (NVMe Base 2.0 §5.16.1.6, §5.16.1.18).
 pub mod effects {
-    /// CSUPP: the command is supported.
+    /// CSUPP, FSUPP: the command or feature is supported.
     pub const SUPPORTED: u32 = 1 << 0;
     /// LBCC: the command may change logical block content.
     pub const CHANGES_BLOCK_CONTENT: u32 = 1 << 1;
@@ -108,6 +108,12 @@ pub mod effects {
     pub const ALONE_IN_NAMESPACE: u32 = 0b001 << 16;
     /// CSE: no other command for any namespace meanwhile.
     pub const ALONE: u32 = 0b010 << 16;
+    /// Scope: a namespace.
+    pub const SCOPE_NAMESPACE: u32 = 1 << 20;
+    /// Scope: the controller.
+    pub const SCOPE_CONTROLLER: u32 = 1 << 21;
+    /// Scope: the NVM subsystem.
+    pub const SCOPE_SUBSYSTEM: u32 = 1 << 25;
 }
 
 /// Bytes of the Firmware Slot Information log.
@@ -116,5 +122,9 @@ pub const FIRMWARE_SLOT_LOG_BYTES: usize = 512;
 pub const EFFECTS_LOG_BYTES: usize = 4096;
 /// Bytes of the Changed Namespace List log: 1024 identifiers.
 pub const CHANGED_NAMESPACE_LIST_BYTES: usize = 4096;
+/// Bytes of the Feature Identifiers Supported and Effects log.
+pub const FEATURE_EFFECTS_LOG_BYTES: usize = 1024;
+/// Bytes of the NVMe-MI Commands Supported and Effects log.
+pub const MI_EFFECTS_LOG_BYTES: usize = 4096;
 /// Bytes of the Supported Log Pages log.
 pub const SUPPORTED_LOG_PAGES_BYTES: usize = 1024;

@@ -27,6 +27,10 @@ open_enum! {
         ASYNCHRONOUS_EVENT_REQUEST = 0x0C,
         /// Namespace Management.
         NAMESPACE_MANAGEMENT = 0x0D,
+        /// Firmware Commit.
+        FIRMWARE_COMMIT = 0x10,
+        /// Firmware Image Download.
+        FIRMWARE_IMAGE_DOWNLOAD = 0x11,
         /// Device Self-test.
         DEVICE_SELF_TEST = 0x14,
         /// Namespace Attachment.
@@ -165,6 +169,8 @@ open_enum! {
         KEY_VALUE_CONFIGURATION = 0x20,
         /// Sanitize Config.
         SANITIZE_CONFIG = 0x17,
+        /// Software Progress Marker.
+        SOFTWARE_PROGRESS_MARKER = 0x80,
         /// Host Identifier.
         HOST_IDENTIFIER = 0x81,
         /// Reservation Notification Mask.
@@ -205,6 +211,16 @@ open_enum! {
         COMMANDS_SUPPORTED_AND_EFFECTS = 0x05,
         /// Device Self-test.
         DEVICE_SELF_TEST = 0x06,
+        /// Telemetry Host-Initiated.
+        TELEMETRY_HOST_INITIATED = 0x07,
+        /// Telemetry Controller-Initiated.
+        TELEMETRY_CONTROLLER_INITIATED = 0x08,
+        /// Persistent Event.
+        PERSISTENT_EVENT = 0x0D,
+        /// Feature Identifiers Supported and Effects.
+        FEATURE_IDENTIFIERS_EFFECTS = 0x12,
+        /// NVMe-MI Commands Supported and Effects.
+        MI_COMMANDS_EFFECTS = 0x13,
         /// Reservation Notification.
         RESERVATION_NOTIFICATION = 0x80,
         /// Sanitize Status.

@@ -72,8 +72,14 @@ open_enum! {
         ABORT_COMMAND_LIMIT_EXCEEDED = 0x103,
         /// More Asynchronous Event Requests outstanding than the limit.
         ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED = 0x105,
+        /// The firmware slot does not exist, or cannot be written.
+        INVALID_FIRMWARE_SLOT = 0x106,
+        /// There is no firmware image, or it is not a whole one.
+        INVALID_FIRMWARE_IMAGE = 0x107,
         /// The interrupt vector is beyond those of the function.
         INVALID_INTERRUPT_VECTOR = 0x108,
+        /// There is no such log page.
+        INVALID_LOG_PAGE = 0x109,
         /// There is no such format, or the namespace cannot have it.
         INVALID_FORMAT = 0x10A,
         /// The completion queue still has submission queues.
@@ -84,6 +90,8 @@ open_enum! {
         FEATURE_NOT_CHANGEABLE = 0x10E,
         /// The feature is not a namespace's.
         FEATURE_NOT_NAMESPACE_SPECIFIC = 0x10F,
+        /// A part of the firmware image was downloaded before.
+        OVERLAPPING_RANGE = 0x114,
         /// There is not enough room for the namespace.
         NAMESPACE_INSUFFICIENT_CAPACITY = 0x115,
         /// All namespace identifiers are in use.

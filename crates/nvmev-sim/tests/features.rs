@@ -1,7 +1,9 @@
 //! Get and Set Features, Abort and Asynchronous Event Request.
 
-use nvme_spec::{AdminOpcode, FeatureId, NvmOpcode, Status, SubmissionQueueEntry};
+use nvme_device::NamespaceConfig;
+use nvme_spec::{AdminOpcode, FeatureId, LogPageId, NvmOpcode, Status, SubmissionQueueEntry};
 use nvmev_sim::host::{commands, TestHost};
+use ssd_model::profiles;
 
 const CURRENT: u8 = 0;
 const DEFAULT: u8 = 1;
@@ -31,7 +33,6 @@ fn values_can_be_set_saved_and_come_back_after_a_reset() {
         (FeatureId::POWER_MANAGEMENT, 0x20, 0, 0, 0x20),
         (FeatureId::TEMPERATURE_THRESHOLD, 333, 0, 343, 333),
         (FeatureId::TEMPERATURE_THRESHOLD, 1 << 20 | 280, 1 << 20, 0, 280),
-        (FeatureId::ERROR_RECOVERY, 55, 0, 0, 55),
         (FeatureId::VOLATILE_WRITE_CACHE, 0, 0, 1, 0),
         (FeatureId::INTERRUPT_COALESCING, 0x1234, 0, 0, 0x1234),
         (
@@ -42,7 +43,8 @@ fn values_can_be_set_saved_and_come_back_after_a_reset() {
             1 << 16 | 77,
         ),
         (FeatureId::WRITE_ATOMICITY_NORMAL, 1, 0, 0, 1),
-        (FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 0xFF, 0, 0, 0xFF),
+        (FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 0x4FF, 0, 0, 0x4FF),
+        (FeatureId::SOFTWARE_PROGRESS_MARKER, 3, 0, 0, 3),
     ];
     for (feature, set_cdw11, get_cdw11, default, value) in cases {
         let mut host = TestHost::ready();
@@ -79,12 +81,12 @@ fn wrong_values_are_refused_and_change_nothing() {
         (FeatureId::POWER_MANAGEMENT, 1),
         (FeatureId::TEMPERATURE_THRESHOLD, 1 << 16 | 300),
         (FeatureId::TEMPERATURE_THRESHOLD, 2 << 20 | 300),
-        (FeatureId::ERROR_RECOVERY, 1 << 16),
         (FeatureId::VOLATILE_WRITE_CACHE, 2),
         (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 129),
         (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 0),
         (FeatureId::INTERRUPT_VECTOR_CONFIGURATION, 0xFFFF),
         (FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 0x1000),
+        (FeatureId::SOFTWARE_PROGRESS_MARKER, 0x100),
         (FeatureId(0x03), 0),
         (FeatureId(0x00), 0),
         (FeatureId(0x0C), 1),
@@ -150,6 +152,94 @@ fn some_features_cannot_be_saved_or_are_no_namespaces() {
         get(&mut host, FeatureId::NUMBER_OF_QUEUES, CURRENT, 0),
         Ok(0x007F_007F)
     );
+}
+
+#[test]
+fn the_feature_effects_log_says_exactly_which_features_are_there() {
+    let mut host = TestHost::ready();
+    let page = host.pages(1);
+    let log = commands::get_log_page(LogPageId::FEATURE_IDENTIFIERS_EFFECTS, 0, 0, 1024, page);
+    assert_eq!(host.admin(log).status(), Status::SUCCESSFUL_COMPLETION);
+    let log = host.machine.ram(page, 1024);
+    for id in 0..=255u8 {
+        let capabilities = host.admin(commands::get_features(FeatureId(id), CAPABILITIES, 0, 0));
+        let is_there = capabilities.status() == Status::SUCCESSFUL_COMPLETION;
+        let is_of_namespaces = capabilities.dw0.get() & 0b10 != 0;
+        let entry: u32 = match (is_there, is_of_namespaces) {
+            (false, _) => 0,
+            (true, false) => 1 << 21 | 1,
+            (true, true) => 1 << 20 | 1,
+        };
+        let at = usize::from(id) * 4;
+        assert_eq!(log[at..at + 4], entry.to_le_bytes(), "{id:#x}");
+        let current = host.admin(SubmissionQueueEntry {
+            nsid: u32::from(is_of_namespaces).into(),
+            ..commands::get_features(FeatureId(id), CURRENT, 0, page)
+        });
+        assert_eq!(
+            current.status() == Status::SUCCESSFUL_COMPLETION,
+            is_there,
+            "{id:#x}"
+        );
+    }
+    let mandatory = [1, 2, 4, 5, 7, 8, 9, 0xA, 0xB];
+    assert!(
+        mandatory.iter().all(|id| log[id * 4] == 1),
+        "of an I/O controller with the NVM command set"
+    );
+}
+
+#[test]
+fn each_namespace_has_an_error_recovery_of_its_own() {
+    let namespace = |index: u64| NamespaceConfig {
+        kind: profiles::by_name("optane").unwrap().kind,
+        mdts: 5,
+        lba_bytes: 512,
+        media_offset: index << 20,
+        media_len_bytes: 1 << 20,
+    };
+    let mut host = TestHost::with_namespaces(vec![namespace(0), namespace(1)], 1);
+    host.enable();
+    let set = |host: &mut TestHost, nsid: u32, is_saved, value| {
+        let entry = SubmissionQueueEntry {
+            nsid: nsid.into(),
+            ..commands::set_features(FeatureId::ERROR_RECOVERY, is_saved, value, 0)
+        };
+        host.admin(entry).status()
+    };
+    let get = |host: &mut TestHost, nsid: u32, select| {
+        let completion = host.admin(SubmissionQueueEntry {
+            nsid: nsid.into(),
+            ..commands::get_features(FeatureId::ERROR_RECOVERY, select, 0, 0)
+        });
+        match completion.status() {
+            Status::SUCCESSFUL_COMPLETION => Ok(completion.dw0.get()),
+            error => Err(error),
+        }
+    };
+    let all =
+        |host: &mut TestHost, nsid| [CURRENT, DEFAULT, SAVED].map(|select| get(host, nsid, select).unwrap());
+    assert_eq!(get(&mut host, 1, CAPABILITIES), Ok(0b111));
+    assert_eq!(set(&mut host, 2, false, 55), Status::SUCCESSFUL_COMPLETION);
+    assert_eq!((all(&mut host, 1), all(&mut host, 2)), ([0, 0, 0], [55, 0, 0]));
+    assert_eq!(set(&mut host, 1, true, 7), Status::SUCCESSFUL_COMPLETION);
+    host.disable();
+    host.enable();
+    assert_eq!((all(&mut host, 1), all(&mut host, 2)), ([7, 0, 7], [0, 0, 0]));
+    assert_eq!(set(&mut host, u32::MAX, false, 9), Status::SUCCESSFUL_COMPLETION);
+    assert_eq!((all(&mut host, 1), all(&mut host, 2)), ([9, 0, 7], [9, 0, 0]));
+    for (nsid, value, status) in [
+        (1, 1 << 16, Status::INVALID_FIELD_IN_COMMAND),
+        (0, 1, Status::INVALID_NAMESPACE_OR_FORMAT),
+        (3, 1, Status::INVALID_NAMESPACE_OR_FORMAT),
+    ] {
+        assert_eq!(set(&mut host, nsid, false, value), status, "{nsid} {value:#x}");
+    }
+    for nsid in [0, 3, u32::MAX] {
+        let refused = get(&mut host, nsid, CURRENT);
+        assert_eq!(refused, Err(Status::INVALID_NAMESPACE_OR_FORMAT), "{nsid}");
+    }
+    assert_eq!(get(&mut host, 1, CURRENT), Ok(9));
 }
 
 #[test]

@@ -65,14 +65,18 @@ fn identify_controller_byte_by_byte() {
     assert_eq!(data[111], 1, "CNTRLTYPE: I/O controller");
     assert_eq!(
         u16_at(&data, 256),
-        1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8,
-        "OACS: Format NVM, Namespace Management, Device Self-test, Directives, Doorbell Buffer Config"
+        1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8,
+        "OACS: Format NVM, Firmware, Namespace Management, Device Self-test, Directives, Doorbell Buffer Config"
     );
-    assert_eq!((u16_at(&data, 316), data[318]), (1, 1), "EDSTT, DSTO");
+    assert_eq!(
+        (u16_at(&data, 316), data[318], data[319]),
+        (1, 1, 1),
+        "EDSTT, DSTO, FWUG"
+    );
     assert_eq!((data[258], data[259]), (3, 3), "ACL, AERL");
     assert_eq!(
         (data[260], data[261], data[262], data[263]),
-        (3, 0x26, 63, 0),
+        (0x17, 0x3E, 63, 0),
         "FRMW, LPA, ELPE, NPSS"
     );
     assert_eq!(
@@ -87,6 +91,7 @@ fn identify_controller_byte_by_byte() {
     );
     assert_eq!(u32_at(&data, 328), 0x4000_0007, "SANICAP");
     assert_eq!(u16_at(&data, 320), 0, "KAS: no Keep Alive");
+    assert_eq!(u32_at(&data, 352), 1, "PELS: 64 KiB");
     assert_eq!((data[512], data[513]), (0x66, 0x44), "SQES, CQES");
     assert_eq!((u32_at(&data, 516), u32_at(&data, 540)), (32, 32), "NN, MNAN");
     assert_eq!(
@@ -118,8 +123,9 @@ fn identify_controller_byte_by_byte() {
         102..111,
         270..280,
         296..316,
-        319..328,
-        332..512,
+        320..328,
+        332..352,
+        356..512,
         1024..2048,
         2050..4096,
     ];
@@ -293,10 +299,9 @@ fn supported_log_pages_says_exactly_what_is_there() {
     let page = log(&mut host, LogPageId::SUPPORTED_LOG_PAGES, 0, 1024).unwrap();
     for id in 0..=255u8 {
         let is_listed = u32_at(&page, usize::from(id) * 4) & 1 != 0;
-        // Only a zoned namespace has the log, and there is none.
-        let is_listed = is_listed && LogPageId(id) != LogPageId::CHANGED_ZONE_LIST;
-        let answer = log(&mut host, LogPageId(id), 0, 64);
-        assert_eq!(answer.is_ok(), is_listed, "log page {id:#x}: {:?}", answer.err());
+        let answer = log(&mut host, LogPageId(id), 0, 512);
+        let is_there = answer != Err(Status::INVALID_LOG_PAGE);
+        assert_eq!(is_there, is_listed, "log page {id:#x}: {:?}", answer.err());
         host.forget_pages(host.next_page() - 8192);
     }
 }
@@ -323,7 +328,29 @@ fn the_effects_log_says_exactly_which_commands_are_there() {
         let is_known = host.execute(1, entry).status() != Status::INVALID_COMMAND_OPCODE;
         assert_eq!(is_known, is_listed, "I/O opcode {opcode:#x}");
     }
-    assert_eq!(u32_at(&page, 1024 + 4), 0b11, "Write changes blocks");
+    let [namespace, controller, subsystem] = [1 << 20, 1 << 21, 1 << 25];
+    assert_eq!(
+        u32_at(&page, 1024 + 4),
+        namespace | 0b11,
+        "Write changes blocks of a namespace"
+    );
+    assert_eq!(u32_at(&page, 4 * 0x0A), controller | 1, "Get Features");
+    assert_eq!(u32_at(&page, 4 * 0x10), subsystem | 1, "Firmware Commit");
+}
+
+#[test]
+fn there_are_no_commands_of_a_management_interface() {
+    let mut host = TestHost::ready();
+    let page = log(&mut host, LogPageId::MI_COMMANDS_EFFECTS, 0, 4096).unwrap();
+    assert_eq!(page, vec![0; 4096]);
+    // Keep Alive, Virtualization Management, NVMe-MI Send and Receive, Lockdown, Fabrics, Security Send and Receive.
+    for opcode in [0x18, 0x1C, 0x1D, 0x1E, 0x24, 0x7F, 0x81, 0x82] {
+        let refused = host.admin(commands::admin(AdminOpcode(opcode)));
+        assert_eq!(refused.status(), Status::INVALID_COMMAND_OPCODE, "{opcode:#x}");
+        assert!(refused.do_not_retry());
+    }
+    let keep_alive_timer = host.admin(commands::set_features(FeatureId(0x0F), false, 1000, 0));
+    assert_eq!(keep_alive_timer.status(), Status::INVALID_FIELD_IN_COMMAND);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What a drive with flash did, for people who study it.
 
+use core::fmt;
+
 use nvme_spec::ZoneState;
 
 /// What was counted since set-up, or since the counters were last reset.
@@ -119,4 +121,108 @@ pub struct FlashReport {
 pub struct Utilisation {
     /// Time spent on commands.
     pub busy_ns: u64,
+}
+
+/// A name and a value in each line. Pages have 4 KiB; units are in the names.
+impl fmt::Display for FlashReport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every field is named, so that a new one cannot be forgotten.
+        let FlashReport {
+            statistics,
+            lines,
+            zones,
+            erases,
+            mapped_pages,
+            logical_pages,
+            physical_pages,
+            buffered_bytes,
+            buffer_bytes,
+            metadata_bytes,
+        } = *self;
+        let FlashStatistics {
+            host_read_bytes,
+            host_written_bytes,
+            host_pages,
+            moved_pages,
+            deallocated_pages,
+            nand_read_bytes,
+            nand_programmed_bytes,
+            collections,
+            buffer_stalls,
+        } = statistics;
+        let write_amplification_milli = statistics.write_amplification_milli().unwrap_or(0);
+        writeln!(out, "host_read_bytes {host_read_bytes}")?;
+        writeln!(out, "host_written_bytes {host_written_bytes}")?;
+        writeln!(out, "host_pages {host_pages}")?;
+        writeln!(out, "moved_pages {moved_pages}")?;
+        writeln!(
+            out,
+            "write_amplification {}",
+            Thousandths(write_amplification_milli)
+        )?;
+        writeln!(out, "collections {collections}")?;
+        writeln!(out, "deallocated_pages {deallocated_pages}")?;
+        writeln!(out, "nand_read_bytes {nand_read_bytes}")?;
+        writeln!(out, "nand_programmed_bytes {nand_programmed_bytes}")?;
+        writeln!(out, "buffer_stalls {buffer_stalls}")?;
+        writeln!(out, "buffered_bytes {buffered_bytes} of {buffer_bytes}")?;
+        if zones == ZoneCounts::default() {
+            write_lines(out, lines, erases)?;
+        } else {
+            write_zones(out, zones, erases)?;
+        }
+        writeln!(out, "mapped_pages {mapped_pages} of {logical_pages}")?;
+        writeln!(out, "physical_pages {physical_pages}")?;
+        writeln!(out, "metadata_bytes {metadata_bytes}")
+    }
+}
+
+fn write_lines(out: &mut fmt::Formatter<'_>, lines: LineCounts, erases: EraseCounts) -> fmt::Result {
+    let LineCounts {
+        free,
+        open,
+        full,
+        victim,
+    } = lines;
+    let EraseCounts { min, mean_milli, max } = erases;
+    writeln!(out, "lines_free {free}")?;
+    writeln!(out, "lines_open {open}")?;
+    writeln!(out, "lines_full {full}")?;
+    writeln!(out, "lines_victim {victim}")?;
+    writeln!(out, "line_erases_min {min}")?;
+    writeln!(out, "line_erases_mean {}", Thousandths(mean_milli))?;
+    writeln!(out, "line_erases_max {max}")
+}
+
+/// What a zoned drive has instead of lines.
+fn write_zones(out: &mut fmt::Formatter<'_>, zones: ZoneCounts, resets: EraseCounts) -> fmt::Result {
+    let ZoneCounts {
+        empty,
+        implicitly_opened,
+        explicitly_opened,
+        closed,
+        full,
+        read_only,
+        offline,
+    } = zones;
+    let EraseCounts { min, mean_milli, max } = resets;
+    writeln!(out, "zones_empty {empty}")?;
+    writeln!(out, "zones_implicitly_opened {implicitly_opened}")?;
+    writeln!(out, "zones_explicitly_opened {explicitly_opened}")?;
+    writeln!(out, "zones_closed {closed}")?;
+    writeln!(out, "zones_full {full}")?;
+    writeln!(out, "zones_read_only {read_only}")?;
+    writeln!(out, "zones_offline {offline}")?;
+    writeln!(out, "zone_resets_min {min}")?;
+    writeln!(out, "zone_resets_mean {}", Thousandths(mean_milli))?;
+    writeln!(out, "zone_resets_max {max}")
+}
+
+/// A number of thousandths as a decimal fraction.
+struct Thousandths(u64);
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
 }

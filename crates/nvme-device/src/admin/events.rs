@@ -2,7 +2,7 @@
 
 use nvme_spec::{
     AsyncEventType, LogPageId, Status, EVENT_SANITIZE_COMPLETED, IO_COMMAND_SET_EVENT_RESERVATION_LOG,
-    NOTICE_NAMESPACE_ATTRIBUTE_CHANGED, NOTICE_ZONE_DESCRIPTOR_CHANGED,
+    NOTICE_NAMESPACE_ATTRIBUTE_CHANGED, NOTICE_TELEMETRY_LOG_CHANGED, NOTICE_ZONE_DESCRIPTOR_CHANGED,
 };
 
 /// Asynchronous Event Requests held at once (Identify AERL + 1).
@@ -35,7 +35,7 @@ pub(crate) struct AsyncEvents {
     /// Identifiers of held requests, oldest first.
     held: [u16; REQUESTS_MAX],
     held_count: usize,
-    slots: [EventSlot; 6],
+    slots: [EventSlot; 7],
 }
 
 impl AsyncEvents {
@@ -53,6 +53,7 @@ impl AsyncEvents {
                     AsyncEventType::IO_COMMAND_SET,
                     LogPageId::RESERVATION_NOTIFICATION,
                 ),
+                EventSlot::new(AsyncEventType::NOTICE, LogPageId::TELEMETRY_CONTROLLER_INITIATED),
             ],
         }
     }
@@ -112,6 +113,15 @@ impl AsyncEvents {
         self.raise(LogPageId::CHANGED_ZONE_LIST, NOTICE_ZONE_DESCRIPTOR_CHANGED, nsid);
     }
 
+    /// The controller has captured its state for the Telemetry Controller-Initiated log.
+    pub fn telemetry_log_changed(&mut self) {
+        self.raise(
+            LogPageId::TELEMETRY_CONTROLLER_INITIATED,
+            NOTICE_TELEMETRY_LOG_CHANGED,
+            0,
+        );
+    }
+
     /// The Changed Namespace List has a new entry.
     pub fn namespace_attribute_changed(&mut self) {
         self.raise(
@@ -154,6 +164,7 @@ impl AsyncEvents {
         self.slots.iter_mut().filter(move |slot| slot.log == log)
     }
 
+    /// Raises the event that goes with `log`.
     fn raise(&mut self, log: LogPageId, info: u8, dword1: u32) {
         for slot in self.slots_of(log).filter(|slot| !slot.is_masked) {
             // The first one wins until it is reported.

@@ -1,10 +1,12 @@
 //! Get and Set Features (NVMe Base 2.0 §5.15 and §5.27).
 
 use nvme_spec::{
-    FeatureCapabilities, FeatureId, FeatureSelect, Status, SubmissionQueueEntry, NSID_BROADCAST,
-    OAES_NAMESPACE_ATTRIBUTE, OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
+    FeatureCapabilities, FeatureId, FeatureSelect, SetFeatureEvent, Status, SubmissionQueueEntry,
+    AEC_TELEMETRY_LOG, NSID_BROADCAST, OAES_NAMESPACE_ATTRIBUTE, OAES_ZONE_DESCRIPTOR_CHANGED,
+    SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
+use super::namespace_features::is_of_namespaces;
 use super::Outcome;
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
@@ -22,8 +24,8 @@ const SAVE: u32 = 1 << 31;
 /// Temperature Threshold: sensor 0 is the composite temperature; 1111b means all (set only).
 const SENSOR_ALL: u32 = 0xF;
 const ASYNC_EVENT_TEMPERATURE: u32 = 1 << 1;
-/// SMART events, and the notices that Identify names.
-const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | super::identify::OAES;
+/// SMART events, telemetry, and the notices that Identify names.
+const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | AEC_TELEMETRY_LOG | super::identify::OAES;
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
 /// The values of the features that a reset brings back to what was saved. One instance is in force, one is the saved one.
@@ -33,13 +35,13 @@ struct Values {
     power_management: u32,
     temperature_over_kelvin: u16,
     temperature_under_kelvin: u16,
-    error_recovery: u32,
     volatile_write_cache: u32,
     interrupt_coalescing: u32,
     /// Bit per vector: coalescing disabled.
     coalescing_disabled: [u64; 3],
     write_atomicity: u32,
     async_events: u32,
+    software_progress_marker: u32,
 }
 
 impl Values {
@@ -48,13 +50,13 @@ impl Values {
         power_management: 0,
         temperature_over_kelvin: WARNING_TEMPERATURE_KELVIN,
         temperature_under_kelvin: 0,
-        error_recovery: 0,
         volatile_write_cache: 1,
         interrupt_coalescing: 0,
         // Interrupts of the admin queue are never coalesced.
         coalescing_disabled: [1, 0, 0],
         write_atomicity: 0,
         async_events: 0,
+        software_progress_marker: 0,
     };
 
     /// Dword 0 of Get Features, for the features that are kept here.
@@ -70,7 +72,6 @@ impl Values {
                     _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
                 }
             }
-            FeatureId::ERROR_RECOVERY => self.error_recovery,
             FeatureId::VOLATILE_WRITE_CACHE => self.volatile_write_cache,
             FeatureId::INTERRUPT_COALESCING => self.interrupt_coalescing,
             FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {
@@ -85,6 +86,7 @@ impl Values {
             }
             FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity,
             FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events,
+            FeatureId::SOFTWARE_PROGRESS_MARKER => self.software_progress_marker,
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         })
     }
@@ -114,8 +116,6 @@ impl Values {
                     _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
                 }
             }
-            // Time-limited error recovery; deallocated blocks never give an error here (DULBE stays 0).
-            FeatureId::ERROR_RECOVERY => self.error_recovery = only(0xFFFF)?,
             FeatureId::VOLATILE_WRITE_CACHE => self.volatile_write_cache = only(1)?,
             FeatureId::INTERRUPT_COALESCING => self.interrupt_coalescing = only(0xFFFF)?,
             FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {
@@ -130,6 +130,7 @@ impl Values {
             }
             FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity = only(1)?,
             FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events = only(ASYNC_EVENTS_SUPPORTED)?,
+            FeatureId::SOFTWARE_PROGRESS_MARKER => self.software_progress_marker = only(0xFF)?,
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         }
         Ok(())
@@ -196,6 +197,11 @@ impl Features {
         };
     }
 
+    /// What a Set Feature event tells of.
+    fn settings(&self) -> (Values, u16) {
+        (self.current, self.io_queue_pairs)
+    }
+
     /// I/O queue pairs that the host may create.
     pub fn io_queue_pairs(&self) -> u16 {
         self.io_queue_pairs
@@ -235,13 +241,18 @@ impl Features {
         self.current.async_events & OAES_ZONE_DESCRIPTOR_CHANGED != 0
     }
 
+    /// Whether captures of the controller's are to be reported as events.
+    pub fn wants_telemetry_notices(&self) -> bool {
+        self.current.async_events & AEC_TELEMETRY_LOG != 0
+    }
+
     fn number_of_queues(&self, pairs: u16) -> u32 {
         let pairs_z = u32::from(pairs - 1);
         pairs_z | pairs_z << 16
     }
 
     /// The timestamp's 8 bytes: milliseconds (48 bits), then attributes (NVMe Base 2.0 figure 336).
-    fn timestamp(&self, now_ns: u64) -> [u8; 8] {
+    pub fn timestamp(&self, now_ns: u64) -> [u8; 8] {
         let elapsed_ms = now_ns.saturating_sub(self.timestamp.set_at_ns) / NANOSECONDS_PER_MILLISECOND;
         let milliseconds = self.timestamp.milliseconds.wrapping_add(elapsed_ms) & 0xFFFF_FFFF_FFFF;
         let origin = u64::from(self.timestamp.is_set_by_host);
@@ -250,16 +261,11 @@ impl Features {
 }
 
 /// What can be done with `feature`, which a namespace can have of its own.
-fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
+pub(super) fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
     let capabilities = |saveable| {
         Ok(FeatureCapabilities {
             saveable,
-            namespace_specific: matches!(
-                feature,
-                FeatureId::KEY_VALUE_CONFIGURATION
-                    | FeatureId::RESERVATION_NOTIFICATION_MASK
-                    | FeatureId::RESERVATION_PERSISTENCE
-            ),
+            namespace_specific: is_of_namespaces(feature),
             changeable: true,
         })
     };
@@ -273,6 +279,7 @@ fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
         | FeatureId::INTERRUPT_VECTOR_CONFIGURATION
         | FeatureId::WRITE_ATOMICITY_NORMAL
         | FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION
+        | FeatureId::SOFTWARE_PROGRESS_MARKER
         | FeatureId::KEY_VALUE_CONFIGURATION => capabilities(true),
         FeatureId::NUMBER_OF_QUEUES
         | FeatureId::TIMESTAMP
@@ -282,6 +289,21 @@ fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
         | FeatureId::RESERVATION_PERSISTENCE => capabilities(false),
         _ => Err(Status::INVALID_FIELD_IN_COMMAND),
     }
+}
+
+/// Whether a change of `feature` is an event for the Persistent Event log. The specification leaves that to the device, advises against it for power
+/// management, event configuration and the progress marker, and forbids it for the timestamp.
+fn is_recorded(feature: FeatureId) -> bool {
+    matches!(
+        feature,
+        FeatureId::ARBITRATION
+            | FeatureId::TEMPERATURE_THRESHOLD
+            | FeatureId::VOLATILE_WRITE_CACHE
+            | FeatureId::NUMBER_OF_QUEUES
+            | FeatureId::INTERRUPT_COALESCING
+            | FeatureId::INTERRUPT_VECTOR_CONFIGURATION
+            | FeatureId::WRITE_ATOMICITY_NORMAL
+    )
 }
 
 /// Bytes of the host identifier that dword 11 asks for (EXHID).
@@ -320,12 +342,8 @@ impl Controller {
                 IO_QUEUE_PAIRS_MAX
             }),
             FeatureId::IO_COMMAND_SET_PROFILE => 0,
-            FeatureId::KEY_VALUE_CONFIGURATION => {
-                let namespace = self.io.namespaces.attached(entry.nsid.get())?;
-                let key_value = namespace.key_value.as_ref();
-                key_value
-                    .ok_or(Status::INVALID_FIELD_IN_COMMAND)?
-                    .configuration(select)
+            _ if capabilities.namespace_specific => {
+                self.get_namespace_feature(entry.nsid.get(), feature, select)?
             }
             FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE => {
                 let reservations = &self.io.namespaces.attached(entry.nsid.get())?.reservations;
@@ -375,8 +393,8 @@ impl Controller {
         if is_saved && !capabilities.saveable {
             return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
         }
-        if feature == FeatureId::KEY_VALUE_CONFIGURATION {
-            self.configure_key_value(entry.nsid.get(), cdw11, is_saved)?;
+        if capabilities.namespace_specific {
+            self.set_namespace_feature(entry.nsid.get(), feature, cdw11, is_saved)?;
             return Ok(Outcome::Done(0));
         }
         if feature == FeatureId::RESERVATION_NOTIFICATION_MASK {
@@ -397,6 +415,7 @@ impl Controller {
             self.io.namespaces.attached(entry.nsid.get())?;
             return Err(Status::FEATURE_NOT_NAMESPACE_SPECIFIC);
         }
+        let before = self.admin.features.settings();
         let mut result = 0;
         match feature {
             FeatureId::NUMBER_OF_QUEUES => result = self.set_number_of_queues(cdw11)?,
@@ -409,11 +428,13 @@ impl Controller {
                 let mut bytes = [0; 8];
                 DataPointer::of(entry).read(host, &mut bytes)?;
                 let milliseconds = u64::from_le_bytes(bytes) & 0xFFFF_FFFF_FFFF;
+                let previous = self.admin.features.timestamp(now_ns);
                 self.admin.features.timestamp = Timestamp {
                     milliseconds,
                     set_at_ns: now_ns,
                     is_set_by_host: true,
                 };
+                self.admin.record_timestamp_change(previous, now_ns);
             }
             FeatureId::HOST_IDENTIFIER => {
                 let mut bytes = [0; 16];
@@ -430,28 +451,21 @@ impl Controller {
                 }
             }
         }
+        if is_recorded(feature) && self.admin.features.settings() != before {
+            let event = SetFeatureEvent {
+                layout: SetFeatureEvent::TWO_DWORDS.into(),
+                cdw10: entry.cdw10,
+                cdw11: entry.cdw11,
+            };
+            self.admin.record(&event, now_ns);
+        }
         if self.admin.features.wants_temperature_event() {
             self.admin.events.smart(SMART_EVENT_TEMPERATURE_THRESHOLD);
         }
+        if feature == FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION {
+            self.admin.raise_telemetry_notice();
+        }
         Ok(Outcome::Done(result.into()))
-    }
-
-    /// Sets the configuration of a key-value namespace, or of all.
-    fn configure_key_value(&mut self, nsid: u32, value: u32, is_saved: bool) -> Result<(), Status> {
-        let is_all = nsid == NSID_BROADCAST;
-        if !is_all {
-            self.io.namespaces.attached(nsid)?;
-        }
-        let mut configured = false;
-        for namespace in self.io.namespaces.iter_mut() {
-            if is_all || namespace.nsid == nsid {
-                if let Some(key_value) = &mut namespace.key_value {
-                    key_value.configure(value, is_saved)?;
-                    configured = true;
-                }
-            }
-        }
-        configured.then_some(()).ok_or(Status::INVALID_FIELD_IN_COMMAND)
     }
 
     /// Queues are allocated in pairs: as many as the smaller of the two numbers asked for, and the larger within reach.

@@ -11,7 +11,7 @@ use nvme_spec::{
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
 use super::namespaces::CONTROLLER_ID;
-use super::{error_log, events, features, put, put_dword, self_test, Outcome};
+use super::{error_log, events, features, firmware, persistent_events, put, put_dword, self_test, Outcome};
 use crate::controller::Controller;
 use crate::data_pointer::{DataPointer, SGL_SUPPORT};
 use crate::dataset::{RANGES_MAX, RANGE_LBAS_MAX};
@@ -54,17 +54,16 @@ mod controller_fields {
     pub const FUSES: u16 = 1;
     /// VWC: present (bit 0); Flush may address all namespaces (bits 2:1 = 11b).
     pub const VWC: u8 = 0b111;
-    /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), Supported Log Pages with its attributes (bit 5).
-    pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 5;
-    /// OACS: Format NVM (bit 1), Namespace Management and Attachment (bit 3), Device Self-test (bit 4), Directives (bit 5),
-    /// Doorbell Buffer Config (bit 8).
-    pub const OACS: u16 = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8;
+    /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), telemetry (bit 3), Persistent Event log (bit 4), Supported Log
+    /// Pages with its attributes (bit 5).
+    pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5;
+    /// OACS: Format NVM (bit 1), Firmware Commit and Image Download (bit 2), Namespace Management and Attachment (bit 3), Device
+    /// Self-test (bit 4), Directives (bit 5), Doorbell Buffer Config (bit 8).
+    pub const OACS: u16 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8;
     /// FNA: a namespace is formatted by itself, and all at once if that is asked for; Crypto Erase (bit 2).
     pub const FNA: u8 = 1 << 2;
     /// DSTO: one operation at a time in the NVM subsystem.
     pub const DSTO: u8 = 1;
-    /// FRMW: one slot, read-only.
-    pub const FRMW: u8 = 1 << 1 | 1;
     /// CTRATT: 128-bit host identifier.
     pub const CTRATT: u32 = 1;
     /// RAB: bursts of 2^3.
@@ -220,7 +219,7 @@ impl Controller {
         data.ssvid = pci::VENDOR_ID.into();
         data.serial_number = self.identity.serial_number;
         data.model_number = self.identity.model_number;
-        data.firmware_revision = self.identity.firmware_revision;
+        data.firmware_revision = self.admin.firmware.running();
         data.rab = controller_fields::RAB;
         data.mdts = self.mdts;
         data.ver = VERSION_2_0.into();
@@ -231,7 +230,9 @@ impl Controller {
         data.dsto = controller_fields::DSTO;
         data.acl_z = controller_fields::ACL_Z;
         data.aerl_z = events::REQUESTS_MAX as u8 - 1;
-        data.frmw = controller_fields::FRMW;
+        data.frmw = firmware::FRMW;
+        data.fwug = firmware::FWUG;
+        data.pels_64kib = persistent_events::PELS.into();
         data.lpa = controller_fields::LPA;
         data.elpe_z = error_log::ENTRIES as u8 - 1;
         data.wctemp_kelvin = features::WARNING_TEMPERATURE_KELVIN.into();

@@ -1,13 +1,14 @@
 //! Get Log Page (NVMe Base 2.0 §5.16).
 
 use nvme_spec::{
-    effects, AdminOpcode, CommandSet, KeyValueOpcode, LogPageId, NvmOpcode, ReservationNotification,
-    SmartLog, Status, SubmissionQueueEntry, CHANGED_NAMESPACE_LIST_BYTES, CHANGED_ZONE_LIST_BYTES,
-    EFFECTS_LOG_BYTES, FIRMWARE_SLOT_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
+    effects, AdminOpcode, CommandSet, FeatureId, KeyValueOpcode, LogPageId, NvmOpcode,
+    ReservationNotification, SmartLog, Status, SubmissionQueueEntry, CHANGED_NAMESPACE_LIST_BYTES,
+    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FEATURE_EFFECTS_LOG_BYTES, MI_EFFECTS_LOG_BYTES,
+    NSID_BROADCAST, PAGE_SIZE_BYTES, PERSISTENT_EVENT_HEADER_ACTION, SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
-use super::{error_log, put, put_dword, Outcome, SUPPORTED};
+use super::{error_log, put, put_dword, scope, Outcome, SUPPORTED};
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
@@ -22,6 +23,11 @@ const SUPPORTED_PAGES: &[LogPageId] = &[
     LogPageId::CHANGED_NAMESPACE_LIST,
     LogPageId::SANITIZE_STATUS,
     LogPageId::RESERVATION_NOTIFICATION,
+    LogPageId::TELEMETRY_HOST_INITIATED,
+    LogPageId::TELEMETRY_CONTROLLER_INITIATED,
+    LogPageId::PERSISTENT_EVENT,
+    LogPageId::FEATURE_IDENTIFIERS_EFFECTS,
+    LogPageId::MI_COMMANDS_EFFECTS,
     LogPageId::CHANGED_ZONE_LIST,
 ];
 
@@ -136,14 +142,20 @@ const NANOSECONDS_PER_MINUTE: u64 = 60_000_000_000;
 const PAGE_BYTES_MAX: usize = PAGE_SIZE_BYTES;
 const _: () = assert!(error_log::ENTRIES * 64 <= PAGE_BYTES_MAX && EFFECTS_LOG_BYTES <= PAGE_BYTES_MAX);
 
-impl Controller {
-    pub(super) fn get_log_page<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        now_ns: u64,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let log = LogPageId((entry.cdw10.get() & 0xFF) as u8);
+/// What a Get Log Page command asks for.
+pub(super) struct Request {
+    pub log: LogPageId,
+    /// Log Specific Parameter.
+    pub specific: u8,
+    pub offset: u64,
+    pub len_bytes: usize,
+    /// RAE: the event that goes with the log stays as it is.
+    pub retains_event: bool,
+    pointer: DataPointer,
+}
+
+impl Request {
+    fn of(entry: &SubmissionQueueEntry, transfer_bytes_max: u32) -> Result<Self, Status> {
         let dwords = u64::from(entry.cdw10.get() >> 16 | (entry.cdw11.get() & 0xFFFF) << 16) + 1;
         let offset = u64::from(entry.cdw12.get()) | u64::from(entry.cdw13.get()) << 32;
         let len_bytes = dwords * 4;
@@ -151,28 +163,67 @@ impl Controller {
         if entry.cdw14.get() & OFFSET_IS_INDEX != 0
             || uuid_index != 0
             || offset % 4 != 0
-            || len_bytes > u64::from(self.io.limits.transfer_bytes_max)
+            || len_bytes > u64::from(transfer_bytes_max)
         {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        self.admin.self_test.settle(self.admin.powered_ns(now_ns));
-        self.with_page(
-            |controller, buffer| controller.fill_log_page(log, entry, now_ns, buffer),
-            |buffer, page_len| {
-                let page = buffer.get(..page_len).unwrap_or(buffer);
-                // Beyond the page's end there are zeros, but an offset must lie inside it.
-                let content = usize::try_from(offset)
-                    .ok()
-                    .filter(|&offset| offset < page.len())
-                    .and_then(|offset| page.get(offset..))
-                    .ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
-                DataPointer::of(entry).write(host, content, len_bytes as usize)
-            },
-        )?;
+        Ok(Self {
+            log: LogPageId((entry.cdw10.get() & 0xFF) as u8),
+            specific: (entry.cdw10.get() >> 8 & 0x7F) as u8,
+            offset,
+            len_bytes: len_bytes as usize,
+            retains_event: entry.cdw10.get() & RETAIN_ASYNC_EVENT != 0,
+            pointer: DataPointer::of(entry),
+        })
+    }
+
+    /// The same, but for the first `len_bytes` of the log, or as many of them as are asked for.
+    pub fn within_the_first(&self, len_bytes: usize) -> Self {
+        Self {
+            offset: 0,
+            len_bytes: self.len_bytes.min(len_bytes),
+            ..*self
+        }
+    }
+
+    /// Sends what is asked for of the log's `bytes`. Beyond their end there are zeros, but the offset must lie inside.
+    pub fn send<H: Host>(&self, bytes: &[u8], host: &H) -> Result<(), Status> {
+        let content = usize::try_from(self.offset)
+            .ok()
+            .filter(|&offset| offset < bytes.len())
+            .and_then(|offset| bytes.get(offset..))
+            .ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+        self.pointer.write(host, content, self.len_bytes)
+    }
+}
+
+impl Controller {
+    pub(super) fn get_log_page<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        now_ns: u64,
+        host: &H,
+    ) -> Result<Outcome, Status> {
+        let request = Request::of(entry, self.io.limits.transfer_bytes_max)?;
+        let log = request.log;
+        match log {
+            LogPageId::TELEMETRY_HOST_INITIATED | LogPageId::TELEMETRY_CONTROLLER_INITIATED => {
+                self.send_telemetry(&request, now_ns, host)?;
+            }
+            LogPageId::PERSISTENT_EVENT => self.send_persistent_events(&request, now_ns, host)?,
+            _ => {
+                let powered_ns = self.admin.powered_ns(now_ns);
+                self.admin.self_test.settle(powered_ns);
+                self.with_page(
+                    |controller, buffer| controller.fill_log_page(log, entry, now_ns, buffer),
+                    |buffer, page_len| request.send(buffer.get(..page_len).unwrap_or(buffer), host),
+                )?;
+            }
+        }
         if log == LogPageId::RESERVATION_NOTIFICATION {
             self.admin.reservation_log.remove_oldest();
         }
-        if entry.cdw10.get() & RETAIN_ASYNC_EVENT == 0 {
+        if !request.retains_event {
             self.admin.events.log_was_read(log);
             match log {
                 LogPageId::CHANGED_ZONE_LIST => self.forget_changed_zones(entry.nsid.get()),
@@ -196,6 +247,8 @@ impl Controller {
                 for page in SUPPORTED_PAGES {
                     put_dword(buffer, usize::from(page.0), 1);
                 }
+                let index = usize::from(LogPageId::PERSISTENT_EVENT.0);
+                put_dword(buffer, index, 1 | PERSISTENT_EVENT_HEADER_ACTION);
                 Ok(SUPPORTED_LOG_PAGES_BYTES)
             }
             LogPageId::ERROR_INFORMATION => {
@@ -215,19 +268,12 @@ impl Controller {
                 put(buffer, 0, self.smart_log(now_ns).as_bytes());
                 Ok(size_of::<SmartLog>())
             }
-            LogPageId::FIRMWARE_SLOT => {
-                put(buffer, 0, &[0x01]); // AFI: slot 1 is active
-                put(buffer, 8, &self.identity.firmware_revision);
-                Ok(FIRMWARE_SLOT_LOG_BYTES)
-            }
+            LogPageId::FIRMWARE_SLOT => Ok(self.admin.firmware.fill_log(buffer)),
             LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
                 let command_set = CommandSet((entry.cdw14.get() >> 24) as u8);
                 for opcode in SUPPORTED {
-                    put_dword(
-                        buffer,
-                        usize::from(opcode.0),
-                        effects::SUPPORTED | admin_effects(*opcode),
-                    );
+                    let effect = effects::SUPPORTED | scope(*opcode) | admin_effects(*opcode);
+                    put_dword(buffer, usize::from(opcode.0), effect);
                 }
                 let is_zoned = command_set == CommandSet::ZONED;
                 let is_key_value = command_set == CommandSet::KEY_VALUE;
@@ -238,7 +284,11 @@ impl Controller {
                 let has_any = is_zoned || is_key_value || command_set == CommandSet::NVM;
                 let reservations = RESERVATION_EFFECTS.iter().filter(|_| has_any);
                 for (opcode, effect) in block.chain(zoned).chain(reservations) {
-                    put_dword(buffer, 256 + usize::from(opcode.0), *effect);
+                    put_dword(
+                        buffer,
+                        256 + usize::from(opcode.0),
+                        effects::SCOPE_NAMESPACE | effect,
+                    );
                 }
                 let has_vendor_commands = is_key_value
                     || self.io.namespaces.iter().any(|namespace| {
@@ -247,7 +297,11 @@ impl Controller {
                 let pairs = KEY_VALUE_EFFECTS.iter().filter(|_| is_key_value);
                 let vendor = VENDOR_EFFECTS.iter().filter(|_| has_vendor_commands);
                 for (opcode, effect) in pairs.chain(vendor) {
-                    put_dword(buffer, 256 + usize::from(opcode.0), *effect);
+                    put_dword(
+                        buffer,
+                        256 + usize::from(opcode.0),
+                        effects::SCOPE_NAMESPACE | effect,
+                    );
                 }
                 Ok(EFFECTS_LOG_BYTES)
             }
@@ -256,6 +310,12 @@ impl Controller {
                 Ok(CHANGED_NAMESPACE_LIST_BYTES)
             }
             LogPageId::SANITIZE_STATUS => Ok(self.fill_sanitize_log(buffer)),
+            LogPageId::FEATURE_IDENTIFIERS_EFFECTS => {
+                self.feature_effects(buffer);
+                Ok(FEATURE_EFFECTS_LOG_BYTES)
+            }
+            // There is no management interface: no command, all zeros.
+            LogPageId::MI_COMMANDS_EFFECTS => Ok(MI_EFFECTS_LOG_BYTES),
             LogPageId::DEVICE_SELF_TEST => {
                 let powered_ns = self.admin.powered_ns(now_ns);
                 Ok(self.admin.self_test.fill_log(powered_ns, buffer))
@@ -269,7 +329,21 @@ impl Controller {
                 self.changed_zone_list(entry.nsid.get(), buffer)?;
                 Ok(CHANGED_ZONE_LIST_BYTES)
             }
-            _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+            _ => Err(Status::INVALID_LOG_PAGE),
+        }
+    }
+
+    /// An entry for each feature identifier.
+    fn feature_effects(&self, buffer: &mut [u8]) {
+        for feature in 0..=u8::MAX {
+            if let Ok(capabilities) = super::features::capabilities(FeatureId(feature)) {
+                let scope = if capabilities.namespace_specific {
+                    effects::SCOPE_NAMESPACE
+                } else {
+                    effects::SCOPE_CONTROLLER
+                };
+                put_dword(buffer, usize::from(feature), effects::SUPPORTED | scope);
+            }
         }
     }
 
@@ -294,7 +368,7 @@ impl Controller {
         }
     }
 
-    fn smart_log(&self, now_ns: u64) -> SmartLog {
+    pub(super) fn smart_log(&self, now_ns: u64) -> SmartLog {
         let counters = &self.io.counters;
         let thousands = |bytes: u64| u128::from((bytes / 512).div_ceil(1000)).to_le_bytes();
         let number = |value: u64| u128::from(value).to_le_bytes();

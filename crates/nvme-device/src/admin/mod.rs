@@ -6,23 +6,28 @@ mod doorbell_buffer;
 mod error_log;
 mod events;
 mod features;
+mod firmware;
 mod format;
 mod identify;
 mod io_queues;
 mod log_pages;
+mod namespace_features;
 mod namespaces;
+mod persistent_events;
 mod reservation_log;
 mod sanitize;
 mod self_test;
+mod telemetry;
 
 use alloc::vec::Vec;
 
 use nvme_spec::registers::ControllerConfiguration;
-use nvme_spec::{AdminOpcode, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES, PSDT_PRP};
+use nvme_spec::{effects, AdminOpcode, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES, PSDT_PRP};
 
 use crate::bar::Bar;
 use crate::controller::Controller;
 use crate::device::{table, SetupError};
+use crate::heap::Heap;
 use crate::host::Host;
 use crate::queues::CompletionQueue;
 use crate::work::{CommandRef, Ticket};
@@ -30,10 +35,14 @@ use crate::work::{CommandRef, Ticket};
 use error_log::ErrorLog;
 use events::AsyncEvents;
 use features::Features;
+use firmware::{Firmware, Revision};
+pub(crate) use namespace_features::NamespaceFeature;
 use namespaces::ChangedNamespaces;
+use persistent_events::PersistentEvents;
 use reservation_log::ReservationLog;
 use sanitize::SanitizeStatus;
 use self_test::SelfTest;
+use telemetry::Telemetry;
 
 /// Admin commands that this controller has, for the effects log and the dispatch below.
 const SUPPORTED: &[AdminOpcode] = &[
@@ -47,6 +56,8 @@ const SUPPORTED: &[AdminOpcode] = &[
     AdminOpcode::SET_FEATURES,
     AdminOpcode::GET_FEATURES,
     AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST,
+    AdminOpcode::FIRMWARE_COMMIT,
+    AdminOpcode::FIRMWARE_IMAGE_DOWNLOAD,
     AdminOpcode::DEVICE_SELF_TEST,
     AdminOpcode::NAMESPACE_MANAGEMENT,
     AdminOpcode::NAMESPACE_ATTACHMENT,
@@ -71,6 +82,22 @@ const ALLOWED_WHILE_SANITIZING: &[AdminOpcode] = &[
     AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST,
     AdminOpcode::SANITIZE,
 ];
+
+/// What `opcode` can have an effect on, for the effects log.
+fn scope(opcode: AdminOpcode) -> u32 {
+    match opcode {
+        AdminOpcode::FIRMWARE_COMMIT
+        | AdminOpcode::FIRMWARE_IMAGE_DOWNLOAD
+        | AdminOpcode::DEVICE_SELF_TEST
+        | AdminOpcode::NAMESPACE_MANAGEMENT
+        | AdminOpcode::SANITIZE => effects::SCOPE_SUBSYSTEM,
+        AdminOpcode::FORMAT_NVM
+        | AdminOpcode::NAMESPACE_ATTACHMENT
+        | AdminOpcode::DIRECTIVE_SEND
+        | AdminOpcode::DIRECTIVE_RECEIVE => effects::SCOPE_NAMESPACE,
+        _ => effects::SCOPE_CONTROLLER,
+    }
+}
 
 /// How a handler leaves its command.
 pub(crate) enum Outcome {
@@ -104,10 +131,15 @@ pub(crate) struct AdminState {
     pub sanitize: SanitizeStatus,
     pub changed_namespaces: ChangedNamespaces,
     reservation_log: ReservationLog,
+    pub firmware: Firmware,
+    pub telemetry: Telemetry,
+    pub persistent_events: PersistentEvents,
     /// CC.CSS when the controller was enabled.
     pub css: u8,
     /// Time of the first pass.
     started_ns: Option<u64>,
+    /// Time of the last controller level reset, or else of the first pass.
+    reset_at_ns: u64,
     unsafe_shutdowns: u64,
     power_cycles: u64,
     pending: Option<(Ticket, PendingAdmin)>,
@@ -117,8 +149,10 @@ pub(crate) struct AdminState {
 }
 
 impl AdminState {
-    pub fn new() -> Result<Self, SetupError> {
-        Ok(Self {
+    /// For a device that was built with this firmware.
+    #[inline(never)]
+    pub fn new(firmware: Revision) -> Result<Heap<Self>, SetupError> {
+        Heap::new(Self {
             features: Features::new(),
             events: AsyncEvents::new(),
             error_log: ErrorLog::new()?,
@@ -126,8 +160,12 @@ impl AdminState {
             sanitize: SanitizeStatus::new(),
             changed_namespaces: ChangedNamespaces::default(),
             reservation_log: ReservationLog::new()?,
+            firmware: Firmware::new(firmware),
+            telemetry: Telemetry::new()?,
+            persistent_events: PersistentEvents::new()?,
             css: ControllerConfiguration::CSS_NVM,
             started_ns: None,
+            reset_at_ns: 0,
             unsafe_shutdowns: 0,
             power_cycles: 1,
             pending: None,
@@ -140,7 +178,9 @@ impl AdminState {
     pub fn start(&mut self, now_ns: u64) {
         if self.started_ns.is_none() {
             self.started_ns = Some(now_ns);
+            self.reset_at_ns = now_ns;
             self.features.reset(now_ns);
+            self.record_reset(false, now_ns);
         }
     }
 
@@ -152,9 +192,14 @@ impl AdminState {
     /// A controller level reset: requests and events are forgotten, features go back to their saved values.
     pub fn reset(&mut self, now_ns: u64) {
         self.self_test.reset(self.powered_ns(now_ns));
+        self.reset_at_ns = now_ns;
         self.features.reset(now_ns);
         self.reservation_log.reset();
+        let has_activated_firmware = self.firmware.reset();
+        self.persistent_events.release();
+        self.record_reset(has_activated_firmware, now_ns);
         self.events = AsyncEvents::new();
+        self.raise_telemetry_notice();
     }
 
     /// The command that waits for a worker will not be completed.
@@ -228,6 +273,8 @@ impl Controller {
             AdminOpcode::DIRECTIVE_SEND => self.directive_send(entry),
             AdminOpcode::DIRECTIVE_RECEIVE => self.directive_receive(entry, host),
             AdminOpcode::DOORBELL_BUFFER_CONFIG => self.doorbell_buffer_config(entry, host),
+            AdminOpcode::FIRMWARE_IMAGE_DOWNLOAD => self.firmware_image_download(entry, host),
+            AdminOpcode::FIRMWARE_COMMIT => self.firmware_commit(entry, now_ns),
             AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST => {
                 self.admin.events.hold(command.cid)?;
                 // A held request must not take the room that other commands need.

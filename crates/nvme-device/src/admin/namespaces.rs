@@ -152,8 +152,9 @@ impl Controller {
     /// Deletes a namespace, attached or not, or all of them.
     fn delete_namespaces(&mut self, nsid: u32, command: CommandRef) -> Result<Outcome, Status> {
         if nsid == NSID_BROADCAST {
-            let mut all = self.io.namespaces.iter();
-            all.try_for_each(|namespace| namespace.reservations.check(NvmOpcode::WRITE.0))?;
+            for namespace in self.io.namespaces.iter() {
+                namespace.reservations.check(NvmOpcode::WRITE.0)?;
+            }
             for nsid in 1..=NAMESPACES_MAX {
                 if self.io.namespaces.allocated(nsid).is_ok() {
                     self.io.namespaces.set_erasing(nsid, true);

@@ -19,6 +19,7 @@ use crate::admin::{AdminState, PendingAdmin};
 use crate::bar::Bar;
 use crate::device::{table, transfer_bytes_max, SetupError};
 use crate::flash_log::NamespaceReport;
+use crate::heap::Heap;
 use crate::host::Host;
 use crate::identity::Identity;
 use crate::io::{IoCounters, IoUnit, Limits, COPY_RANGES_MAX};
@@ -56,7 +57,7 @@ pub struct Controller {
     pub(crate) completion_queues: Vec<Option<CompletionQueue>>,
     pub(crate) links: Vec<WorkerLink>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) admin: AdminState,
+    pub(crate) admin: Heap<AdminState>,
     shadow_doorbells: ShadowDoorbells,
     /// Nothing else is fetched while there is one.
     fused: Option<FusedPair>,
@@ -106,6 +107,7 @@ impl Controller {
         };
         let mut gathering = Vec::new();
         gathering.try_reserve_exact(COPY_RANGES_MAX)?;
+        let firmware = identity.firmware_revision;
         Ok(Self {
             identity,
             mdts,
@@ -124,7 +126,7 @@ impl Controller {
             completion_queues: table(queues, || None)?,
             links,
             shared,
-            admin: AdminState::new()?,
+            admin: AdminState::new(firmware)?,
             shadow_doorbells: ShadowDoorbells::new()?,
             fused: None,
             state: State::Disabled,
@@ -151,6 +153,7 @@ impl Controller {
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let bar = Bar(host.bar());
         self.admin.start(now_ns);
+        self.snapshot_smart_log(now_ns);
         self.serve_flash_log();
         let mut activity = Activity {
             progressed: self.collect_reports(now_ns, bar),
@@ -171,6 +174,9 @@ impl Controller {
             }
             activity.progressed |= self.deliver_events(now_ns, bar);
             self.finish_shutdown(now_ns, bar);
+        }
+        if self.admin.telemetry.take_failure() {
+            self.capture_failure(now_ns);
         }
         activity
     }
@@ -291,6 +297,12 @@ impl Controller {
         }
         self.state = State::Failed;
         self.set_csts(bar, self.csts | csts::CFS);
+        self.admin.telemetry.note_failure();
+    }
+
+    /// CC as last acted upon, and CSTS.
+    pub(crate) fn configuration_and_status(&self) -> (u32, u32) {
+        (self.cc, self.csts)
     }
 
     fn set_csts(&mut self, bar: Bar<'_>, value: u32) {

@@ -15,11 +15,12 @@ mod transfer;
 
 use alloc::vec::Vec;
 
-use nvme_spec::{FeatureSelect, KeyValueOpcode, Status, KEY_VALUE_ERROR_ON_DELETE};
+use nvme_spec::{KeyValueOpcode, Status};
 use ssd_model::key_value::{KeyValueStore, Medium};
 use ssd_model::{Command, Model, Refusal};
 use ssd_profile::{KeyValueCommandSet, KeyValueParameters};
 
+use crate::admin::NamespaceFeature;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::io::{check_flags, Dispatched, Fetched, IoUnit, Limits, Progress, Request, Wait};
@@ -34,18 +35,12 @@ pub(crate) use list::ListProgress;
 /// Nodes and buckets of the index that one pass looks at: then other queues have their turn.
 const WORK_PER_PASS: u32 = 1024;
 
-/// The feature Key Value Configuration: as it is, and as a reset brings it back.
-#[derive(Clone, Copy, Debug, Default)]
-struct Configuration {
-    current: u32,
-    saved: u32,
-}
-
 /// What a key-value namespace has beyond its timing model.
 pub(crate) struct KeyValue {
     pub parameters: KeyValueParameters,
     pub store: KeyValueStore,
-    configuration: Configuration,
+    /// The feature Key Value Configuration (KV CS 1.0 §4.1.3.1).
+    pub configuration: NamespaceFeature,
     iterators: Iterators,
     transfer_bytes_max: u32,
     /// Where a batch is copied to and a list is put together: as long as the longest transfer.
@@ -62,7 +57,7 @@ impl KeyValue {
         Ok(Self {
             parameters: *parameters,
             store: KeyValueStore::new(parameters, capacity_bytes, hash_seed)?,
-            configuration: Configuration::default(),
+            configuration: NamespaceFeature::default(),
             iterators: Iterators::new()?,
             transfer_bytes_max,
             buffer: table(transfer_bytes_max as usize, || 0)?,
@@ -79,38 +74,9 @@ impl KeyValue {
         self.parameters.value_bytes_max.min(self.transfer_bytes_max)
     }
 
-    /// The feature Key Value Configuration (KV CS 1.0 §4.1.3.1).
-    pub fn configuration(&self, select: FeatureSelect) -> u32 {
-        match select {
-            FeatureSelect::CURRENT => self.configuration.current,
-            FeatureSelect::SAVED => self.configuration.saved,
-            _ => 0,
-        }
-    }
-
-    /// Sets the feature Key Value Configuration.
-    ///
-    /// # Errors
-    /// If a bit is set that has no meaning; nothing has changed then.
-    pub fn configure(&mut self, value: u32, is_saved: bool) -> Result<(), Status> {
-        if value & !KEY_VALUE_ERROR_ON_DELETE != 0 {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
-        self.configuration.current = value;
-        if is_saved {
-            self.configuration.saved = value;
-        }
-        Ok(())
-    }
-
-    /// Takes the feature's values over: a format leaves them as they are.
-    pub fn keep_configuration(&mut self, from: &Self) {
-        self.configuration = from.configuration;
-    }
-
     /// A controller level reset.
     pub fn reset(&mut self) {
-        self.configuration.current = self.configuration.saved;
+        self.configuration.reset();
         self.iterators.close_all();
     }
 }

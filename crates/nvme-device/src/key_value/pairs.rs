@@ -247,7 +247,7 @@ impl<H: Host> Execution<'_, H> {
         let options = options(self.entry());
         let must_exist = match dialect {
             Dialect::Standard => {
-                let configuration = self.key_value.configuration(FeatureSelect::CURRENT);
+                let configuration = self.key_value.configuration.get(FeatureSelect::CURRENT);
                 configuration & KEY_VALUE_ERROR_ON_DELETE != 0
             }
             Dialect::Vendor if options & !vendor_option::DELETE_MUST_EXIST != 0 => {

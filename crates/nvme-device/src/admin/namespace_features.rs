@@ -1,0 +1,100 @@
+//! Features that each namespace has for itself (NVM CS 1.0 §4.1.3, KV CS 1.0 §4.1.3).
+
+use nvme_spec::{FeatureId, FeatureSelect, Status, KEY_VALUE_ERROR_ON_DELETE, NSID_BROADCAST};
+
+use crate::controller::Controller;
+use crate::namespace::Namespace;
+
+/// A feature's value of one namespace; 0 by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NamespaceFeature {
+    current: u32,
+    saved: u32,
+}
+
+impl NamespaceFeature {
+    /// The value that `select` names.
+    pub fn get(self, select: FeatureSelect) -> u32 {
+        match select {
+            FeatureSelect::CURRENT => self.current,
+            FeatureSelect::SAVED => self.saved,
+            _ => 0,
+        }
+    }
+
+    fn set(&mut self, value: u32, is_saved: bool) {
+        self.current = value;
+        if is_saved {
+            self.saved = value;
+        }
+    }
+
+    /// A controller level reset.
+    pub fn reset(&mut self) {
+        self.current = self.saved;
+    }
+}
+
+/// Whether `feature` is one that namespaces have for themselves.
+pub(super) fn is_of_namespaces(feature: FeatureId) -> bool {
+    bits(feature) != 0
+}
+
+/// The bits of dword 11 that have a meaning.
+fn bits(feature: FeatureId) -> u32 {
+    match feature {
+        // Time-limited error recovery; deallocated blocks never give an error here (DULBE stays 0).
+        FeatureId::ERROR_RECOVERY => 0xFFFF,
+        FeatureId::KEY_VALUE_CONFIGURATION => KEY_VALUE_ERROR_ON_DELETE,
+        _ => 0,
+    }
+}
+
+/// `feature` of `namespace`, if namespaces of its kind have it.
+fn of_namespace(namespace: &mut Namespace, feature: FeatureId) -> Option<&mut NamespaceFeature> {
+    match feature {
+        FeatureId::ERROR_RECOVERY if !namespace.has_pairs_only() => Some(&mut namespace.error_recovery),
+        FeatureId::KEY_VALUE_CONFIGURATION => Some(&mut namespace.key_value.as_mut()?.configuration),
+        _ => None,
+    }
+}
+
+impl Controller {
+    pub(super) fn get_namespace_feature(
+        &mut self,
+        nsid: u32,
+        feature: FeatureId,
+        select: FeatureSelect,
+    ) -> Result<u32, Status> {
+        let namespace = self.io.namespaces.attached_mut(nsid)?;
+        let value = of_namespace(namespace, feature).ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+        Ok(value.get(select))
+    }
+
+    /// Sets the feature of a namespace, or of all that have it.
+    pub(super) fn set_namespace_feature(
+        &mut self,
+        nsid: u32,
+        feature: FeatureId,
+        value: u32,
+        is_saved: bool,
+    ) -> Result<(), Status> {
+        let is_all = nsid == NSID_BROADCAST;
+        if !is_all {
+            self.io.namespaces.attached(nsid)?;
+        }
+        if value & !bits(feature) != 0 {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        let mut is_set = false;
+        for namespace in self.io.namespaces.iter_mut() {
+            if is_all || namespace.nsid == nsid {
+                if let Some(slot) = of_namespace(namespace, feature) {
+                    slot.set(value, is_saved);
+                    is_set = true;
+                }
+            }
+        }
+        is_set.then_some(()).ok_or(Status::INVALID_FIELD_IN_COMMAND)
+    }
+}
