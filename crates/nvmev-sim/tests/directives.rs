@@ -151,7 +151,7 @@ fn the_identify_directive_says_what_there_is_and_what_is_enabled() {
 #[test]
 fn what_is_wrong_in_the_commands_is_refused() {
     let mut host = host();
-    for nsid in [0, 6, 0xFFFF_FFFE] {
+    for nsid in [0, 33, 0xFFFF_FFFE] {
         assert_eq!(receive(&mut host, nsid, IDENTIFY, 1, 64), Err(NO_NAMESPACE));
         assert_eq!(receive(&mut host, nsid, STREAMS, 1, 32), Err(NO_NAMESPACE));
         assert_eq!(enable(&mut host, nsid, STREAMS, true), NO_NAMESPACE);

@@ -80,7 +80,7 @@ fn a_wrong_second_entry_of_two() {
         (data, 0, NO_MEMORY),
         (data, NOWHERE, NO_MEMORY),
         (data, ram_end, NO_MEMORY),
-        (data, u64::MAX & !(PAGE - 1), NO_MEMORY),
+        (data, !(PAGE - 1), NO_MEMORY),
         (data + 1, data + PAGE, OFFSET),
         (data + 2, data + PAGE, OFFSET),
         (0, data, NO_MEMORY),

@@ -235,7 +235,7 @@ fn keys_are_registered_replaced_and_given_up() {
     let unreachable = commands::reservation(register, 1, 0, 0);
     assert_eq!(bench.command(unreachable), Status::DATA_TRANSFER_ERROR);
     assert_eq!(bench.report().registrants, []);
-    for nsid in [0, 2, BROADCAST] {
+    for nsid in [0, 33, BROADCAST] {
         bench.nsid = nsid;
         assert_eq!(bench.register(5), Status::INVALID_NAMESPACE_OR_FORMAT);
         assert_eq!(
@@ -739,7 +739,7 @@ fn notifications_can_be_masked_for_each_namespace() {
     let mask = Feature::RESERVATION_NOTIFICATION_MASK;
     let mut bench = three(WRITE_EXCLUSIVE_REGISTRANTS);
     assert_eq!(bench.feature(mask, 1), Ok(0));
-    for nsid in [0, 2, BROADCAST] {
+    for nsid in [0, 33, BROADCAST] {
         assert_eq!(
             bench.feature(mask, nsid),
             Err(Status::INVALID_NAMESPACE_OR_FORMAT)
@@ -817,7 +817,8 @@ fn registrations_survive_resets_and_power_cycles_as_the_host_wants() {
     for (nsid, value, status) in [
         (1, 2, INVALID),
         (0, 1, Status::INVALID_NAMESPACE_OR_FORMAT),
-        (2, 1, Status::INVALID_NAMESPACE_OR_FORMAT),
+        (2, 1, INVALID),
+        (33, 1, Status::INVALID_NAMESPACE_OR_FORMAT),
     ] {
         assert_eq!(bench.set_feature(persistence, nsid, value), status);
     }

@@ -209,7 +209,7 @@ fn a_reset_of_any_kind_goes_back_to_the_registers() {
         TestHost::disable,
         |host| host.set_register(registers::NSSR, nvme_spec::NSSR_RESET),
         // Function level reset: Device Control of the PCI Express capability.
-        |host| host.device.shared.config_space().write(0x68, 2, 0x8000),
+        |host| host.write_config(0x68, 2, 0x8000),
     ];
     for reset in resets {
         let mut host = ready(Ring::Never);

@@ -5,8 +5,11 @@
 
 use alloc::vec::Vec;
 
-use nvme_spec::{NvmOpcode, SelfTestResult, Status, SubmissionQueueEntry};
+use nvme_spec::{
+    FormatCompletionEvent, FormatStartEvent, NvmOpcode, SelfTestResult, Status, SubmissionQueueEntry,
+};
 
+use super::identify::FNA;
 use super::Outcome;
 use crate::controller::{Controller, Passes, Purpose};
 use crate::device::SetupError;
@@ -36,8 +39,16 @@ impl Controller {
         }
         let format_index = (cdw10 & 0xF | (cdw10 >> 12 & 0b11) << 4) as usize;
         let renewed = self.renew(entry.nsid.get(), format_index)?;
+        let nsid = entry.nsid.get();
+        let event = FormatStartEvent {
+            nsid: nsid.into(),
+            fna: FNA,
+            cdw10: cdw10.into(),
+            ..FormatStartEvent::zeroed()
+        };
+        self.admin.record(&event, now_ns);
         self.erasure
-            .begin(Purpose::Format, Some((command, 0)), Passes::ZEROS);
+            .begin(Purpose::Format { nsid }, Some((command, 0)), Passes::ZEROS);
         for namespace in &renewed {
             self.io.namespaces.set_erasing(namespace.nsid, true);
             self.erasure.add(namespace.media());
@@ -74,7 +85,9 @@ impl Controller {
         match self.erasure.purpose() {
             None => Ok(()),
             Some(Purpose::Sanitize) => Err(Status::SANITIZE_IN_PROGRESS),
-            Some(Purpose::Format | Purpose::Create | Purpose::Delete) => Err(Status::FORMAT_IN_PROGRESS),
+            Some(Purpose::Format { .. } | Purpose::Create | Purpose::Delete) => {
+                Err(Status::FORMAT_IN_PROGRESS)
+            }
         }
     }
 
@@ -89,8 +102,16 @@ impl Controller {
 
     /// An erasure is over: its namespaces are there again, or for the first time, or gone.
     pub(crate) fn erasure_is_done(&mut self, purpose: Purpose, now_ns: u64) {
-        if purpose == Purpose::Sanitize {
-            return self.sanitize_is_done();
+        match purpose {
+            Purpose::Sanitize => return self.sanitize_is_done(now_ns),
+            Purpose::Format { nsid } => {
+                let event = FormatCompletionEvent {
+                    nsid: nsid.into(),
+                    ..FormatCompletionEvent::zeroed()
+                };
+                self.admin.record(&event, now_ns);
+            }
+            Purpose::Create | Purpose::Delete => {}
         }
         for nsid in 1..=NAMESPACES_MAX {
             if !self.io.namespaces.is_erasing(nsid) {

@@ -42,6 +42,12 @@ const NSFEAT_IDENTIFIERS_NOT_REUSED: u8 = 1 << 3;
 /// OAES: namespace attribute notices, and those of zones.
 pub(super) const OAES: u32 = OAES_NAMESPACE_ATTRIBUTE | OAES_ZONE_DESCRIPTOR_CHANGED;
 
+/// FNA: a namespace is formatted by itself, and all at once if that is asked for; Crypto Erase (bit 2).
+pub(super) const FNA: u8 = 1 << 2;
+
+/// SANICAP: all three kinds of erasing, and without deallocation nothing else is done afterwards.
+pub(super) const SANICAP: u32 = SANICAP_ALL_ACTIONS | SANICAP_NO_MODIFICATION;
+
 /// Sources: figure 275 of NVMe Base 2.0.
 mod controller_fields {
     /// SQES / CQES: required and maximum size are the same.
@@ -60,8 +66,6 @@ mod controller_fields {
     /// OACS: Format NVM (bit 1), Firmware Commit and Image Download (bit 2), Namespace Management and Attachment (bit 3), Device
     /// Self-test (bit 4), Directives (bit 5), Doorbell Buffer Config (bit 8).
     pub const OACS: u16 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8;
-    /// FNA: a namespace is formatted by itself, and all at once if that is asked for; Crypto Erase (bit 2).
-    pub const FNA: u8 = 1 << 2;
     /// DSTO: one operation at a time in the NVM subsystem.
     pub const DSTO: u8 = 1;
     /// CTRATT: 128-bit host identifier.
@@ -243,8 +247,8 @@ impl Controller {
         data.mnan = NAMESPACES_MAX.into();
         data.oaes = OAES.into();
         data.cntlid = CONTROLLER_ID.into();
-        data.sanicap = (SANICAP_ALL_ACTIONS | SANICAP_NO_MODIFICATION).into();
-        data.fna = controller_fields::FNA;
+        data.sanicap = SANICAP.into();
+        data.fna = FNA;
         data.oncs = controller_fields::ONCS.into();
         data.fuses = controller_fields::FUSES.into();
         // A pair is alone with the data, however long it is: as long as a transfer, in LBAs of the longer format.

@@ -2,9 +2,10 @@
 
 use nvme_spec::{
     effects, AdminOpcode, CommandSet, FeatureId, KeyValueOpcode, LogPageId, NvmOpcode,
-    ReservationNotification, SmartLog, Status, SubmissionQueueEntry, CHANGED_NAMESPACE_LIST_BYTES,
-    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FEATURE_EFFECTS_LOG_BYTES, MI_EFFECTS_LOG_BYTES,
-    NSID_BROADCAST, PAGE_SIZE_BYTES, PERSISTENT_EVENT_HEADER_ACTION, SUPPORTED_LOG_PAGES_BYTES,
+    ReservationNotification, SanitizeLog, SmartLog, Status, SubmissionQueueEntry,
+    CHANGED_NAMESPACE_LIST_BYTES, CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FEATURE_EFFECTS_LOG_BYTES,
+    MI_EFFECTS_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, PERSISTENT_EVENT_HEADER_ACTION,
+    SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
@@ -309,7 +310,10 @@ impl Controller {
                 self.admin.changed_namespaces.fill_log(buffer);
                 Ok(CHANGED_NAMESPACE_LIST_BYTES)
             }
-            LogPageId::SANITIZE_STATUS => Ok(self.fill_sanitize_log(buffer)),
+            LogPageId::SANITIZE_STATUS => {
+                put(buffer, 0, self.sanitize_log().as_bytes());
+                Ok(size_of::<SanitizeLog>())
+            }
             LogPageId::FEATURE_IDENTIFIERS_EFFECTS => {
                 self.feature_effects(buffer);
                 Ok(FEATURE_EFFECTS_LOG_BYTES)

@@ -266,7 +266,7 @@ impl Controller {
             AdminOpcode::GET_FEATURES => self.get_features(entry, now_ns, host),
             AdminOpcode::ABORT => self.abort(entry, command, now_ns),
             AdminOpcode::DEVICE_SELF_TEST => self.device_self_test(entry, now_ns),
-            AdminOpcode::NAMESPACE_MANAGEMENT => self.namespace_management(entry, command, host),
+            AdminOpcode::NAMESPACE_MANAGEMENT => self.namespace_management(entry, command, now_ns, host),
             AdminOpcode::NAMESPACE_ATTACHMENT => self.namespace_attachment(entry, host),
             AdminOpcode::FORMAT_NVM => self.format_nvm(entry, command, now_ns),
             AdminOpcode::SANITIZE => self.sanitize(entry, now_ns),

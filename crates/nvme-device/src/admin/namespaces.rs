@@ -4,8 +4,8 @@
 //! the built-in profiles `optane`, `zns-prototype` and `kv-prototype`. It has all its capacity: thin provisioning there is none.
 
 use nvme_spec::{
-    CommandSet, NamespaceAttachmentSelect, NamespaceManagementSelect, NamespaceToCreate, NvmOpcode, Status,
-    SubmissionQueueEntry, NSID_BROADCAST, PAGE_SIZE_BYTES,
+    ChangeNamespaceEvent, CommandSet, NamespaceAttachmentSelect, NamespaceManagementSelect,
+    NamespaceToCreate, NvmOpcode, Status, SubmissionQueueEntry, NSID_BROADCAST, PAGE_SIZE_BYTES,
 };
 use ssd_profile::ProfileKind;
 use zerocopy::{FromZeros, IntoBytes};
@@ -55,32 +55,45 @@ impl Controller {
         &mut self,
         entry: &SubmissionQueueEntry,
         command: CommandRef,
+        now_ns: u64,
         host: &H,
     ) -> Result<Outcome, Status> {
         self.check_not_erasing()?;
+        let mut event = ChangeNamespaceEvent {
+            cdw10: entry.cdw10,
+            nsid: entry.nsid,
+            ..ChangeNamespaceEvent::zeroed()
+        };
         match NamespaceManagementSelect((entry.cdw10.get() & 0xF) as u8) {
-            NamespaceManagementSelect::CREATE => self.create_namespace(entry, command, host),
-            NamespaceManagementSelect::DELETE => self.delete_namespaces(entry.nsid.get(), command),
-            _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+            NamespaceManagementSelect::CREATE => {
+                let mut asked = NamespaceToCreate::new_zeroed();
+                DataPointer::of(entry).read(host, asked.as_mut_bytes())?;
+                let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
+                event.nsid = self.create_namespace(&asked, command_set, command)?.into();
+                event.nsze_lbas = asked.nsze;
+                event.ncap_lbas = asked.ncap_lbas;
+                event.flbas = asked.flbas;
+            }
+            NamespaceManagementSelect::DELETE => self.delete_namespaces(entry.nsid.get(), command)?,
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         }
+        self.admin.record(&event, now_ns);
+        Ok(Outcome::Later)
     }
 
-    /// Creates a namespace; the command ends when its part of the medium is zeros.
-    fn create_namespace<H: Host>(
+    /// Creates a namespace, whose identifier is the result; the command ends when its part of the medium is zeros.
+    fn create_namespace(
         &mut self,
-        entry: &SubmissionQueueEntry,
+        asked: &NamespaceToCreate,
+        command_set: CommandSet,
         command: CommandRef,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let mut asked = NamespaceToCreate::new_zeroed();
-        DataPointer::of(entry).read(host, asked.as_mut_bytes())?;
-        let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
+    ) -> Result<u32, Status> {
         let nsid = self
             .io
             .namespaces
             .free_nsid()
             .ok_or(Status::NAMESPACE_IDENTIFIER_UNAVAILABLE)?;
-        let (config, asked_bytes) = self.plan_namespace(&asked, command_set)?;
+        let (config, asked_bytes) = self.plan_namespace(asked, command_set)?;
         let unique_number = self.provisioning.unique_number(nsid);
         let mut namespace = Namespace::create(
             nsid,
@@ -99,7 +112,7 @@ impl Controller {
         self.erasure
             .begin(Purpose::Create, Some((command, nsid)), Passes::ZEROS);
         self.erasure.add(media);
-        Ok(Outcome::Later)
+        Ok(nsid)
     }
 
     /// What a namespace becomes, and its bytes, which may be fewer than its part of the medium would make.
@@ -150,7 +163,7 @@ impl Controller {
     }
 
     /// Deletes a namespace, attached or not, or all of them.
-    fn delete_namespaces(&mut self, nsid: u32, command: CommandRef) -> Result<Outcome, Status> {
+    fn delete_namespaces(&mut self, nsid: u32, command: CommandRef) -> Result<(), Status> {
         if nsid == NSID_BROADCAST {
             for namespace in self.io.namespaces.iter() {
                 namespace.reservations.check(NvmOpcode::WRITE.0)?;
@@ -167,7 +180,7 @@ impl Controller {
         }
         self.erasure
             .begin(Purpose::Delete, Some((command, 0)), Passes::ZEROS);
-        Ok(Outcome::Later)
+        Ok(())
     }
 
     pub(super) fn namespace_attachment<H: Host>(

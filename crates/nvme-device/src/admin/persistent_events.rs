@@ -6,8 +6,9 @@
 use alloc::vec::Vec;
 
 use nvme_spec::{
-    FirmwareCommitEvent, HardwareErrorEvent, LogPageId, PersistentEvent, PersistentEventAction,
-    PersistentEventHeader, PersistentEventLogHeader, PowerOnOrResetEvent, SetFeatureEvent, SmartLog, Status,
+    ChangeNamespaceEvent, FirmwareCommitEvent, FormatCompletionEvent, FormatStartEvent, HardwareErrorEvent,
+    LogPageId, PersistentEvent, PersistentEventAction, PersistentEventHeader, PersistentEventLogHeader,
+    PowerOnOrResetEvent, SanitizeCompletionEvent, SanitizeStartEvent, SetFeatureEvent, SmartLog, Status,
     TelemetryHeader, TimestampChangeEvent,
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -30,12 +31,17 @@ const SNAPSHOT_INTERVAL_NS: u64 = 24 * NANOSECONDS_PER_HOUR;
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
 /// Supported Events Bitmap, as event types.
-const RECORDED: [u8; 7] = [
+const RECORDED: [u8; 12] = [
     SmartLog::TYPE,
     FirmwareCommitEvent::TYPE,
     TimestampChangeEvent::TYPE,
     PowerOnOrResetEvent::TYPE,
     HardwareErrorEvent::TYPE,
+    ChangeNamespaceEvent::TYPE,
+    FormatStartEvent::TYPE,
+    FormatCompletionEvent::TYPE,
+    SanitizeStartEvent::TYPE,
+    SanitizeCompletionEvent::TYPE,
     SetFeatureEvent::TYPE,
     TelemetryHeader::TYPE,
 ];

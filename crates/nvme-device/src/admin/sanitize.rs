@@ -5,13 +5,14 @@
 use alloc::vec::Vec;
 
 use nvme_spec::{
-    NvmOpcode, SanitizeAction, SanitizeLog, SanitizeState, SelfTestResult, Status, SubmissionQueueEntry,
-    SANITIZE_GLOBAL_DATA_ERASED,
+    NvmOpcode, SanitizeAction, SanitizeCompletionEvent, SanitizeLog, SanitizeStartEvent, SanitizeState,
+    SelfTestResult, Status, SubmissionQueueEntry, SANITIZE_GLOBAL_DATA_ERASED,
 };
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::FromZeros;
 
 use super::format::status_of;
-use super::{put, Outcome};
+use super::identify::SANICAP;
+use super::Outcome;
 use crate::controller::{Controller, Passes, Purpose};
 use crate::namespace::Namespace;
 
@@ -59,6 +60,12 @@ impl Controller {
         let passes = passes(action, cdw10, entry.cdw11.get())?;
         self.check_not_erasing()?;
         let renewed = self.renew_all()?;
+        let event = SanitizeStartEvent {
+            sanicap: SANICAP.into(),
+            cdw10: cdw10.into(),
+            cdw11: entry.cdw11,
+        };
+        self.admin.record(&event, now_ns);
         self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_SANITIZE);
         self.io.namespaces.set_sanitizing(true);
         self.io.streams.close_all();
@@ -95,11 +102,18 @@ impl Controller {
     }
 
     /// Everything is erased.
-    pub(super) fn sanitize_is_done(&mut self) {
+    pub(super) fn sanitize_is_done(&mut self, now_ns: u64) {
         self.io.namespaces.set_sanitizing(false);
         self.admin.sanitize.state = SanitizeState::COMPLETED;
         self.admin.sanitize.write_commands = self.io.counters.write_commands;
         self.admin.events.sanitize_completed();
+        let log = self.sanitize_log();
+        let event = SanitizeCompletionEvent {
+            progress: log.progress,
+            status: log.status,
+            ..SanitizeCompletionEvent::zeroed()
+        };
+        self.admin.record(&event, now_ns);
     }
 
     /// Whether an operation is under way, in which case most admin commands are refused.
@@ -107,8 +121,7 @@ impl Controller {
         self.erasure.purpose() == Some(Purpose::Sanitize)
     }
 
-    /// Writes the log into `buffer`; returns its length.
-    pub(super) fn fill_sanitize_log(&self, buffer: &mut [u8]) -> usize {
+    pub(super) fn sanitize_log(&self) -> SanitizeLog {
         let status = &self.admin.sanitize;
         let is_untouched = status.state != SanitizeState::IN_PROGRESS
             && self.io.counters.write_commands == status.write_commands;
@@ -135,8 +148,7 @@ impl Controller {
         log.block_erase_seconds = UNKNOWN_SECONDS.into();
         log.crypto_erase_seconds = UNKNOWN_SECONDS.into();
         log.with_modification_seconds = [UNKNOWN_SECONDS.into(); 3];
-        put(buffer, 0, log.as_bytes());
-        size_of::<SanitizeLog>()
+        log
     }
 }
 

@@ -27,7 +27,10 @@ const LOOK_AGAIN_NS: u64 = 20_000;
 /// What an erasure is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    Format,
+    /// Of this namespace, or all.
+    Format {
+        nsid: u32,
+    },
     Create,
     Delete,
     Sanitize,
@@ -106,7 +109,7 @@ impl Erasure {
         extents.try_reserve_exact(NAMESPACES_MAX as usize)?;
         Ok(Self {
             stage: Stage::Idle,
-            purpose: Purpose::Format,
+            purpose: Purpose::Sanitize,
             command: None,
             passes: Passes::ZEROS,
             extents,
@@ -313,7 +316,7 @@ mod tests {
     #[test]
     fn pieces_cover_every_extent_once_and_stay_inside() {
         let mut erasure = Erasure::new(2).unwrap();
-        erasure.begin(Purpose::Format, None, Passes::ZEROS);
+        erasure.begin(Purpose::Sanitize, None, Passes::ZEROS);
         erasure.add(0..PIECE_BYTES + 1);
         erasure.add(100 << 20..(100 << 20) + 5);
         let mut given_bytes = 0;
