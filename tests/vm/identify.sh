@@ -39,11 +39,12 @@ check "no other self-test meanwhile" fails nvme device-self-test "$controller" -
 check "a self-test can be aborted" nvme device-self-test "$controller" -n 1 -s 0xf
 check_matches "the log says that none is under way" 'operation[[:space:]]*: 0[^x]' "$(nvme self-test-log "$controller")"
 check_matches "the log has its result" 'Operation Result[[:space:]]*: 0x1' "$(nvme self-test-log "$controller")"
-for feature in 1 2 4 5 6 7 8 9 0xa 0xb; do
+for feature in 1 2 4 6 7 8 9 0xa 0xb 0x80; do
     for select in 0 1 3; do
         check "get-feature $feature, select $select" nvme get-feature "$controller" -f "$feature" -s "$select" -n 0
     done
 done
+check "get-feature 5, of a namespace" nvme get-feature "$controller" -f 5 -n 1
 check "the volatile write cache can be switched" nvme set-feature "$controller" -f 6 -v 0
 check "and back" nvme set-feature "$controller" -f 6 -v 1
 check "an unknown feature is refused" fails nvme get-feature "$controller" -f 0xbf
@@ -56,6 +57,32 @@ if grep -qw iomem=relaxed /proc/cmdline; then
     check "show-regs" nvme show-regs "$controller"
 fi
 check "flush" nvme flush "$device"
+
+check "fid-support-effects-log" nvme fid-support-effects-log "$controller"
+check "mi-cmd-support-effects-log" nvme mi-cmd-support-effects-log "$controller"
+
+
+{ printf 'VMTEST01'; head -c $((3 * 4096 - 8)) /dev/urandom; } >"$scratch/image"
+built_in=$(nvme id-ctrl "$controller" | awk '/^fr / { print $3 }')
+check "fw-commit without an image is refused" fails nvme fw-commit "$controller" -s 2 -a 1
+check "fw-download" nvme fw-download "$controller" -f "$scratch/image"
+check "a slot that cannot be written is refused" fails nvme fw-commit "$controller" -s 1 -a 3
+check "fw-commit, activated at once" nvme fw-commit "$controller" -s 2 -a 3
+check_matches "the firmware's revision is the image's" 'fr +: VMTEST01' "$(nvme id-ctrl "$controller")"
+check_matches "fw-log has it in its slot" 'afi +: 0x2.*frs2 .*VMTEST01' "$(nvme fw-log "$controller" | tr '\n' ' ')"
+check "back to the firmware built in" nvme fw-commit "$controller" -s 1 -a 3
+check_equal "which is there again" "$built_in" "$(nvme id-ctrl "$controller" | awk '/^fr / { print $3 }')"
+
+check "telemetry-log" nvme telemetry-log "$controller" -o "$scratch/telemetry"
+check "it has what the host did" grep -qaE '^read_commands [1-9]' "$scratch/telemetry"
+check "and the queues" grep -qaE '^queue 1$' "$scratch/telemetry"
+check "the controller's telemetry-log" nvme telemetry-log "$controller" -c -o "$scratch/telemetry"
+check "persistent-event-log, a context" nvme persistent-event-log "$controller" -a 1 -l 512
+events=$(nvme persistent-event-log "$controller" -a 0)
+check_matches "it has the commits" 'Firmware Commit Event' "$events"
+check_matches "and the telemetry" 'Telemetry' "$events"
+check "the context can be released" nvme persistent-event-log "$controller" -a 2
+check "and is gone then" fails nvme persistent-event-log "$controller" -a 0
 
 before=$(nvme smart-log "$controller" | awk -F: '/^host_read_commands/ { gsub(/[^0-9]/, "", $2); print $2 }')
 dd if="$device" of=/dev/null bs=64k count=64 iflag=direct status=none
