@@ -6,7 +6,7 @@ use nvme_spec::{
     SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
-use super::namespace_features::is_of_namespaces;
+use super::namespace_features::{is_kept_here, is_of_namespaces};
 use super::Outcome;
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
@@ -342,9 +342,7 @@ impl Controller {
                 IO_QUEUE_PAIRS_MAX
             }),
             FeatureId::IO_COMMAND_SET_PROFILE => 0,
-            _ if capabilities.namespace_specific => {
-                self.get_namespace_feature(entry.nsid.get(), feature, select)?
-            }
+            _ if is_kept_here(feature) => self.get_namespace_feature(entry.nsid.get(), feature, select)?,
             FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE => {
                 let reservations = &self.io.namespaces.attached(entry.nsid.get())?.reservations;
                 match feature {
@@ -393,7 +391,7 @@ impl Controller {
         if is_saved && !capabilities.saveable {
             return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
         }
-        if capabilities.namespace_specific {
+        if is_kept_here(feature) {
             self.set_namespace_feature(entry.nsid.get(), feature, cdw11, is_saved)?;
             return Ok(Outcome::Done(0));
         }

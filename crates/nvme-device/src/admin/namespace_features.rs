@@ -35,8 +35,17 @@ impl NamespaceFeature {
     }
 }
 
-/// Whether `feature` is one that namespaces have for themselves.
+/// Whether `feature` is one that namespaces have for themselves: one of these, or one that belongs to reservations.
 pub(super) fn is_of_namespaces(feature: FeatureId) -> bool {
+    is_kept_here(feature)
+        || matches!(
+            feature,
+            FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE
+        )
+}
+
+/// Whether `feature` is a [`NamespaceFeature`].
+pub(super) fn is_kept_here(feature: FeatureId) -> bool {
     bits(feature) != 0
 }
 
