@@ -19,6 +19,11 @@ const FIRMWARE_COMMIT: u8 = 0x02;
 const TIMESTAMP: u8 = 0x03;
 const RESET: u8 = 0x04;
 const HARDWARE_ERROR: u8 = 0x05;
+const CHANGE_NAMESPACE: u8 = 0x06;
+const FORMAT_START: u8 = 0x07;
+const FORMAT_COMPLETION: u8 = 0x08;
+const SANITIZE_START: u8 = 0x09;
+const SANITIZE_COMPLETION: u8 = 0x0A;
 const SET_FEATURE: u8 = 0x0B;
 const TELEMETRY: u8 = 0x0C;
 
@@ -130,6 +135,11 @@ fn the_header_says_whose_log_it_is_and_what_is_in_it() {
         TIMESTAMP,
         RESET,
         HARDWARE_ERROR,
+        CHANGE_NAMESPACE,
+        FORMAT_START,
+        FORMAT_COMPLETION,
+        SANITIZE_START,
+        SANITIZE_COMPLETION,
         SET_FEATURE,
         TELEMETRY,
     ];
@@ -376,6 +386,49 @@ fn captured_telemetry_and_a_failure_are_events() {
     assert_eq!(events[3].data, log);
     assert_eq!((events[1].data[0], events[1].data[382]), (0x08, 1));
     assert_eq!(events[2].data, [0x09, 0, 0, 0], "controller fatal status");
+}
+
+#[test]
+fn what_is_done_to_namespaces_is_an_event_when_it_begins_and_when_it_ends() {
+    let mut host = TestHost::ready();
+    let page = host.pages(1);
+    let old = read_log(&mut host).1.len();
+    let succeeds = |host: &mut TestHost, entry| assert_eq!(host.admin(entry).status(), SUCCESS);
+    succeeds(&mut host, commands::format_nvm(1, 1, 2));
+    succeeds(&mut host, commands::delete_namespace(1));
+    host.machine
+        .set_ram(page, &[16u64.to_le_bytes(), 16u64.to_le_bytes()].concat());
+    succeeds(&mut host, commands::create_namespace(0, page));
+    let block_erase = SubmissionQueueEntry {
+        cdw10: 2.into(),
+        ..commands::admin(AdminOpcode::SANITIZE)
+    };
+    succeeds(&mut host, block_erase);
+    host.settle();
+    let refused = commands::format_nvm(1, 5, 0);
+    assert_ne!(host.admin(refused).status(), SUCCESS);
+    let mut events = since(&mut host, old);
+    events.reverse();
+    let kinds: Vec<u8> = events.iter().map(|event| event.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            FORMAT_START,
+            FORMAT_COMPLETION,
+            CHANGE_NAMESPACE,
+            CHANGE_NAMESPACE,
+            SANITIZE_START,
+            SANITIZE_COMPLETION
+        ]
+    );
+    let number = |event: usize, at: usize, len: usize| number(&events[event].data, at, len);
+    assert_eq!((number(0, 0, 4), number(0, 4, 1), number(0, 8, 4)), (1, 4, 0x401));
+    assert_eq!((number(1, 0, 4), number(1, 8, 2)), (1, 0), "no error");
+    assert_eq!((number(2, 0, 4), number(2, 44, 4)), (1, 1), "deleted");
+    assert_eq!((number(3, 0, 4), number(3, 44, 4)), (0, 1), "created");
+    assert_eq!((number(3, 8, 8), number(3, 24, 8)), (16, 16), "NSZE, NCAP");
+    assert_eq!(number(4, 4, 4), 2, "dword 10");
+    assert_eq!(number(5, 2, 2), 0x101, "SSTAT");
 }
 
 #[test]

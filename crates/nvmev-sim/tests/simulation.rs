@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use nvme_device::NamespaceConfig;
 use nvme_spec::registers::{self, csts};
 use nvme_spec::{
-    AdminOpcode, DirectiveType, FeatureId, IdentifyCns, KeyValueOpcode, LogPageId, NvmOpcode, SglDescriptor,
-    SglDescriptorType, Status, SubmissionQueueEntry,
+    AdminOpcode, DirectiveType, FeatureId, IdentifyCns, KeyValueOpcode, LogPageId, NamespaceAttachmentSelect,
+    NvmOpcode, SglDescriptor, SglDescriptorType, Status, SubmissionQueueEntry,
 };
 use nvmev_sim::host::{commands, key_value, sgl, Random, Ring, TestHost, RAM_BASE};
 use ssd_model::profiles;
@@ -524,6 +524,44 @@ fn a_host_that_writes_anything_anywhere_is_survived_and_the_next_one_is_served()
     }
 }
 
+/// The identifiers of a list.
+fn identifiers(host: &mut TestHost, cns: IdentifyCns, buffer: u64) -> Vec<u32> {
+    let identify = commands::identify(cns, 0, 0, buffer);
+    assert_eq!(host.admin(identify).status(), Status::SUCCESSFUL_COMPLETION);
+    let list = host.machine.ram(buffer, 4096);
+    let dwords = list
+        .chunks(4)
+        .map(|dword| u32::from_le_bytes(dword.try_into().unwrap()));
+    dwords.take_while(|&nsid| nsid != 0).collect()
+}
+
+/// The other host may have detached namespaces, formatted or deleted them: a drive whose owner does that works nevertheless.
+fn bring_namespaces_back(seed: u64, host: &mut TestHost, buffer: u64) {
+    let succeeds = |host: &mut TestHost, entry| {
+        let status = host.admin(entry).status();
+        assert_eq!(status, Status::SUCCESSFUL_COMPLETION, "seed {seed}: {entry:?}");
+    };
+    let allocated = identifiers(host, IdentifyCns::ALLOCATED_NAMESPACE_LIST, buffer);
+    if allocated != [1, 2, 3, 4] {
+        succeeds(host, commands::delete_namespace(u32::MAX));
+        for (csi, mebibytes) in [(0, 1), (2, 1), (1, 1), (1, 1)] {
+            // Of LBAs of 512 bytes, but for pairs: NSZE and NCAP.
+            let size: u64 = mebibytes << if csi == 1 { 20 } else { 11 };
+            host.machine.set_ram(buffer, &[0; 4096]);
+            host.machine.set_ram(buffer, [size, size].as_bytes());
+            succeeds(host, commands::create_namespace(csi, buffer));
+        }
+    }
+    let active = identifiers(host, IdentifyCns::ACTIVE_NAMESPACE_LIST, buffer);
+    for nsid in (1..=4).filter(|nsid| !active.contains(nsid)) {
+        host.machine.set_ram(buffer, &[1, 0, 0, 0]);
+        succeeds(
+            host,
+            commands::attach_namespace(nsid, NamespaceAttachmentSelect::ATTACH, buffer),
+        );
+    }
+}
+
 fn well_formed_host_is_served(seed: u64, host: &mut TestHost) {
     host.forget_pages(RAM_BASE + (1 << 20));
     host.switch_on();
@@ -538,6 +576,7 @@ fn well_formed_host_is_served(seed: u64, host: &mut TestHost) {
     host.enable();
     host.create_io_queues(1, 16);
     let buffer = host.pages(1);
+    bring_namespaces_back(seed, host, buffer);
     host.machine.set_ram(buffer, &[0x77; 512]);
     let write = commands::read_write(NvmOpcode::WRITE, 1, 5, 1, buffer, 0);
     assert_eq!(

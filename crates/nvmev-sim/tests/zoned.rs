@@ -239,7 +239,7 @@ fn no_limits_are_all_ones_and_a_drive_without_zones_has_none_of_it() {
     assert_eq!(report, Err(Status::INVALID_COMMAND_OPCODE));
     let page = plain.0.pages(1);
     let log = commands::get_log_page(LogPageId::CHANGED_ZONE_LIST, 1, 0, 4096, page);
-    assert_eq!(plain.0.admin(log).status(), Status::INVALID_LOG_PAGE);
+    assert_eq!(plain.0.admin(log).status(), Status::INVALID_FIELD_IN_COMMAND);
 }
 
 #[test]
