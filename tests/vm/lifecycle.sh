@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 cycles=5
-[[ -n $LONG ]] && cycles=50
+[[ -n $LONG ]] && cycles=200
 
 if loaded; then
     not_ok "the module is not loaded yet" "it is"

@@ -3,8 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 
 userdriver=${NVMEV_USERDRIVER:?}
-rounds=4
-[[ -n $LONG ]] && rounds=64
+rounds=2
+[[ -n $LONG ]] && rounds=32
 function=$(pci_function)
 folder=/sys/bus/pci/devices/$function
 

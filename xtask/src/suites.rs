@@ -80,6 +80,8 @@ const ALL_FLASH: &[&str] = &[
     "idle",
     "flash",
 ];
+/// In this order: the last one unloads the module.
+const RESETS: &[&str] = &["uio", "nvmet", "storm"];
 const USUAL: Suite = Suite {
     name: "",
     kver: "6.12",
@@ -248,14 +250,34 @@ pub const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
-        name: "6.12-uio",
-        scripts: &["uio"],
+        name: "6.12-resets",
+        scripts: RESETS,
         ..USUAL
     },
     Suite {
-        name: "6.1-uio-long",
+        name: "6.12-resets-long",
+        scripts: RESETS,
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-resets-long",
         kver: "6.1",
-        scripts: &["uio"],
+        scripts: RESETS,
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-resets-flash-long",
+        modparams: FLASH,
+        scripts: RESETS,
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-resets-nomsi-long",
+        append: "pci=nomsi",
+        scripts: RESETS,
         length: Length::Long,
         ..USUAL
     },

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
-use nvme_spec::{AdminOpcode, CompletionQueueEntry, IdentifyCns, Status, SubmissionQueueEntry};
+use nvme_spec::{AdminOpcode, CompletionQueueEntry, IdentifyCns, Status, SubmissionQueueEntry, NSSR_RESET};
 use nvmev_sim::host::commands;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -38,6 +38,30 @@ pub struct Controller {
     memory: DmaMemory,
     pairs: [QueuePair; 2],
     next_cid: u16,
+}
+
+/// Ways to reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// CC.EN.
+    Controller,
+    /// NSSR.
+    Subsystem,
+    /// Initiate Function Level Reset.
+    Function,
+}
+
+/// Ways to keep the device from memory for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Bus Master Enable is 0.
+    BusMaster,
+    /// The power state is D3hot.
+    D3hot,
+}
+
+fn told(error: std::io::Error) -> String {
+    error.to_string()
 }
 
 const ADMIN: usize = 0;
@@ -122,23 +146,66 @@ impl Controller {
         self.disable()
     }
 
-    /// Resets the controller while whatever was submitted is outstanding, and tells whether it wrote to its completion queues or to `data`
-    /// afterwards.
+    /// Resets while whatever was submitted is outstanding, and tells whether the device wrote to its queues or to `data` afterwards.
     ///
     /// # Errors
     /// What the controller did not do.
-    pub fn reset_and_listen(&mut self, data: &DmaMemory) -> Result<bool, String> {
+    pub fn reset_and_listen(&mut self, reset: Reset, data: &DmaMemory) -> Result<bool, String> {
+        match reset {
+            Reset::Controller => self.disable()?,
+            Reset::Subsystem => {
+                self.function.bar.store(registers::NSSR, NSSR_RESET);
+                self.wait_for_status("reset", csts::RDY | csts::NSSRO, csts::NSSRO)?;
+            }
+            Reset::Function => {
+                self.function.reset().map_err(told)?;
+                self.wait_for_answer()?;
+            }
+        }
+        let is_silent = self.is_silent(data);
+        self.function.switch_on().map_err(told)?;
+        self.enable()?;
+        Ok(is_silent)
+    }
+
+    /// Fills the queues and `data` with what nobody would write, and tells whether it is still there a while later.
+    fn is_silent(&self, data: &DmaMemory) -> bool {
         const POISON: u8 = 0xA5;
-        self.disable()?;
         let queues = self.pairs[IO].cq_offset + PAGE_BYTES;
         self.memory.write(0, &vec![POISON; queues]);
         data.write(0, &vec![POISON; data.len()]);
         std::thread::sleep(Duration::from_millis(300));
-        let is_silent = [self.memory.read(0, queues), data.read(0, data.len())]
-            .concat()
-            .iter()
-            .all(|&byte| byte == POISON);
-        self.enable()?;
+        let is_poison = |bytes: Vec<u8>| bytes.iter().all(|&byte| byte == POISON);
+        is_poison(self.memory.read(0, queues)) && is_poison(data.read(0, data.len()))
+    }
+
+    /// Takes the way to memory away while whatever was submitted is outstanding, and gives it back; tells whether the device wrote to its queues
+    /// or to `data` meanwhile. In D3hot a doorbell is rung for commands that are not there.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn pause_and_listen(&mut self, pause: Pause, data: &DmaMemory) -> Result<bool, String> {
+        let function = &self.function;
+        match pause {
+            Pause::BusMaster => function.take_bus().map_err(told)?,
+            Pause::D3hot => function.enter_d3hot().map_err(told)?,
+        }
+        // What is being moved just now is let through.
+        std::thread::sleep(Duration::from_millis(50));
+        let queues = self.pairs[IO].cq_offset + PAGE_BYTES;
+        let seen = || (self.memory.read(0, queues), data.read(0, data.len()));
+        let before = seen();
+        if pause == Pause::D3hot {
+            let tail = (self.pairs[IO].tail + 5) % ENTRIES;
+            function
+                .bar
+                .store(sq_tail_doorbell(self.pairs[IO].qid), tail.into());
+            function.bar.store(registers::CC, 0);
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        let is_silent = seen() == before;
+        function.enter_d0().map_err(told)?;
+        self.function.switch_on().map_err(told)?;
         Ok(is_silent)
     }
 
@@ -175,7 +242,15 @@ impl Controller {
     /// # Errors
     /// What went wrong.
     pub fn execute_io(&mut self, entries: &[SubmissionQueueEntry]) -> Result<(), String> {
-        let mut outstanding = self.submit_io(entries);
+        let outstanding = self.submit_io(entries);
+        self.complete_io(outstanding)
+    }
+
+    /// Waits until these commands have succeeded; there are no others.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn complete_io(&mut self, mut outstanding: Vec<u16>) -> Result<(), String> {
         while !outstanding.is_empty() {
             let completion = self.complete(IO)?;
             let at = outstanding.iter().position(|&cid| cid == completion.cid.get());
@@ -217,7 +292,7 @@ impl Controller {
                 return Ok(completion);
             }
             let left = LIMIT.saturating_sub(start.elapsed());
-            if left.is_zero() || !self.function.wait(left).map_err(|error| error.to_string())? {
+            if left.is_zero() || !self.function.wait(left).map_err(told)? {
                 // What a lost interrupt looks like, and what a lost completion does.
                 let late = self.reap(index);
                 return Err(format!(
@@ -245,6 +320,17 @@ impl Controller {
             .bar
             .store(cq_head_doorbell(pair.qid), pair.head.into());
         Some(entry)
+    }
+
+    fn wait_for_answer(&self) -> Result<(), String> {
+        let start = Instant::now();
+        while !self.function.answers().map_err(told)? {
+            if start.elapsed() > LIMIT {
+                return Err("the function does not answer after its reset".to_owned());
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     fn wait_for_status(&self, what: &str, mask: u32, wanted: u32) -> Result<(), String> {

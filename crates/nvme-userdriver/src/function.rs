@@ -16,6 +16,17 @@ const COMMAND_MEMORY_SPACE: u16 = 1 << 1;
 const COMMAND_BUS_MASTER: u16 = 1 << 2;
 const COMMAND_INTX_DISABLE: u16 = 1 << 10;
 
+/// Where the list of capabilities begins, and two of them (§7.5.1.1.11, PCI Code and ID Assignment 1.11 §2).
+const CAPABILITIES_POINTER: u64 = 0x34;
+const POWER_MANAGEMENT: u8 = 0x01;
+const EXPRESS: u8 = 0x10;
+/// Device Control in the PCI Express capability, and Initiate Function Level Reset (§7.5.3.4).
+const DEVICE_CONTROL: u64 = 8;
+const FUNCTION_LEVEL_RESET: u16 = 1 << 15;
+/// PMCSR in the power management capability (PCI Power Management 1.2 §3.2.4).
+const POWER_CONTROL_STATUS: u64 = 4;
+const D3HOT: u16 = 0b11;
+
 /// How completions are noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Wait {
@@ -74,7 +85,74 @@ impl PciFunction {
             Wait::Interrupt => 0,
         };
         let command = COMMAND_MEMORY_SPACE | COMMAND_BUS_MASTER | pin;
-        self.config.write_all_at(&command.to_le_bytes(), COMMAND)
+        self.write_config(COMMAND, command)
+    }
+
+    /// Keeps the function from beginning accesses to memory.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn take_bus(&self) -> io::Result<()> {
+        self.write_config(COMMAND, COMMAND_MEMORY_SPACE)
+    }
+
+    /// Puts the function to sleep.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn enter_d3hot(&self) -> io::Result<()> {
+        self.write_config(self.capability(POWER_MANAGEMENT)? + POWER_CONTROL_STATUS, D3HOT)
+    }
+
+    /// Wakes it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn enter_d0(&self) -> io::Result<()> {
+        self.write_config(self.capability(POWER_MANAGEMENT)? + POWER_CONTROL_STATUS, 0)?;
+        // What the function may take (§4.2 there).
+        std::thread::sleep(Duration::from_millis(10));
+        Ok(())
+    }
+
+    /// Begins a function level reset.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn reset(&self) -> io::Result<()> {
+        self.write_config(self.capability(EXPRESS)? + DEVICE_CONTROL, FUNCTION_LEVEL_RESET)
+    }
+
+    /// Whether the function answers.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn answers(&self) -> io::Result<bool> {
+        Ok(self.read_config(0)? != 0xFFFF)
+    }
+
+    fn capability(&self, wanted: u8) -> io::Result<u64> {
+        let mut pointer = self.read_config(CAPABILITIES_POINTER)? as u8;
+        while pointer != 0 {
+            let [id, next] = self.read_config(pointer.into())?.to_le_bytes();
+            if id == wanted {
+                return Ok(pointer.into());
+            }
+            pointer = next;
+        }
+        Err(io::Error::other(format!(
+            "the function has no capability {wanted:#x}"
+        )))
+    }
+
+    fn read_config(&self, offset: u64) -> io::Result<u16> {
+        let mut bytes = [0; 2];
+        self.config.read_exact_at(&mut bytes, offset)?;
+        Ok(u16::from_le_bytes(bytes))
+    }
+
+    fn write_config(&self, offset: u64, value: u16) -> io::Result<()> {
+        self.config.write_all_at(&value.to_le_bytes(), offset)
     }
 
     /// Waits a moment, or for an interrupt; false if there was none in time.

@@ -1,10 +1,11 @@
 //! A driver in user space, for tests in a VM: the function is bound to uio_pci_generic, BAR 0 is mapped through sysfs, memory is huge pages
 //! whose physical address /proc/self/pagemap tells, and interrupts come through /dev/uioN.
 //!
-//! It enables the controller, identifies it, writes to a namespace, reads back and compares, resets with commands outstanding and looks
-//! whether anything is written afterwards. The data may also be somewhere else than in RAM, for example in another function's BAR
+//! It enables the controller, identifies it, writes to a namespace, reads back and compares; then it resets, or takes the way to memory away,
+//! with commands outstanding, and looks whether anything is written afterwards. The data may also be somewhere else than in RAM, for example in another function's BAR
 //! (`--data-address` and `--data-file`). It knows one queue pair, pages of 4 KiB, and no IOMMU.
 
+mod checks;
 mod controller;
 mod function;
 mod mapping;
@@ -13,15 +14,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use nvme_spec::{IdentifyCns, IdentifyController, IdentifyNamespace, NvmOpcode, SubmissionQueueEntry};
-use nvmev_sim::host::commands;
+use nvme_spec::{IdentifyCns, IdentifyController, IdentifyNamespace};
 
-use controller::{Controller, ENTRIES};
+use checks::{Blocks, TRANSFER_BYTES};
+use controller::{Controller, Pause, Reset};
 use function::{PciFunction, Wait};
 use mapping::{DmaMemory, Mapping, HUGE_PAGE_BYTES};
-
-/// What each command transfers.
-const TRANSFER_BYTES: usize = 4096;
 
 /// Drive an NVMe function from user space: identify, write, read back, compare. The namespace's first blocks are overwritten.
 #[derive(Parser)]
@@ -98,7 +96,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         1u32 << format.lba_data_size_log2
     );
     for round in 0..arguments.rounds {
-        write_and_verify(&mut controller, &blocks, &data, round)?;
+        checks::write_and_verify(&mut controller, &blocks, &data, round)?;
     }
     println!(
         "{} transfers of {TRANSFER_BYTES} bytes written, read back and equal, at {:#x}, {} interrupts",
@@ -106,8 +104,14 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         data.address(0),
         controller.function.interrupts
     );
-    check_reset(&mut controller, &blocks, &data)?;
-    println!("a reset with commands outstanding is followed by silence");
+    for reset in [Reset::Controller, Reset::Subsystem, Reset::Function] {
+        checks::reset(&mut controller, &blocks, &data, reset)?;
+        println!("{reset:?} reset with commands outstanding: silence, and the data is there");
+    }
+    for pause in [Pause::BusMaster, Pause::D3hot] {
+        checks::pause(&mut controller, &blocks, &data, pause)?;
+        println!("{pause:?} with commands outstanding: silence, and then they complete");
+    }
     controller.stop()?;
     println!("shut down");
     Ok(())
@@ -120,95 +124,4 @@ fn data_memory(arguments: &Arguments) -> Result<DmaMemory, String> {
     let mapping = Mapping::of_file(file, arguments.data_offset, arguments.data_bytes as usize)
         .map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(DmaMemory::foreign(mapping, address))
-}
-
-/// The blocks of a namespace, in transfers.
-struct Blocks {
-    nsid: u32,
-    lbas_per_transfer: u32,
-}
-
-impl Blocks {
-    /// Commands for `count` transfers of the buffer from its transfer `first`, to or from the blocks of `round`.
-    fn commands(
-        &self,
-        opcode: NvmOpcode,
-        data: &DmaMemory,
-        round: u64,
-        transfers: std::ops::Range<usize>,
-    ) -> Vec<SubmissionQueueEntry> {
-        let per_round = (data.len() / TRANSFER_BYTES) as u64;
-        let command = |transfer: usize| {
-            let slba = (round * per_round + transfer as u64) * u64::from(self.lbas_per_transfer);
-            let address = data.address(transfer * TRANSFER_BYTES);
-            commands::read_write(opcode, self.nsid, slba, self.lbas_per_transfer, address, 0)
-        };
-        transfers.map(command).collect()
-    }
-
-    /// As [`Blocks::commands`] for all of the buffer, in portions that fit the queue.
-    fn portions(&self, opcode: NvmOpcode, data: &DmaMemory, round: u64) -> Vec<Vec<SubmissionQueueEntry>> {
-        let (count, portion) = (data.len() / TRANSFER_BYTES, usize::from(ENTRIES) - 1);
-        let starts = (0..count).step_by(portion);
-        starts
-            .map(|start| self.commands(opcode, data, round, start..count.min(start + portion)))
-            .collect()
-    }
-}
-
-/// What is written in a round: no two words of it are equal.
-fn pattern(round: u64, len: usize) -> Vec<u8> {
-    let words = (0..len as u64 / 8).map(|word| (round << 32 | word).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    words.flat_map(u64::to_le_bytes).collect()
-}
-
-fn write_and_verify(
-    controller: &mut Controller,
-    blocks: &Blocks,
-    data: &DmaMemory,
-    round: u64,
-) -> Result<(), String> {
-    let wanted = pattern(round, data.len());
-    data.write(0, &wanted);
-    for commands in blocks.portions(NvmOpcode::WRITE, data, round) {
-        controller.execute_io(&commands)?;
-    }
-    data.write(0, &vec![0; data.len()]);
-    for commands in blocks.portions(NvmOpcode::READ, data, round) {
-        controller.execute_io(&commands)?;
-    }
-    compare(&wanted, &data.read(0, data.len()))
-}
-
-fn compare(wanted: &[u8], found: &[u8]) -> Result<(), String> {
-    match wanted
-        .iter()
-        .zip(found)
-        .position(|(wanted, found)| wanted != found)
-    {
-        None => Ok(()),
-        Some(at) => Err(format!(
-            "byte {at:#x} was written as {:#04x} and read as {:#04x}",
-            wanted[at], found[at]
-        )),
-    }
-}
-
-/// A reset while reads are outstanding; then what was written before is still there.
-fn check_reset(controller: &mut Controller, blocks: &Blocks, data: &DmaMemory) -> Result<(), String> {
-    write_and_verify(controller, blocks, data, 0)?;
-    let transfers = data.len() / TRANSFER_BYTES;
-    controller.submit_io(&blocks.commands(
-        NvmOpcode::READ,
-        data,
-        0,
-        0..transfers.min(usize::from(ENTRIES) - 1),
-    ));
-    if !controller.reset_and_listen(data)? {
-        return Err("memory was written after CSTS.RDY had become 0".to_owned());
-    }
-    for commands in blocks.portions(NvmOpcode::READ, data, 0) {
-        controller.execute_io(&commands)?;
-    }
-    compare(&pattern(0, data.len()), &data.read(0, data.len()))
 }

@@ -1,0 +1,71 @@
+#!/bin/bash
+# The kernel's target exports our first namespace over TCP, and fio verifies through it, also while the drive behind it is reset.
+# shellcheck disable=SC2317 # check calls functions by their name
+. "$(dirname "$0")/lib.sh"
+
+size=8m
+resets=2
+[[ -n $LONG ]] && size=128m resets=20
+nqn=nqn.2014-08.org.nvmexpress:nvmev-test
+target=/sys/kernel/config/nvmet
+device=$(block_device)
+
+export_namespace() {
+    mkdir "$target/subsystems/$nqn" "$target/subsystems/$nqn/namespaces/1" "$target/ports/1" || return
+    echo 1 >"$target/subsystems/$nqn/attr_allow_any_host"
+    echo "$device" >"$target/subsystems/$nqn/namespaces/1/device_path"
+    echo 1 >"$target/subsystems/$nqn/namespaces/1/enable" || return
+    echo ipv4 >"$target/ports/1/addr_adrfam"
+    echo tcp >"$target/ports/1/addr_trtype"
+    echo 127.0.0.1 >"$target/ports/1/addr_traddr"
+    echo 4420 >"$target/ports/1/addr_trsvcid"
+    ln -s "$target/subsystems/$nqn" "$target/ports/1/subsystems/$nqn"
+}
+
+withdraw_namespace() {
+    rm "$target/ports/1/subsystems/$nqn" &&
+        echo 0 >"$target/subsystems/$nqn/namespaces/1/enable" &&
+        rmdir "$target/subsystems/$nqn/namespaces/1" "$target/subsystems/$nqn" "$target/ports/1"
+}
+
+# The block device that the target shows us.
+remote_device() {
+    local name
+    for name in /sys/class/nvme/nvme*; do
+        if [[ $(<"$name/subsysnqn") == "$nqn" ]]; then
+            compgen -G "/dev/$(basename "$name")n1"
+            return
+        fi
+    done
+    return 1
+}
+
+check "the target's modules can be loaded" modprobe -a nvmet-tcp nvme-tcp || finish
+mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+check "the namespace is exported" export_namespace
+check "a host connects to it" timeout 60 nvme connect -t tcp -a 127.0.0.1 -s 4420 -n "$nqn" -i 2
+check "and finds it" wait_for 20 remote_device || finish
+remote=$(remote_device)
+check_equal "with its size" "$(blockdev --getsize64 "$device")" "$(blockdev --getsize64 "$remote")"
+
+# Slowly at first, so that the resets come while it writes.
+fio --name=remote --filename="$remote" --ioengine=libaio --iodepth=16 --direct=1 --rw=randwrite --bs=16k --size="$size" --rate_iops=128 \
+    --verify=crc32c --verify_fatal=1 --do_verify=1 --output="$scratch/fio" &
+fio=$!
+failed=0
+for ((reset = 0; reset < resets; reset++)); do
+    sleep 0.5
+    timeout 60 nvme reset "$(controller)" || failed=$((failed + 1))
+done
+check_equal "$resets resets of the drive behind it" 0 "$failed"
+wait_for 900 bash -c "! kill -0 $fio" || kill -KILL "$fio"
+wait "$fio"
+check_equal "fio verifies through the target" 0 $?
+# What went in over there is on the drive.
+dd if="$remote" bs=1M count=8 iflag=direct status=none >"$scratch/remote"
+dd if="$device" bs=1M count=8 iflag=direct status=none | cmp - "$scratch/remote"
+check_equal "both sides see the same data" 0 $?
+check "the host disconnects" nvme disconnect -n "$nqn"
+check "the namespace is withdrawn" withdraw_namespace
+check "the target's modules can be unloaded" modprobe -r nvme-tcp nvmet-tcp
+finish
