@@ -127,6 +127,9 @@ struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs,
 				   u32 node, s32 *error);
 void nvmev_pci_destroy(struct nvmev_pci *pci);
 
+/* shim_faults.c, in a module for tests */
+s32 nvmev_suspend_and_resume(void);
+
 /* shim_thread.c */
 struct nvmev_thread *nvmev_thread_create(void *body, const char *name, u32 cpu, s32 *error);
 void nvmev_thread_run(struct nvmev_thread *thread);

@@ -25,6 +25,7 @@ struct nvmev_pci {
 	struct notifier_block notifier;
 	struct nvmev_irqs *irqs;
 	const void *running;
+	raw_spinlock_t config_lock; /* x86 has no lock of its own around these accesses */
 };
 
 static struct nvmev_pci *from_bus(struct pci_bus *bus)
@@ -43,8 +44,14 @@ static int config_read(struct pci_bus *bus, unsigned int devfn, int where, int s
 
 static int config_write(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 value)
 {
-	if (!devfn)
-		nvmev_rs_config_write(from_bus(bus)->running, where, size, value);
+	struct nvmev_pci *pci = from_bus(bus);
+	unsigned long flags;
+
+	if (!devfn) {
+		raw_spin_lock_irqsave(&pci->config_lock, flags);
+		nvmev_rs_config_write(pci->running, where, size, value);
+		raw_spin_unlock_irqrestore(&pci->config_lock, flags);
+	}
 	return PCIBIOS_SUCCESSFUL;
 }
 
@@ -93,6 +100,7 @@ struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs,
 	if (!pci)
 		return NULL;
 	pci->running = running;
+	raw_spin_lock_init(&pci->config_lock);
 	pci->irqs = irqs;
 	/* Just the BAR: where else could a rescan put it? */
 	pci->window = (struct resource)DEFINE_RES_NAMED(bar_start, bar_size, "NVMeVirt PCI bus", IORESOURCE_MEM);

@@ -136,7 +136,7 @@ unsafe extern "C" fn nvmev_rs_config_read(running: *const c_void, offset: u32, w
 /// Writes configuration space.
 ///
 /// # Safety
-/// As of [`nvmev_rs_config_read`]; and nobody else writes at the same time, which the kernel's lock sees to.
+/// As of [`nvmev_rs_config_read`]; and nobody else writes at the same time, which a lock in C sees to.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmev_rs_config_write(running: *const c_void, offset: u32, width: u32, value: u32) {
     // SAFETY: the caller's promise; `PciBus` keeps it alive.

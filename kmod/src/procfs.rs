@@ -125,6 +125,13 @@ pub fn store(running: &Running, file: u32, text: &[u8]) -> Result<(), i32> {
             return Ok(());
         }
         #[cfg(feature = "test-faults")]
+        shim::PROC_DEBUG if text.trim_ascii() == b"suspend" => {
+            return match shim::nvmev_suspend_and_resume() {
+                0 => Ok(()),
+                error => Err(error),
+            };
+        }
+        #[cfg(feature = "test-faults")]
         shim::PROC_DEBUG => {
             crate::thread::request_fault(running, text);
             return Ok(());

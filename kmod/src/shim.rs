@@ -109,6 +109,10 @@ unsafe extern "C" {
     ) -> *mut Pci;
     pub unsafe fn nvmev_pci_destroy(pci: *mut Pci);
 
+    // shim_faults.c
+    #[cfg(feature = "test-faults")]
+    pub safe fn nvmev_suspend_and_resume() -> i32;
+
     // shim_thread.c
     pub unsafe fn nvmev_thread_create(
         body: *mut c_void,

@@ -42,7 +42,7 @@ pub fn build(options: &Options) -> Result<PathBuf> {
     let _lock = Lock::take(&folder.join("lock"), "another build of the module")?;
     let archive = build_rust(&toolchain, &kernel, &folder.join("rust"), options.test_faults)?;
     link_rust(&archive, &kbuild)?;
-    run_kbuild(&kernel, &kbuild)
+    run_kbuild(&kernel, &kbuild, options.test_faults)
 }
 
 /// The flags that the Rust half is compiled with for the kernel in `kdir`, for whoever wants to try things by hand.
@@ -403,7 +403,7 @@ fn check_stack_frames(object: &Path) -> Result<()> {
 }
 
 /// Compiles the C half and links the module.
-fn run_kbuild(kernel: &KernelConfig, kbuild: &Path) -> Result<PathBuf> {
+fn run_kbuild(kernel: &KernelConfig, kbuild: &Path, test_faults: bool) -> Result<PathBuf> {
     for entry in fs::read_dir(paths::root().join("kmod"))? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default();
@@ -422,6 +422,9 @@ fn run_kbuild(kernel: &KernelConfig, kbuild: &Path) -> Result<PathBuf> {
         .arg(&kernel.kdir);
     make.arg(format!("M={}", kbuild.display()))
         .arg(format!("NVMEV_VERSION={}", env!("CARGO_PKG_VERSION")));
+    if test_faults {
+        make.arg("NVMEV_TEST_FAULTS=y");
+    }
     if kernel.is_set("CC_IS_CLANG") {
         make.arg("LLVM=1");
     }

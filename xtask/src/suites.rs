@@ -294,7 +294,7 @@ pub const SUITES: &[Suite] = &[
         // Else the driver waits a minute for each command that a dead controller does not answer.
         append: "nvme_core.io_timeout=5 nvme_core.admin_timeout=5",
         loaded: false,
-        scripts: &["faults"],
+        scripts: &["faults", "suspend"],
         faults: true,
         ..USUAL
     },

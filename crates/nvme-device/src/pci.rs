@@ -1,7 +1,7 @@
 //! The PCI configuration space of the function.
 //!
 //! Type 0 header, power management, MSI-X and PCI Express capabilities (PCI Express Base 4.0 §7.5). Reads and writes of
-//! any offset and width are safe from any CPU and allocate nothing: the kernel calls them under a raw spinlock.
+//! any offset and width are safe from any CPU and allocate nothing: the kernel may call them under a raw spinlock.
 
 use crate::{BAR_SIZE_BYTES, VECTORS_MAX};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -50,7 +50,7 @@ const POWER_STATE_D0: u32 = 0;
 const POWER_STATE_D3HOT: u32 = 3;
 const POWER_NO_SOFT_RESET: u32 = 1 << 3;
 
-/// The configuration space. Writers must not race with each other (the kernel's config lock sees to that); readers may.
+/// The configuration space. Writers must not race with each other (the shell sees to that); readers may.
 #[derive(Debug)]
 pub struct ConfigSpace {
     dwords: [AtomicU32; DWORDS],

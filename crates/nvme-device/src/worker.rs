@@ -123,8 +123,13 @@ impl Worker {
                 break;
             }
             let Some(item) = self.items.pop() else { break };
+            let is_reset = matches!(item, WorkItem::Reset { .. });
             self.take(item, now_ns, host);
             progressed = true;
+            if is_reset {
+                // What comes next belongs to another life, in which memory may be within reach.
+                break;
+            }
         }
         progressed
     }
