@@ -201,15 +201,10 @@ fn a_subsystem_reset_clears_the_registers_and_says_so() {
     ] {
         assert_eq!(host.register(register), 0);
     }
-    host.enable();
-    assert_eq!(host.register(registers::CSTS), csts::NSSRO | csts::RDY);
+    // A driver clears it first, with a write that changes nothing.
     host.set_register(registers::CSTS, csts::NSSRO);
-    host.run();
-    assert_eq!(
-        host.register(registers::CSTS),
-        csts::RDY,
-        "NSSRO is cleared by writing 1"
-    );
+    host.enable();
+    assert_eq!(host.register(registers::CSTS), csts::RDY);
 }
 
 #[test]

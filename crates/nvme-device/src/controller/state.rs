@@ -137,7 +137,10 @@ impl Controller {
         self.state = State::Ready;
         // A shutdown of the disabled controller ends here, too.
         self.shutdown = Shutdown::No;
-        self.set_csts(bar, self.csts & !(csts::CFS | csts::SHST_MASK) | csts::RDY);
+        // NSSRO ends here. A driver clears it before it enables the controller, by writing the value that CSTS has then, which cannot be seen.
+        // Were it there still while the controller is ready, such a write would take RDY away until the next pass, and the driver, told that
+        // the controller is disabled, would go on in the middle of a reset.
+        self.set_csts(bar, csts::RDY);
     }
 
     /// Tells all workers to forget everything; the reset is done when all have answered.
@@ -303,7 +306,7 @@ impl Controller {
     }
 
     /// CSTS is read-only but for NSSRO, which a write of 1 clears. Without traps a write of exactly the value that the
-    /// register already has cannot be seen: a host that clears NSSRO before it enables the controller does so in vain.
+    /// register already has cannot be seen: `enable` makes up for that.
     fn poll_status(&mut self, bar: Bar<'_>) {
         let seen = bar.load(registers::CSTS);
         if seen != self.csts {

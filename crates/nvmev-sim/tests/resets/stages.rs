@@ -430,3 +430,30 @@ fn a_function_level_reset_masks_every_vector_and_a_masked_one_is_pending_until_i
         host.run();
     }
 }
+
+// Found in a VM: the driver of Linux was bound anew after a subsystem reset.
+
+#[test]
+fn a_driver_that_clears_what_tells_of_a_subsystem_reset_does_not_take_the_controller_for_disabled() {
+    let mut host = Kind::Nvm.host(1);
+    host.enable();
+    host.ask_for(Reset::Subsystem);
+    host.run();
+    for _ in 0..3 {
+        // As Linux does it, faster than the device looks.
+        if host.register(registers::CSTS) & csts::NSSRO != 0 {
+            host.set_register(registers::CSTS, csts::NSSRO);
+        }
+        let cc = host.register(registers::CC);
+        host.set_register(registers::CC, cc & !1);
+        if host.register(registers::CSTS) & csts::RDY != 0 {
+            host.run();
+        }
+        host.enable();
+        host.create_io_queues(1, 16);
+        assert_eq!(host.execute(1, commands::flush(1)).status(), SUCCESS);
+        let cc = host.register(registers::CC);
+        host.set_register(registers::CC, cc | 1 << 14);
+        host.settle();
+    }
+}
