@@ -59,6 +59,7 @@ struct nvmev_params {
 
 struct nvmev_pci;
 struct nvmev_irqs;
+struct nvmev_peers;
 struct nvmev_thread;
 struct nvmev_proc;
 
@@ -111,10 +112,14 @@ void nvmev_unmap(void *mapping);
 void nvmev_clear(void *mapping, u64 size);
 
 /* shim_copy.c */
-u32 nvmev_host_read(u64 address, void *into, size_t len);
-u32 nvmev_host_load(u64 address, u32 *into, size_t words);
-u32 nvmev_host_write(u64 address, const void *from, size_t len);
-u32 nvmev_host_publish(u64 address, const u64 *entry);
+u32 nvmev_host_read(struct nvmev_peers *peers, u64 address, void *into, size_t len);
+u32 nvmev_host_load(struct nvmev_peers *peers, u64 address, u32 *into, size_t words);
+u32 nvmev_host_write(struct nvmev_peers *peers, u64 address, const void *from, size_t len);
+u32 nvmev_host_publish(struct nvmev_peers *peers, u64 address, const u64 *entry);
+
+/* shim_peer.c */
+struct nvmev_peers *nvmev_peers_create(u64 own_bar);
+void nvmev_peers_destroy(struct nvmev_peers *peers);
 
 /* shim_irq.c */
 struct nvmev_irqs *nvmev_irqs_create(void);

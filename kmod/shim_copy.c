@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Copies to and from the host's memory, which the nvme driver names by bus address. Only memory is touched: an address
- * with anything else behind it (a hole, a device, our own storage) is reported back as a fault.
+ * Copies to and from the host's memory, which the nvme driver names by bus address: RAM, or the memory of another device
+ * (shim_peer.c). Nothing else is touched: an address with anything else behind it (a hole, the machine's own registers,
+ * our own BAR and storage) is reported back as a fault.
  */
 #include <linux/highmem.h>
 #include <linux/ioport.h>
@@ -10,7 +11,7 @@
 #include <linux/pgtable.h>
 #include <linux/string.h>
 
-#include "shim.h"
+#include "shim_peer.h"
 
 static struct page *host_page(u64 address)
 {
@@ -23,7 +24,8 @@ static struct page *host_page(u64 address)
 	/* Firmware ranges inside a section of RAM have a struct page too; the slow look-up is for those alone. */
 	if (PageReserved(page) && !page_is_ram(pfn))
 		return NULL;
-	if (is_device_private_page(page))
+	/* What a driver offers for peer-to-peer has a struct page, too, but is what any BAR is. */
+	if (is_device_private_page(page) || is_pci_p2pdma_page(page))
 		return NULL;
 	return page;
 }
@@ -48,19 +50,46 @@ static size_t within_page(u64 address, size_t len)
 	return min_t(size_t, len, PAGE_SIZE - offset_in_page(address));
 }
 
+/*
+ * Copies what does not go beyond a page. Returns how much was copied: less than was asked for at the end of another
+ * device's memory, nothing if the address has no memory.
+ */
+static size_t read_part(struct nvmev_peers *peers, u64 address, void *into, size_t len)
+{
+	struct page *page = host_page(address);
+	void *from;
+
+	if (!page)
+		return nvmev_peer_access(peers, NVMEV_ACCESS_READ, address, into, len);
+	from = kmap_local_page(page);
+	memcpy(into, from + offset_in_page(address), len);
+	kunmap_local(from);
+	return len;
+}
+
+static size_t write_part(struct nvmev_peers *peers, u64 address, const void *from, size_t len)
+{
+	struct page *page = host_page(address);
+	void *into;
+
+	if (!page)
+		return nvmev_peer_access(peers, NVMEV_ACCESS_WRITE, address, (void *)from, len);
+	if (!is_writable(page))
+		return 0;
+	into = kmap_local_page(page);
+	memcpy(into + offset_in_page(address), from, len);
+	kunmap_local(into);
+	return len;
+}
+
 /* Returns 1 if all of it was copied, 0 if some address has no memory. */
-u32 nvmev_host_read(u64 address, void *into, size_t len)
+u32 nvmev_host_read(struct nvmev_peers *peers, u64 address, void *into, size_t len)
 {
 	while (len) {
-		size_t part = within_page(address, len);
-		struct page *page = host_page(address);
-		void *from;
+		size_t part = read_part(peers, address, into, within_page(address, len));
 
-		if (!page)
+		if (!part)
 			return 0;
-		from = kmap_local_page(page);
-		memcpy(into, from + offset_in_page(address), part);
-		kunmap_local(from);
 		address += part;
 		into += part;
 		len -= part;
@@ -68,45 +97,49 @@ u32 nvmev_host_read(u64 address, void *into, size_t len)
 	return 1;
 }
 
+/* Aligned words that the host may be writing: each of them at once. Returns how much was copied, as above. */
+static size_t load_part(struct nvmev_peers *peers, u64 address, u32 *into, size_t len)
+{
+	struct page *page = host_page(address);
+	const u32 *from;
+	void *mapping;
+	size_t i;
+
+	if (!page)
+		return nvmev_peer_access(peers, NVMEV_ACCESS_READ, address, into, len);
+	mapping = kmap_local_page(page);
+	from = mapping + offset_in_page(address);
+	for (i = 0; i < len / sizeof(*into); i++)
+		into[i] = READ_ONCE(from[i]);
+	kunmap_local(mapping);
+	return len;
+}
+
 /* As nvmev_host_read(), of aligned words that the host may be writing: each of them at once, and all before what is read next. */
-u32 nvmev_host_load(u64 address, u32 *into, size_t words)
+u32 nvmev_host_load(struct nvmev_peers *peers, u64 address, u32 *into, size_t words)
 {
 	if (address % sizeof(*into))
 		return 0;
 	while (words) {
-		size_t part = within_page(address, words * sizeof(*into)) / sizeof(*into);
-		struct page *page = host_page(address);
-		const u32 *from;
-		void *mapping;
-		size_t i;
+		size_t part = load_part(peers, address, into, within_page(address, words * sizeof(*into)));
 
-		if (!page)
+		if (!part || part % sizeof(*into))
 			return 0;
-		mapping = kmap_local_page(page);
-		from = mapping + offset_in_page(address);
-		for (i = 0; i < part; i++)
-			into[i] = READ_ONCE(from[i]);
-		kunmap_local(mapping);
-		address += part * sizeof(*into);
-		into += part;
-		words -= part;
+		address += part;
+		into += part / sizeof(*into);
+		words -= part / sizeof(*into);
 	}
 	smp_rmb();
 	return 1;
 }
 
-u32 nvmev_host_write(u64 address, const void *from, size_t len)
+u32 nvmev_host_write(struct nvmev_peers *peers, u64 address, const void *from, size_t len)
 {
 	while (len) {
-		size_t part = within_page(address, len);
-		struct page *page = host_page(address);
-		void *into;
+		size_t part = write_part(peers, address, from, within_page(address, len));
 
-		if (!page || !is_writable(page))
+		if (!part)
 			return 0;
-		into = kmap_local_page(page);
-		memcpy(into + offset_in_page(address), from, part);
-		kunmap_local(into);
 		address += part;
 		from += part;
 		len -= part;
@@ -115,13 +148,18 @@ u32 nvmev_host_write(u64 address, const void *from, size_t len)
 }
 
 /* Writes a completion: the half with the phase bit last, so that the host never sees it before the rest. */
-u32 nvmev_host_publish(u64 address, const u64 *entry)
+u32 nvmev_host_publish(struct nvmev_peers *peers, u64 address, const u64 *entry)
 {
 	struct page *page = host_page(address);
+	const size_t len = 2 * sizeof(*entry);
 	void *mapping;
 	u64 *into;
 
-	if (!page || !is_writable(page) || address % 16)
+	if (address % len)
+		return 0;
+	if (!page)
+		return nvmev_peer_access(peers, NVMEV_ACCESS_PUBLISH, address, (void *)entry, len) == len;
+	if (!is_writable(page))
 		return 0;
 	mapping = kmap_local_page(page);
 	into = mapping + offset_in_page(address);

@@ -36,17 +36,46 @@ impl Drop for Irqs {
     }
 }
 
-/// Implements [`Host`] with the kernel's memory, our mappings and our interrupts.
+/// The memory of other PCI functions, as far as it is mapped.
+pub struct Peers(NonNull<shim::Peers>);
+
+// SAFETY: the C side may be called from any thread that may sleep: its readers use RCU, and a mutex guards changes.
+unsafe impl Send for Peers {}
+// SAFETY: as above.
+unsafe impl Sync for Peers {}
+
+impl Peers {
+    /// Maps nothing yet, or is `None` if there is no memory. `own_bar` is where our own BAR begins.
+    pub fn new(own_bar: u64) -> Option<Self> {
+        NonNull::new(shim::nvmev_peers_create(own_bar)).map(Self)
+    }
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`; the threads that used it are gone (see `Instance`).
+        unsafe { shim::nvmev_peers_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// Implements [`Host`] with the kernel's memory, that of other PCI functions, our mappings and our interrupts. Not under a lock: what another
+/// function has is mapped at the first access.
 pub struct KernelHost {
     bar: Mapping,
     storage: Mapping,
     irqs: Irqs,
+    peers: Peers,
 }
 
 impl KernelHost {
     /// Puts it together. `bar` has [`BAR_SIZE_BYTES`].
-    pub fn new(bar: Mapping, storage: Mapping, irqs: Irqs) -> Self {
-        Self { bar, storage, irqs }
+    pub fn new(bar: Mapping, storage: Mapping, irqs: Irqs, peers: Peers) -> Self {
+        Self {
+            bar,
+            storage,
+            irqs,
+            peers,
+        }
     }
 
     /// The interrupts.
@@ -87,7 +116,7 @@ impl Host for KernelHost {
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
         // SAFETY: `into` is ours to write; the C side checks each page of the other end.
         copied(
-            unsafe { shim::nvmev_host_read(address, into.as_mut_ptr(), into.len()) },
+            unsafe { shim::nvmev_host_read(self.peers.0.as_ptr(), address, into.as_mut_ptr(), into.len()) },
             address,
         )
     }
@@ -95,7 +124,7 @@ impl Host for KernelHost {
     fn load(&self, address: u64, into: &mut [u32]) -> Result<(), MemoryFault> {
         // SAFETY: as above; words of the kernel's machines (x86) are little-endian.
         copied(
-            unsafe { shim::nvmev_host_load(address, into.as_mut_ptr(), into.len()) },
+            unsafe { shim::nvmev_host_load(self.peers.0.as_ptr(), address, into.as_mut_ptr(), into.len()) },
             address,
         )
     }
@@ -103,7 +132,7 @@ impl Host for KernelHost {
     fn write(&self, address: u64, from: &[u8]) -> Result<(), MemoryFault> {
         // SAFETY: `from` is ours to read; the C side checks each page of the other end.
         copied(
-            unsafe { shim::nvmev_host_write(address, from.as_ptr(), from.len()) },
+            unsafe { shim::nvmev_host_write(self.peers.0.as_ptr(), address, from.as_ptr(), from.len()) },
             address,
         )
     }
@@ -113,7 +142,7 @@ impl Host for KernelHost {
         let halves = [halves as u64, (halves >> 64) as u64];
         // SAFETY: two words of ours to read; the C side checks the page and the alignment of the other end.
         copied(
-            unsafe { shim::nvmev_host_publish(address, halves.as_ptr()) },
+            unsafe { shim::nvmev_host_publish(self.peers.0.as_ptr(), address, halves.as_ptr()) },
             address,
         )
     }
@@ -123,7 +152,7 @@ impl Host for KernelHost {
         // SAFETY: `from` has `len_bytes` inside the storage, of which we never make references; the C side checks each
         // page of the other end.
         copied(
-            unsafe { shim::nvmev_host_write(address, from, len_bytes) },
+            unsafe { shim::nvmev_host_write(self.peers.0.as_ptr(), address, from, len_bytes) },
             address,
         )
     }
@@ -132,7 +161,7 @@ impl Host for KernelHost {
         let into = self.media(media_offset, len_bytes, address)?;
         // SAFETY: as above.
         copied(
-            unsafe { shim::nvmev_host_read(address, into, len_bytes) },
+            unsafe { shim::nvmev_host_read(self.peers.0.as_ptr(), address, into, len_bytes) },
             address,
         )
     }

@@ -11,7 +11,7 @@ use nvme_device::{Device, DeviceConfig, Host, Identity, BAR_SIZE_BYTES};
 use ssd_model::profiles;
 use ssd_profile::SetError;
 
-use crate::host::{Irqs, KernelHost};
+use crate::host::{Irqs, KernelHost, Peers};
 use crate::log::info;
 use crate::memory::{DeviceMemory, Mapping, MemoryError};
 use crate::namespaces::{self, NamespaceError};
@@ -163,7 +163,11 @@ impl Instance {
             what: "the interrupts",
             error: shim::ENOMEM,
         })?;
-        let host = KernelHost::new(bar, storage, irqs);
+        let peers = Peers::new(memory.bar_start()).ok_or(LoadError::Kernel {
+            what: "the access to other devices' memory",
+            error: shim::ENOMEM,
+        })?;
+        let host = KernelHost::new(bar, storage, irqs, peers);
         namespaces::describe(&plan, settings.namespaces.as_slice())?;
         let nvm = namespaces::first_nvm(&plan);
         let names = settings

@@ -37,7 +37,7 @@ macro_rules! opaque {
     )*};
 }
 
-opaque!(Pci, Irqs, Thread, Proc);
+opaque!(Pci, Irqs, Peers, Thread, Proc);
 
 /// `enum nvmev_range`.
 pub const RANGE_RESERVED: u32 = 0;
@@ -87,10 +87,14 @@ unsafe extern "C" {
     pub unsafe fn nvmev_clear(mapping: *mut c_void, size: u64);
 
     // shim_copy.c
-    pub unsafe fn nvmev_host_read(address: u64, into: *mut u8, len: usize) -> u32;
-    pub unsafe fn nvmev_host_load(address: u64, into: *mut u32, words: usize) -> u32;
-    pub unsafe fn nvmev_host_write(address: u64, from: *const u8, len: usize) -> u32;
-    pub unsafe fn nvmev_host_publish(address: u64, entry: *const u64) -> u32;
+    pub unsafe fn nvmev_host_read(peers: *mut Peers, address: u64, into: *mut u8, len: usize) -> u32;
+    pub unsafe fn nvmev_host_load(peers: *mut Peers, address: u64, into: *mut u32, words: usize) -> u32;
+    pub unsafe fn nvmev_host_write(peers: *mut Peers, address: u64, from: *const u8, len: usize) -> u32;
+    pub unsafe fn nvmev_host_publish(peers: *mut Peers, address: u64, entry: *const u64) -> u32;
+
+    // shim_peer.c
+    pub safe fn nvmev_peers_create(own_bar: u64) -> *mut Peers;
+    pub unsafe fn nvmev_peers_destroy(peers: *mut Peers);
 
     // shim_irq.c
     pub safe fn nvmev_irqs_create() -> *mut Irqs;

@@ -40,6 +40,8 @@ pub struct Suite {
 const SIZE: &str = "size=256M cpus=1,2 idle_timeout_us=20";
 const MEMMAP: &str = "memmap_start=4G memmap_size=256M cpus=1,2 idle_timeout_us=20";
 const FLASH: &str = "profile=tlc-ssd size=256M cpus=1,2 idle_timeout_us=20";
+// Another PCI function with memory.
+const PEER: &str = "-object memory-backend-ram,id=peer,size=4M,share=on -device ivshmem-plain,memdev=peer";
 // The driver describes all data of I/O commands with SGLs, not just long ones.
 const SGL_ALWAYS: &str = "nvme.sgl_threshold=1";
 const REFERENCE: &str = "profile=970pro size=4G cpus=1,2 idle_timeout_us=20";
@@ -278,6 +280,20 @@ pub const SUITES: &[Suite] = &[
         name: "6.12-resets-nomsi-long",
         append: "pci=nomsi",
         scripts: RESETS,
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-peer",
+        qemuopts: PEER,
+        scripts: &["peer"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-peer-long",
+        kver: "6.1",
+        qemuopts: PEER,
+        scripts: &["peer"],
         length: Length::Long,
         ..USUAL
     },

@@ -256,7 +256,7 @@ const PROGRAMS: [Program; 2] = [
     Program {
         name: "nvme-userdriver",
         variable: "NVMEV_USERDRIVER",
-        scripts: &["uio"],
+        scripts: &["uio", "peer"],
     },
 ];
 

@@ -35,6 +35,12 @@ impl Blocks {
         transfers.map(command).collect()
     }
 
+    /// One command for `transfers` at a time, from the first block on, without its data pointer.
+    pub fn long(&self, opcode: NvmOpcode, transfers: usize) -> SubmissionQueueEntry {
+        let lbas = self.lbas_per_transfer * transfers as u32;
+        commands::read_write(opcode, self.nsid, 0, lbas, 0, 0)
+    }
+
     /// As [`Blocks::commands`] for all of the buffer, in portions that fit the queue.
     fn portions(&self, opcode: NvmOpcode, data: &DmaMemory, round: u64) -> Vec<Vec<SubmissionQueueEntry>> {
         let (count, portion) = (data.len() / TRANSFER_BYTES, usize::from(ENTRIES) - 1);
@@ -46,7 +52,7 @@ impl Blocks {
 }
 
 /// What is written in a round: no two words of it are equal.
-fn pattern(round: u64, len: usize) -> Vec<u8> {
+pub fn pattern(round: u64, len: usize) -> Vec<u8> {
     let words = (0..len as u64 / 8).map(|word| (round << 32 | word).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     words.flat_map(u64::to_le_bytes).collect()
 }
@@ -73,7 +79,11 @@ pub fn write_and_verify(
     compare(&wanted, &data.read(0, data.len()))
 }
 
-fn compare(wanted: &[u8], found: &[u8]) -> Result<(), String> {
+/// What is where it was to be.
+///
+/// # Errors
+/// Where it is not.
+pub fn compare(wanted: &[u8], found: &[u8]) -> Result<(), String> {
     match wanted
         .iter()
         .zip(found)

@@ -68,12 +68,15 @@ const ADMIN: usize = 0;
 const IO: usize = 1;
 const ADMIN_DATA_OFFSET: usize = 4 * PAGE_BYTES;
 
+/// Memory for queues, and for the data of admin commands.
+pub const MEMORY_BYTES: usize = 5 * PAGE_BYTES;
+
 impl Controller {
-    /// Enables the controller and makes an I/O queue pair.
+    /// Enables the controller and makes an I/O queue pair; `memory`, of at least [`MEMORY_BYTES`], is for the queues.
     ///
     /// # Errors
     /// What the controller did not do.
-    pub fn start(function: PciFunction) -> Result<Self, String> {
+    pub fn start(function: PciFunction, memory: DmaMemory) -> Result<Self, String> {
         let pair = |qid: u16| QueuePair {
             qid,
             sq_offset: usize::from(qid) * 2 * PAGE_BYTES,
@@ -84,7 +87,7 @@ impl Controller {
         };
         let mut controller = Self {
             function,
-            memory: DmaMemory::huge_page()?,
+            memory,
             pairs: [pair(0), pair(1)],
             next_cid: 0,
         };
@@ -261,6 +264,19 @@ impl Controller {
             }
         }
         Ok(())
+    }
+
+    /// Carries out one I/O command, which may fail.
+    ///
+    /// # Errors
+    /// If another command completes, or none.
+    pub fn status_of_io(&mut self, entry: SubmissionQueueEntry) -> Result<Status, String> {
+        let cids = self.submit_io(&[entry]);
+        let completion = self.complete(IO)?;
+        if cids != [completion.cid.get()] {
+            return Err(format!("a completion of no command: {completion:?}"));
+        }
+        Ok(completion.status())
     }
 
     fn submit(&mut self, index: usize, entry: SubmissionQueueEntry) -> u16 {

@@ -8,6 +8,7 @@
 mod checks;
 mod controller;
 mod function;
+mod lists;
 mod mapping;
 
 use std::path::PathBuf;
@@ -17,8 +18,9 @@ use clap::Parser;
 use nvme_spec::{IdentifyCns, IdentifyController, IdentifyNamespace};
 
 use checks::{Blocks, TRANSFER_BYTES};
-use controller::{Controller, Pause, Reset};
+use controller::{Controller, Pause, Reset, MEMORY_BYTES};
 use function::{PciFunction, Wait};
+use lists::{check_lists, check_refused};
 use mapping::{DmaMemory, Mapping, HUGE_PAGE_BYTES};
 
 /// Drive an NVMe function from user space: identify, write, read back, compare. The namespace's first blocks are overwritten.
@@ -48,6 +50,12 @@ struct Arguments {
     /// How much of it is used, bytes: a multiple of 4096
     #[arg(long, value_parser = address, default_value_t = HUGE_PAGE_BYTES as u64)]
     data_bytes: u64,
+    /// The queues are there, too, at its beginning
+    #[arg(long, requires = "data_address")]
+    queues_in_data: bool,
+    /// Physical addresses that the device must not transfer data with: all it does is to try these
+    #[arg(long, value_parser = address, num_args = 1..)]
+    refused: Vec<u64>,
 }
 
 fn address(text: &str) -> Result<u64, String> {
@@ -73,9 +81,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let data = data_memory(arguments)?;
+    let (queues, data) = memory(arguments)?;
     let function = PciFunction::open(&arguments.function, arguments.wait)?;
-    let mut controller = Controller::start(function)?;
+    let mut controller = Controller::start(function, queues)?;
     let identity: IdentifyController = controller.identify(IdentifyCns::CONTROLLER, 0)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     println!(
@@ -95,6 +103,13 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         namespace.nsze_lbas.get(),
         1u32 << format.lba_data_size_log2
     );
+    for &address in &arguments.refused {
+        check_refused(&mut controller, &blocks, address)?;
+        println!("nothing can be transferred at {address:#x}");
+    }
+    if !arguments.refused.is_empty() {
+        return controller.stop();
+    }
     for round in 0..arguments.rounds {
         checks::write_and_verify(&mut controller, &blocks, &data, round)?;
     }
@@ -104,6 +119,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         data.address(0),
         controller.function.interrupts
     );
+    check_lists(&mut controller, &blocks, &data)?;
+    println!("PRP lists and SGLs beside the data lead to it");
     for reset in [Reset::Controller, Reset::Subsystem, Reset::Function] {
         checks::reset(&mut controller, &blocks, &data, reset)?;
         println!("{reset:?} reset with commands outstanding: silence, and the data is there");
@@ -117,11 +134,20 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn data_memory(arguments: &Arguments) -> Result<DmaMemory, String> {
+/// Memory for the queues, and for data.
+fn memory(arguments: &Arguments) -> Result<(DmaMemory, DmaMemory), String> {
     let (Some(address), Some(file)) = (arguments.data_address, &arguments.data_file) else {
-        return DmaMemory::huge_page();
+        return Ok((DmaMemory::huge_page()?, DmaMemory::huge_page()?));
     };
-    let mapping = Mapping::of_file(file, arguments.data_offset, arguments.data_bytes as usize)
-        .map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(DmaMemory::foreign(mapping, address))
+    let foreign = |offset: u64, len: u64| -> Result<DmaMemory, String> {
+        let mapping = Mapping::of_file(file, arguments.data_offset + offset, len as usize)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+        Ok(DmaMemory::foreign(mapping, address + offset))
+    };
+    if arguments.queues_in_data {
+        let queues_bytes = MEMORY_BYTES as u64;
+        let data_bytes = arguments.data_bytes.saturating_sub(queues_bytes);
+        return Ok((foreign(0, queues_bytes)?, foreign(queues_bytes, data_bytes)?));
+    }
+    Ok((DmaMemory::huge_page()?, foreign(0, arguments.data_bytes)?))
 }
