@@ -14,6 +14,7 @@ mod apt;
 mod bench;
 mod demo;
 mod doctor;
+mod fuzz;
 mod golden;
 mod host;
 mod initramfs;
@@ -77,6 +78,8 @@ enum Subject {
         #[arg(env = "NVMEV_PATHS", value_delimiter = ' ', required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Runs the coverage-guided fuzz targets, or replays an input
+    Fuzz(fuzz::FuzzArguments),
     /// Measures how fast the models and the simulator are
     Bench,
     /// Checks whether the module can run on this machine
@@ -186,6 +189,7 @@ fn run(command: Subject) -> Result<ExitCode> {
             test::run(scope, &suite)?
         }
         Subject::Golden { paths } => return Ok(golden::run(&paths)),
+        Subject::Fuzz(arguments) => fuzz::run(&arguments)?,
         Subject::Bench => {
             bench::run()?;
             0

@@ -18,6 +18,8 @@ pub enum Purpose {
     Vm,
     /// Checking the sources.
     Checks,
+    /// Building the fuzz targets.
+    Fuzz,
     /// Measuring.
     Bench,
 }
@@ -154,6 +156,12 @@ const NEEDS: &[Need] = &[
         "looks for the module's threads",
     ),
     need(Purpose::Vm, Sign::Program("ip"), "iproute2", "sets up the guest"),
+    need(
+        Purpose::Fuzz,
+        Sign::Program("c++"),
+        "g++",
+        "compiles the fuzzing engine",
+    ),
     need(
         Purpose::Bench,
         Sign::Program("valgrind"),

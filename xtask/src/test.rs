@@ -13,7 +13,11 @@ use crate::paths::root;
 use crate::process::seconds;
 use crate::suites::{Length, Suite, SUITES};
 use crate::vm::{self, VmOptions};
-use crate::{build_module, klog};
+use crate::{build_module, fuzz, klog};
+
+/// How long each fuzz target runs, usually and in the long checks.
+const FUZZ_TIME: Duration = Duration::from_secs(3);
+const FUZZ_TIME_LONG: Duration = Duration::from_secs(1200);
 
 /// Which checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,12 +99,14 @@ pub fn run(scope: Scope, suite: &str) -> Result<i32> {
     let start = Instant::now();
     let mut tally = Tally::default();
     if matches!(scope, Scope::Quick | Scope::Usual) {
-        packages::provide(&[Purpose::Checks])?;
+        packages::provide(&[Purpose::Checks, Purpose::Fuzz])?;
         source_checks(&mut tally);
     }
     if scope == Scope::Long && suite.is_empty() {
         let ignored = ["test", "--workspace", "--no-fail-fast", "--", "--ignored"];
         tally.step("drives that need much memory", || cargo_tests(cargo(&ignored)));
+        packages::provide(&[Purpose::Fuzz])?;
+        tally.step("fuzz targets", || fuzz_targets(FUZZ_TIME_LONG));
     }
     if scope != Scope::Quick {
         packages::provide(&[Purpose::Module, Purpose::Vm])?;
@@ -136,6 +142,9 @@ fn source_checks(tally: &mut Tally) {
         "-D",
         "warnings",
     ];
+    tally.step("format of the fuzz targets", || {
+        passes(cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+    });
     if packages::cargo_has("clippy") {
         tally.step("clippy", || passes(cargo(&clippy)));
         // For this machine, not for a kernel: the lints do not care, and clippy need not have the library's source.
@@ -150,6 +159,20 @@ fn source_checks(tally: &mut Tally) {
             "warnings",
         ];
         tally.step("clippy of the module", || passes(cargo(&module)));
+        tally.step("clippy of the fuzz targets", || {
+            let mut command = cargo(&[
+                "clippy",
+                "--quiet",
+                "--manifest-path",
+                "fuzz/Cargo.toml",
+                "--no-default-features",
+                "--",
+                "-D",
+                "warnings",
+            ]);
+            command.env("CARGO_TARGET_DIR", root().join("target/fuzz/build"));
+            passes(command)
+        });
     } else {
         println!("left out: clippy, which this machine's Rust does not have");
     }
@@ -185,6 +208,19 @@ fn source_checks(tally: &mut Tally) {
             .env("CARGO_TARGET_DIR", root().join("target/loom"));
         cargo_tests(command)
     });
+    tally.step("fuzz targets", || fuzz_targets(FUZZ_TIME));
+}
+
+/// A target that finds nothing has passed.
+fn fuzz_targets(time: Duration) -> Result<Found> {
+    let mut found = Found::default();
+    for (target, outcome) in fuzz::check(time)? {
+        let line = fuzz::describe(target, &outcome);
+        println!("       {line}");
+        found.add(outcome.findings.is_empty(), target);
+        found.output += &format!("{line}\n");
+    }
+    Ok(found)
 }
 
 fn cargo(arguments: &[&str]) -> Command {

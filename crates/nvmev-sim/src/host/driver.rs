@@ -88,15 +88,19 @@ impl TestHost {
     /// # Panics
     /// If the device refuses the configuration.
     pub fn with_namespaces(namespaces: Vec<NamespaceConfig>, workers: usize) -> Self {
-        let media_bytes = namespaces
-            .iter()
-            .map(|ns| ns.media_offset + ns.media_len_bytes)
-            .max()
-            .unwrap_or(0);
         let machine = Machine::new(
             RAM_BYTES,
-            usize::try_from(media_bytes).expect("a test medium fits in memory"),
+            usize::try_from(media_bytes(&namespaces)).expect("a test medium fits in memory"),
         );
+        Self::in_machine(machine, namespaces, workers)
+    }
+
+    /// A host with a device of these namespaces in `machine`, which is new or has been wiped.
+    ///
+    /// # Panics
+    /// If the device refuses the configuration.
+    pub fn in_machine(machine: Machine, namespaces: Vec<NamespaceConfig>, workers: usize) -> Self {
+        let media_bytes = media_bytes(&namespaces);
         let config = DeviceConfig {
             identity: Identity::derive("test", media_bytes, 512, None),
             worker_count: workers,
@@ -256,6 +260,11 @@ impl TestHost {
         self.adopt(qid, QueuePair::new(sq, entries, cq, entries));
     }
 
+    /// Whether the driver has a queue pair `qid`.
+    pub fn has_queue(&self, qid: u16) -> bool {
+        self.queues.contains_key(&qid)
+    }
+
     /// Lets the driver use a pair that a test made by itself.
     pub fn adopt(&mut self, qid: u16, pair: QueuePair) {
         self.queues.insert(qid, pair);
@@ -266,6 +275,16 @@ impl TestHost {
     /// # Panics
     /// If the driver has no such queue.
     pub fn submit(&mut self, qid: u16, entry: SubmissionQueueEntry) -> u16 {
+        let cid = self.enqueue(qid, entry);
+        self.ring(qid);
+        cid
+    }
+
+    /// As [`TestHost::submit`], without ringing.
+    ///
+    /// # Panics
+    /// If the driver has no such queue.
+    pub fn enqueue(&mut self, qid: u16, entry: SubmissionQueueEntry) -> u16 {
         let cid = self.next_cid;
         self.next_cid = self.next_cid.wrapping_add(1);
         self.place(
@@ -275,7 +294,6 @@ impl TestHost {
                 ..entry
             },
         );
-        self.ring(qid);
         cid
     }
 
@@ -428,4 +446,10 @@ impl TestHost {
         assert_eq!(completion.cid.get(), cid, "the completion is the command's");
         completion
     }
+}
+
+/// How much of a medium the namespaces need.
+fn media_bytes(namespaces: &[NamespaceConfig]) -> u64 {
+    let ends = namespaces.iter().map(|ns| ns.media_offset + ns.media_len_bytes);
+    ends.max().unwrap_or(0)
 }

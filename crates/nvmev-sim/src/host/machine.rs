@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicU32;
 use nvme_device::{Host, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX};
 use zerocopy::IntoBytes;
 
+use super::memory::Memory;
+
 /// Physical address of the first byte of RAM. Nothing is below it, so that a null pointer is a fault.
 pub const RAM_BASE: u64 = 0x10_0000;
 
@@ -18,24 +20,35 @@ pub struct Interrupts {
     pub intx: u32,
 }
 
+/// A read of the length of a submission queue entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Fetch {
+    /// Where it was.
+    pub address: u64,
+    /// What was there.
+    pub bytes: [u8; 64],
+}
+
 /// Memory, medium and interrupt lines. Cells instead of locks: one thread uses it.
 pub struct Machine {
-    ram: RefCell<Vec<u8>>,
-    media: RefCell<Vec<u8>>,
+    ram: RefCell<Memory>,
+    media: RefCell<Memory>,
     bar: Vec<AtomicU32>,
     interrupts: RefCell<Interrupts>,
     /// Bytes of host memory that the device has read and written, for tests that count accesses.
     reads: Cell<u64>,
     /// Addresses of pages that the device cannot reach.
     unplugged: RefCell<Vec<u64>>,
+    /// What the device may have taken for commands, if a test watches for them.
+    fetches: RefCell<Option<Vec<Fetch>>>,
 }
 
 impl Machine {
     /// A machine with zeroed RAM and medium.
     pub fn new(ram_bytes: usize, media_bytes: usize) -> Self {
         Self {
-            ram: RefCell::new(vec![0; ram_bytes]),
-            media: RefCell::new(vec![0; media_bytes]),
+            ram: RefCell::new(Memory::new(ram_bytes)),
+            media: RefCell::new(Memory::new(media_bytes)),
             bar: (0..BAR_SIZE_BYTES / 4).map(|_| AtomicU32::new(0)).collect(),
             interrupts: RefCell::new(Interrupts {
                 msix: vec![0; VECTORS_MAX.into()],
@@ -43,12 +56,34 @@ impl Machine {
             }),
             reads: Cell::new(0),
             unplugged: RefCell::new(Vec::new()),
+            fetches: RefCell::new(None),
         }
+    }
+
+    /// Makes all of it as it was when it was new, for the next test: quicker than a new one, where little was written.
+    pub fn wipe(&mut self) {
+        self.ram.get_mut().wipe();
+        self.media.get_mut().wipe();
+        self.bar.iter_mut().for_each(|word| *word.get_mut() = 0);
+        self.take_interrupts();
+        self.reads.set(0);
+        self.fetches.replace(None);
+    }
+
+    /// From now on remembers what the device reads in the length of a command, for [`Machine::take_fetches`].
+    pub fn watch_fetches(&self) {
+        self.fetches.replace(Some(Vec::new()));
+    }
+
+    /// What the device read in the length of a command since the last call, oldest first.
+    pub fn take_fetches(&self) -> Vec<Fetch> {
+        let mut fetches = self.fetches.borrow_mut();
+        fetches.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Address after the last byte of RAM.
     pub fn ram_end(&self) -> u64 {
-        RAM_BASE + self.ram.borrow().len() as u64
+        RAM_BASE + self.ram.borrow().bytes().len() as u64
     }
 
     /// Interrupts raised since the last call.
@@ -89,8 +124,9 @@ impl Machine {
     /// # Panics
     /// If the range is not RAM: the test is wrong.
     pub fn ram(&self, address: u64, len: usize) -> Vec<u8> {
-        let at = ram_index(&self.ram.borrow(), address, len).expect("a test reads RAM only");
-        self.ram.borrow()[at..at + len].to_vec()
+        let ram = self.ram.borrow();
+        let at = ram_index(ram.bytes(), address, len).expect("a test reads RAM only");
+        ram.bytes()[at..at + len].to_vec()
     }
 
     /// Puts bytes into RAM as the driver does.
@@ -98,13 +134,14 @@ impl Machine {
     /// # Panics
     /// If the range is not RAM: the test is wrong.
     pub fn set_ram(&self, address: u64, bytes: &[u8]) {
-        let at = ram_index(&self.ram.borrow(), address, bytes.len()).expect("a test writes RAM only");
-        self.ram.borrow_mut()[at..at + bytes.len()].copy_from_slice(bytes);
+        let mut ram = self.ram.borrow_mut();
+        let at = ram_index(ram.bytes(), address, bytes.len()).expect("a test writes RAM only");
+        ram.write(at..at + bytes.len()).copy_from_slice(bytes);
     }
 
     /// The whole medium.
     pub fn media(&self) -> Vec<u8> {
-        self.media.borrow().clone()
+        self.media.borrow().bytes().to_vec()
     }
 }
 
@@ -117,10 +154,10 @@ fn ram_index(ram: &[u8], address: u64, len: usize) -> Result<usize, MemoryFault>
     }
 }
 
-fn media_range(media: &[u8], offset: u64, len: usize) -> std::ops::Range<usize> {
+fn media_range(media: &Memory, offset: u64, len: usize) -> std::ops::Range<usize> {
     let at = usize::try_from(offset).expect("the core stays on the medium");
     assert!(
-        at + len <= media.len(),
+        at + len <= media.bytes().len(),
         "the core left the medium: {len} bytes at {offset:#x}"
     );
     at..at + len
@@ -135,8 +172,11 @@ impl Host for Machine {
         self.reads.set(self.reads.get() + 1);
         self.check_plugged(address, into.len())?;
         let ram = self.ram.borrow();
-        let at = ram_index(&ram, address, into.len())?;
-        into.copy_from_slice(&ram[at..at + into.len()]);
+        let at = ram_index(ram.bytes(), address, into.len())?;
+        into.copy_from_slice(&ram.bytes()[at..at + into.len()]);
+        if let (Some(fetches), Ok(bytes)) = (self.fetches.borrow_mut().as_mut(), (&*into).try_into()) {
+            fetches.push(Fetch { address, bytes });
+        }
         Ok(())
     }
 
@@ -150,8 +190,8 @@ impl Host for Machine {
     fn write(&self, address: u64, from: &[u8]) -> Result<(), MemoryFault> {
         self.check_plugged(address, from.len())?;
         let mut ram = self.ram.borrow_mut();
-        let at = ram_index(&ram, address, from.len())?;
-        ram[at..at + from.len()].copy_from_slice(from);
+        let at = ram_index(ram.bytes(), address, from.len())?;
+        ram.write(at..at + from.len()).copy_from_slice(from);
         Ok(())
     }
 
@@ -162,35 +202,33 @@ impl Host for Machine {
 
     fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         let media = self.media.borrow();
-        self.write(address, &media[media_range(&media, media_offset, len_bytes)])
+        let range = media_range(&media, media_offset, len_bytes);
+        self.write(address, &media.bytes()[range])
     }
 
     fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         let ram = self.ram.borrow();
-        let at = ram_index(&ram, address, len_bytes)?;
-        let mut media = self.media.borrow_mut();
-        let range = media_range(&media, media_offset, len_bytes);
-        media[range].copy_from_slice(&ram[at..at + len_bytes]);
-        Ok(())
+        let at = ram_index(ram.bytes(), address, len_bytes)?;
+        self.write_media(media_offset, &ram.bytes()[at..at + len_bytes])
     }
 
     fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
         let media = self.media.borrow();
-        into.copy_from_slice(&media[media_range(&media, media_offset, into.len())]);
+        into.copy_from_slice(&media.bytes()[media_range(&media, media_offset, into.len())]);
         Ok(())
     }
 
     fn write_media(&self, media_offset: u64, from: &[u8]) -> Result<(), MemoryFault> {
         let mut media = self.media.borrow_mut();
         let range = media_range(&media, media_offset, from.len());
-        media[range].copy_from_slice(from);
+        media.write(range).copy_from_slice(from);
         Ok(())
     }
 
     fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         let mut media = self.media.borrow_mut();
         let range = media_range(&media, media_offset, len_bytes);
-        media[range].fill(0);
+        media.write(range).fill(0);
         Ok(())
     }
 

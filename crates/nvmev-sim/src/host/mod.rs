@@ -7,11 +7,12 @@ pub mod commands;
 mod driver;
 pub mod key_value;
 mod machine;
+mod memory;
 mod random;
 pub mod sgl;
 mod shadow;
 
 pub use driver::{QueuePair, TestHost};
-pub use machine::{Interrupts, Machine, RAM_BASE};
+pub use machine::{Fetch, Interrupts, Machine, RAM_BASE};
 pub use random::Random;
 pub use shadow::{Ring, ShadowDoorbells};
