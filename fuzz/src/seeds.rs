@@ -198,6 +198,23 @@ fn of_commands() -> Vec<(&'static str, Vec<Step>)> {
             ],
         ),
         (
+            "fused_and_ended_early",
+            [action::RESET, action::RECREATE, action::SETTLE]
+                .into_iter()
+                .flat_map(|end| {
+                    [
+                        at_once(Step {
+                            action: action::FUSED,
+                            ..io(1, lbas::WRITE, 0, 4)
+                        }),
+                        at_once(act(action::POLL_CONTROLLER)),
+                        act(end),
+                        io(1, lbas::READ, 0, 4),
+                    ]
+                })
+                .collect(),
+        ),
+        (
             "append_report_reset",
             vec![
                 io(3, lbas::APPEND, 0, 8),

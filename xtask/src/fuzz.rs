@@ -218,6 +218,8 @@ impl Run {
             folder.join(format!("tally{job}")),
             folder.join(format!("log{job}")),
         );
+        // Not what an earlier run has counted.
+        fs::write(&tally, [])?;
         let child = command(target)?
             .env("NVMEV_FUZZ_TALLY", &tally)
             .env("RUST_BACKTRACE", "0")
