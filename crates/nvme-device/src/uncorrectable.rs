@@ -14,6 +14,8 @@ const WORD_LBAS: u64 = u64::BITS as u64;
 pub(crate) struct UncorrectableLbas {
     words: Vec<u64>,
     marked: u64,
+    /// LBAs were marked since somebody asked.
+    has_news: bool,
 }
 
 /// The words that `range` touches, each with the bits that stand for LBAs of `range`.
@@ -33,6 +35,7 @@ impl UncorrectableLbas {
         Ok(Self {
             words: table(size_lbas.div_ceil(WORD_LBAS) as usize, || 0)?,
             marked: 0,
+            has_news: false,
         })
     }
 
@@ -46,8 +49,37 @@ impl UncorrectableLbas {
         words(range).any(|(word, mask)| self.words.get(word).is_some_and(|bits| bits & mask != 0))
     }
 
+    /// How many LBAs are marked.
+    pub fn count(&self) -> u64 {
+        self.marked
+    }
+
+    /// Whether LBAs were marked since this was last asked.
+    pub fn take_news(&mut self) -> bool {
+        core::mem::take(&mut self.has_news)
+    }
+
+    /// The first run of marked LBAs in `range`.
+    pub fn next_run(&self, range: Range<u64>) -> Option<Range<u64>> {
+        if self.marked == 0 {
+            return None;
+        }
+        let start = self.find(range.clone(), |bits| bits)?;
+        let end = self.find(start..range.end, |bits| !bits).unwrap_or(range.end);
+        Some(start..end)
+    }
+
+    /// The first LBA of `range` whose bit is set in what `view` makes of the marks.
+    fn find(&self, range: Range<u64>, view: impl Fn(u64) -> u64) -> Option<u64> {
+        words(range).find_map(|(word, mask)| {
+            let bits = view(*self.words.get(word)?) & mask;
+            (bits != 0).then(|| word as u64 * WORD_LBAS + u64::from(bits.trailing_zeros()))
+        })
+    }
+
     /// Marks `range`.
     pub fn mark(&mut self, range: Range<u64>) {
+        self.has_news = true;
         for (word, mask) in words(range) {
             if let Some(bits) = self.words.get_mut(word) {
                 self.marked += u64::from((mask & !*bits).count_ones());
@@ -111,10 +143,15 @@ mod tests {
                     lbas.clear(start..end);
                     wanted.retain(|lba| !(start..end).contains(lba));
                 }
-                _ => assert_eq!(
-                    lbas.has_any(start..end),
-                    wanted.range(start..end).next().is_some()
-                ),
+                _ => {
+                    let first = wanted.range(start..end).next().copied();
+                    assert_eq!(lbas.has_any(start..end), first.is_some());
+                    let run = first.map(|first| {
+                        let is_marked = |lba: &u64| wanted.contains(lba);
+                        first..(first..end).find(|lba| !is_marked(lba)).unwrap_or(end)
+                    });
+                    assert_eq!(lbas.next_run(start..end), run);
+                }
             }
             assert_eq!(lbas.marked, wanted.len() as u64, "step {step}");
         }

@@ -167,8 +167,8 @@ open_enum! {
         IO_COMMAND_SET_PROFILE = 0x19,
         /// Key Value Configuration (KV CS 1.0 figure 33).
         KEY_VALUE_CONFIGURATION = 0x20,
-        /// Sanitize Config.
-        SANITIZE_CONFIG = 0x17,
+        /// LBA Status Information Attributes (NVM CS 1.0 §4.1.3.5).
+        LBA_STATUS_INFORMATION_ATTRIBUTES = 0x15,
         /// Software Progress Marker.
         SOFTWARE_PROGRESS_MARKER = 0x80,
         /// Host Identifier.
@@ -217,6 +217,8 @@ open_enum! {
         TELEMETRY_CONTROLLER_INITIATED = 0x08,
         /// Persistent Event.
         PERSISTENT_EVENT = 0x0D,
+        /// LBA Status Information.
+        LBA_STATUS_INFORMATION = 0x0E,
         /// Feature Identifiers Supported and Effects.
         FEATURE_IDENTIFIERS_EFFECTS = 0x12,
         /// NVMe-MI Commands Supported and Effects.

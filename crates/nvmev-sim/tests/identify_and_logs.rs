@@ -58,15 +58,15 @@ fn identify_controller_byte_by_byte() {
     assert_eq!(u32_at(&data, 80), 0x0002_0000, "VER");
     assert_eq!(
         u32_at(&data, 92),
-        1 << 27 | 1 << 8,
-        "OAES: changed namespaces and zones"
+        1 << 27 | 1 << 13 | 1 << 8,
+        "OAES: changed namespaces, LBA status, zones"
     );
     assert_eq!(u32_at(&data, 96), 1, "CTRATT: 128-bit host identifier");
     assert_eq!(data[111], 1, "CNTRLTYPE: I/O controller");
     assert_eq!(
         u16_at(&data, 256),
-        1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8,
-        "OACS: Format NVM, Firmware, Namespace Management, Device Self-test, Directives, Doorbell Buffer Config"
+        1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9,
+        "OACS: Format NVM, Firmware, Namespace Management, Device Self-test, Directives, Doorbell Buffer Config, LBA Status"
     );
     assert_eq!(
         (u16_at(&data, 316), data[318], data[319]),

@@ -2,7 +2,8 @@
 
 use nvme_spec::{
     AsyncEventType, LogPageId, Status, EVENT_SANITIZE_COMPLETED, IO_COMMAND_SET_EVENT_RESERVATION_LOG,
-    NOTICE_NAMESPACE_ATTRIBUTE_CHANGED, NOTICE_TELEMETRY_LOG_CHANGED, NOTICE_ZONE_DESCRIPTOR_CHANGED,
+    NOTICE_LBA_STATUS_ALERT, NOTICE_NAMESPACE_ATTRIBUTE_CHANGED, NOTICE_TELEMETRY_LOG_CHANGED,
+    NOTICE_ZONE_DESCRIPTOR_CHANGED,
 };
 
 /// Asynchronous Event Requests held at once (Identify AERL + 1).
@@ -35,7 +36,7 @@ pub(crate) struct AsyncEvents {
     /// Identifiers of held requests, oldest first.
     held: [u16; REQUESTS_MAX],
     held_count: usize,
-    slots: [EventSlot; 7],
+    slots: [EventSlot; 8],
 }
 
 impl AsyncEvents {
@@ -47,6 +48,7 @@ impl AsyncEvents {
                 EventSlot::new(AsyncEventType::ERROR, LogPageId::ERROR_INFORMATION),
                 EventSlot::new(AsyncEventType::SMART_HEALTH, LogPageId::SMART_HEALTH),
                 EventSlot::new(AsyncEventType::NOTICE, LogPageId::CHANGED_NAMESPACE_LIST),
+                EventSlot::new(AsyncEventType::NOTICE, LogPageId::LBA_STATUS_INFORMATION),
                 EventSlot::new(AsyncEventType::NOTICE, LogPageId::CHANGED_ZONE_LIST),
                 EventSlot::new(AsyncEventType::IO_COMMAND_SET, LogPageId::SANITIZE_STATUS),
                 EventSlot::new(
@@ -120,6 +122,19 @@ impl AsyncEvents {
             NOTICE_TELEMETRY_LOG_CHANGED,
             0,
         );
+    }
+
+    /// There are LBAs that may be unrecoverable, and were not in the log before.
+    pub fn lba_status_alert(&mut self) {
+        self.raise(LogPageId::LBA_STATUS_INFORMATION, NOTICE_LBA_STATUS_ALERT, 0);
+    }
+
+    /// Whether that was said, and the log was not read since.
+    pub fn has_lba_status_alert(&self) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| {
+            slot.log == LogPageId::LBA_STATUS_INFORMATION && (slot.is_masked || slot.pending.is_some())
+        })
     }
 
     /// The Changed Namespace List has a new entry.

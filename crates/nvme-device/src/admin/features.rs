@@ -2,8 +2,8 @@
 
 use nvme_spec::{
     FeatureCapabilities, FeatureId, FeatureSelect, SetFeatureEvent, Status, SubmissionQueueEntry,
-    AEC_TELEMETRY_LOG, NSID_BROADCAST, OAES_NAMESPACE_ATTRIBUTE, OAES_ZONE_DESCRIPTOR_CHANGED,
-    SMART_EVENT_TEMPERATURE_THRESHOLD,
+    AEC_TELEMETRY_LOG, NSID_BROADCAST, OAES_LBA_STATUS, OAES_NAMESPACE_ATTRIBUTE,
+    OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
 use super::namespace_features::{is_kept_here, is_of_namespaces};
@@ -26,6 +26,8 @@ const SENSOR_ALL: u32 = 0xF;
 const ASYNC_EVENT_TEMPERATURE: u32 = 1 << 1;
 /// SMART events, telemetry, and the notices that Identify names.
 const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | AEC_TELEMETRY_LOG | super::identify::OAES;
+/// LSIPI: the log is up to date whenever it is read; 100 ms is the least that can be said.
+const LBA_STATUS_POLL_INTERVAL: u32 = 1 << 16;
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
 /// The values of the features that a reset brings back to what was saved. One instance is in force, one is the saved one.
@@ -41,6 +43,8 @@ struct Values {
     coalescing_disabled: [u64; 3],
     write_atomicity: u32,
     async_events: u32,
+    /// LSIRI: least time between two alerts, in units of 100 ms.
+    lba_status_interval: u32,
     software_progress_marker: u32,
 }
 
@@ -56,6 +60,7 @@ impl Values {
         coalescing_disabled: [1, 0, 0],
         write_atomicity: 0,
         async_events: 0,
+        lba_status_interval: 0,
         software_progress_marker: 0,
     };
 
@@ -86,6 +91,9 @@ impl Values {
             }
             FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity,
             FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events,
+            FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES => {
+                LBA_STATUS_POLL_INTERVAL | self.lba_status_interval
+            }
             FeatureId::SOFTWARE_PROGRESS_MARKER => self.software_progress_marker,
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         })
@@ -130,6 +138,8 @@ impl Values {
             }
             FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity = only(1)?,
             FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events = only(ASYNC_EVENTS_SUPPORTED)?,
+            // LSIPI is the controller's to say.
+            FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES => self.lba_status_interval = cdw11 & 0xFFFF,
             FeatureId::SOFTWARE_PROGRESS_MARKER => self.software_progress_marker = only(0xFF)?,
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         }
@@ -241,6 +251,12 @@ impl Features {
         self.current.async_events & OAES_ZONE_DESCRIPTOR_CHANGED != 0
     }
 
+    /// Least time between two alerts of LBAs that may be unrecoverable, if they are to be reported as events.
+    pub fn lba_status_report_interval_ns(&self) -> Option<u64> {
+        let is_wanted = self.current.async_events & OAES_LBA_STATUS != 0;
+        is_wanted.then(|| u64::from(self.current.lba_status_interval) * 100 * NANOSECONDS_PER_MILLISECOND)
+    }
+
     /// Whether captures of the controller's are to be reported as events.
     pub fn wants_telemetry_notices(&self) -> bool {
         self.current.async_events & AEC_TELEMETRY_LOG != 0
@@ -279,6 +295,7 @@ pub(super) fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, St
         | FeatureId::INTERRUPT_VECTOR_CONFIGURATION
         | FeatureId::WRITE_ATOMICITY_NORMAL
         | FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION
+        | FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES
         | FeatureId::SOFTWARE_PROGRESS_MARKER
         | FeatureId::KEY_VALUE_CONFIGURATION => capabilities(true),
         FeatureId::NUMBER_OF_QUEUES

@@ -5,8 +5,9 @@ use nvme_spec::{
     namespace_id_type, ozcs, CommandSet, IdentifyCns, IdentifyController, IdentifyIndependentNamespace,
     IdentifyKeyValueNamespace, IdentifyNamespace, IdentifyNvmController, IdentifyZonedController,
     IdentifyZonedNamespace, KeyValueFormat, LbaFormat, Status, SubmissionQueueEntry, IDENTIFY_BYTES,
-    KEY_VALUE_KEY_BYTES_MAX, NSID_BROADCAST, OAES_NAMESPACE_ATTRIBUTE, OAES_ZONE_DESCRIPTOR_CHANGED,
-    RESCAP_ALL, SANICAP_ALL_ACTIONS, SANICAP_NO_MODIFICATION, ZRWACAP_EXPLICIT_FLUSH,
+    KEY_VALUE_KEY_BYTES_MAX, NSID_BROADCAST, OAES_LBA_STATUS, OAES_NAMESPACE_ATTRIBUTE,
+    OAES_ZONE_DESCRIPTOR_CHANGED, RESCAP_ALL, SANICAP_ALL_ACTIONS, SANICAP_NO_MODIFICATION,
+    ZRWACAP_EXPLICIT_FLUSH,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
@@ -39,8 +40,8 @@ const NSFEAT_OPTIMAL_PERFORMANCE: u8 = 1 << 4;
 /// NSFEAT.UIDREUSE: NGUID and EUI64 are never those of another namespace.
 const NSFEAT_IDENTIFIERS_NOT_REUSED: u8 = 1 << 3;
 
-/// OAES: namespace attribute notices, and those of zones.
-pub(super) const OAES: u32 = OAES_NAMESPACE_ATTRIBUTE | OAES_ZONE_DESCRIPTOR_CHANGED;
+/// OAES: namespace attribute and LBA status notices, and those of zones.
+pub(super) const OAES: u32 = OAES_NAMESPACE_ATTRIBUTE | OAES_LBA_STATUS | OAES_ZONE_DESCRIPTOR_CHANGED;
 
 /// FNA: a namespace is formatted by itself, and all at once if that is asked for; Crypto Erase (bit 2).
 pub(super) const FNA: u8 = 1 << 2;
@@ -64,8 +65,8 @@ mod controller_fields {
     /// Pages with its attributes (bit 5).
     pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5;
     /// OACS: Format NVM (bit 1), Firmware Commit and Image Download (bit 2), Namespace Management and Attachment (bit 3), Device
-    /// Self-test (bit 4), Directives (bit 5), Doorbell Buffer Config (bit 8).
-    pub const OACS: u16 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8;
+    /// Self-test (bit 4), Directives (bit 5), Doorbell Buffer Config (bit 8), Get LBA Status (bit 9).
+    pub const OACS: u16 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9;
     /// DSTO: one operation at a time in the NVM subsystem.
     pub const DSTO: u8 = 1;
     /// CTRATT: 128-bit host identifier.

@@ -27,6 +27,7 @@ const SUPPORTED_PAGES: &[LogPageId] = &[
     LogPageId::TELEMETRY_HOST_INITIATED,
     LogPageId::TELEMETRY_CONTROLLER_INITIATED,
     LogPageId::PERSISTENT_EVENT,
+    LogPageId::LBA_STATUS_INFORMATION,
     LogPageId::FEATURE_IDENTIFIERS_EFFECTS,
     LogPageId::MI_COMMANDS_EFFECTS,
     LogPageId::CHANGED_ZONE_LIST,
@@ -215,6 +216,7 @@ impl Controller {
             _ => {
                 let powered_ns = self.admin.powered_ns(now_ns);
                 self.admin.self_test.settle(powered_ns);
+                self.note_lba_status();
                 self.with_page(
                     |controller, buffer| controller.fill_log_page(log, entry, now_ns, buffer),
                     |buffer, page_len| request.send(buffer.get(..page_len).unwrap_or(buffer), host),
@@ -229,6 +231,7 @@ impl Controller {
             match log {
                 LogPageId::CHANGED_ZONE_LIST => self.forget_changed_zones(entry.nsid.get()),
                 LogPageId::CHANGED_NAMESPACE_LIST => self.admin.changed_namespaces.clear(),
+                LogPageId::LBA_STATUS_INFORMATION => self.lba_status_was_read(now_ns),
                 _ => {}
             }
         }
@@ -306,6 +309,7 @@ impl Controller {
                 }
                 Ok(EFFECTS_LOG_BYTES)
             }
+            LogPageId::LBA_STATUS_INFORMATION => Ok(self.fill_lba_status_log(buffer)),
             LogPageId::CHANGED_NAMESPACE_LIST => {
                 self.admin.changed_namespaces.fill_log(buffer);
                 Ok(CHANGED_NAMESPACE_LIST_BYTES)

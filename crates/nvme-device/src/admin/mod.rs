@@ -10,6 +10,7 @@ mod firmware;
 mod format;
 mod identify;
 mod io_queues;
+mod lba_status;
 mod log_pages;
 mod namespace_features;
 mod namespaces;
@@ -36,6 +37,7 @@ use error_log::ErrorLog;
 use events::AsyncEvents;
 use features::Features;
 use firmware::{Firmware, Revision};
+use lba_status::LbaStatusNews;
 pub(crate) use namespace_features::NamespaceFeature;
 use namespaces::ChangedNamespaces;
 use persistent_events::PersistentEvents;
@@ -66,6 +68,7 @@ const SUPPORTED: &[AdminOpcode] = &[
     AdminOpcode::DOORBELL_BUFFER_CONFIG,
     AdminOpcode::FORMAT_NVM,
     AdminOpcode::SANITIZE,
+    AdminOpcode::GET_LBA_STATUS,
 ];
 
 /// Those that are carried out while the NVM subsystem is being sanitized (NVMe Base 2.0 §8.21.1).
@@ -92,6 +95,7 @@ fn scope(opcode: AdminOpcode) -> u32 {
         | AdminOpcode::NAMESPACE_MANAGEMENT
         | AdminOpcode::SANITIZE => effects::SCOPE_SUBSYSTEM,
         AdminOpcode::FORMAT_NVM
+        | AdminOpcode::GET_LBA_STATUS
         | AdminOpcode::NAMESPACE_ATTACHMENT
         | AdminOpcode::DIRECTIVE_SEND
         | AdminOpcode::DIRECTIVE_RECEIVE => effects::SCOPE_NAMESPACE,
@@ -130,6 +134,7 @@ pub(crate) struct AdminState {
     pub self_test: SelfTest,
     pub sanitize: SanitizeStatus,
     pub changed_namespaces: ChangedNamespaces,
+    pub lba_status: LbaStatusNews,
     reservation_log: ReservationLog,
     pub firmware: Firmware,
     pub telemetry: Telemetry,
@@ -159,6 +164,7 @@ impl AdminState {
             self_test: SelfTest::new()?,
             sanitize: SanitizeStatus::new(),
             changed_namespaces: ChangedNamespaces::default(),
+            lba_status: LbaStatusNews::default(),
             reservation_log: ReservationLog::new()?,
             firmware: Firmware::new(firmware),
             telemetry: Telemetry::new()?,
@@ -270,6 +276,7 @@ impl Controller {
             AdminOpcode::NAMESPACE_ATTACHMENT => self.namespace_attachment(entry, host),
             AdminOpcode::FORMAT_NVM => self.format_nvm(entry, command, now_ns),
             AdminOpcode::SANITIZE => self.sanitize(entry, now_ns),
+            AdminOpcode::GET_LBA_STATUS => self.get_lba_status(entry, host),
             AdminOpcode::DIRECTIVE_SEND => self.directive_send(entry),
             AdminOpcode::DIRECTIVE_RECEIVE => self.directive_receive(entry, host),
             AdminOpcode::DOORBELL_BUFFER_CONFIG => self.doorbell_buffer_config(entry, host),

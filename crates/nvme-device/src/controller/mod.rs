@@ -172,6 +172,9 @@ impl Controller {
                 self.poll_fused(now_ns, host, &mut activity);
                 self.poll_queues(now_ns, host, &mut activity);
             }
+            if let Some(due_ns) = self.raise_lba_status_alert(now_ns) {
+                activity.wake_at(due_ns);
+            }
             activity.progressed |= self.deliver_events(now_ns, bar);
             self.finish_shutdown(now_ns, bar);
         }

@@ -1,0 +1,155 @@
+//! Get LBA Status, the LBA Status Information log, and its alert (NVM CS 1.0 §4.2.1, §4.1.4.5, §5.2.1).
+//!
+//! What may be unrecoverable is known: what Write Uncorrectable has marked. There is nothing to scan for.
+
+use nvme_spec::{
+    LbaStatusAction, LbaStatusCondition, LbaStatusDescriptor, LbaStatusElement, LbaStatusHeader,
+    LbaStatusLogHeader, Status, SubmissionQueueEntry,
+};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::{put, Outcome};
+use crate::controller::Controller;
+use crate::data_pointer::DataPointer;
+use crate::host::Host;
+use crate::namespace::Namespace;
+
+/// What a host knows of LBAs that may be unrecoverable.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LbaStatusNews {
+    /// LSGC.
+    generation: u16,
+    /// There are some that were not there when the log was last read.
+    is_unread: bool,
+    /// When that was.
+    read_at_ns: u64,
+}
+
+impl Controller {
+    pub(super) fn get_lba_status<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        host: &H,
+    ) -> Result<Outcome, Status> {
+        let len_bytes = (u64::from(entry.cdw12.get()) + 1) * 4;
+        if len_bytes > u64::from(self.io.limits.transfer_bytes_max) {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        let action = LbaStatusAction((entry.cdw13.get() >> 24) as u8);
+        if !matches!(action, LbaStatusAction::SCAN | LbaStatusAction::TRACKED) {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        self.with_page(
+            |controller, page| {
+                let namespace = controller.io.namespaces.attached(entry.nsid.get())?;
+                let room = page.get_mut(..len_bytes.min(4096) as usize).unwrap_or_default();
+                fill_status(namespace, entry, room)
+            },
+            |page, ()| DataPointer::of(entry).write(host, page, len_bytes as usize),
+        )?;
+        Ok(Outcome::Done(0))
+    }
+
+    /// Sees whether LBAs were marked since the log was last read.
+    pub(super) fn note_lba_status(&mut self) {
+        let mut has_news = false;
+        for namespace in self.io.namespaces.iter_mut() {
+            has_news |= namespace.uncorrectable.take_news();
+        }
+        let news = &mut self.admin.lba_status;
+        if has_news && !news.is_unread {
+            news.is_unread = true;
+            news.generation = news.generation.wrapping_add(1);
+        }
+    }
+
+    /// The host has read the log: the report interval begins anew.
+    pub(super) fn lba_status_was_read(&mut self, now_ns: u64) {
+        self.admin.lba_status.is_unread = false;
+        self.admin.lba_status.read_at_ns = now_ns;
+    }
+
+    /// Raises the alert if it is due; the result is when it will be, ns.
+    pub(crate) fn raise_lba_status_alert(&mut self, now_ns: u64) -> Option<u64> {
+        let interval_ns = self.admin.features.lba_status_report_interval_ns()?;
+        self.note_lba_status();
+        let news = self.admin.lba_status;
+        let due_ns = news.read_at_ns.saturating_add(interval_ns);
+        if !news.is_unread || self.admin.events.has_lba_status_alert() {
+            return None;
+        }
+        if now_ns < due_ns {
+            return Some(due_ns);
+        }
+        self.admin.events.lba_status_alert();
+        None
+    }
+
+    /// Writes the log into `buffer`, which is all zeros; returns its length.
+    pub(super) fn fill_lba_status_log(&self, buffer: &mut [u8]) -> usize {
+        let mut header = LbaStatusLogHeader::new_zeroed();
+        let mut len = size_of::<LbaStatusLogHeader>();
+        let mut unrecoverable_lbas = 0u64;
+        let namespaces = self.io.namespaces.iter_attached();
+        for namespace in namespaces.filter(|namespace| namespace.uncorrectable.count() > 0) {
+            let element = LbaStatusElement {
+                nsid: namespace.nsid.into(),
+                ranges: LbaStatusElement::WHOLE_NAMESPACE.into(),
+                recommended_action: LbaStatusAction::TRACKED.0,
+                ..LbaStatusElement::new_zeroed()
+            };
+            put(buffer, len, element.as_bytes());
+            len += size_of::<LbaStatusElement>();
+            header.elements += 1;
+            unrecoverable_lbas = unrecoverable_lbas.saturating_add(namespace.uncorrectable.count());
+        }
+        header.log_bytes = (len as u32).into();
+        // All ones stand for an unknown number.
+        header.unrecoverable_lbas = (unrecoverable_lbas.min(u64::from(u32::MAX - 1)) as u32).into();
+        header.generation = self.admin.lba_status.generation.into();
+        put(buffer, 0, header.as_bytes());
+        len
+    }
+}
+
+/// Writes the answer into `room`, which is all zeros: as many descriptors as it has room for.
+fn fill_status(namespace: &Namespace, entry: &SubmissionQueueEntry, room: &mut [u8]) -> Result<(), Status> {
+    if namespace.has_pairs_only() {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
+    }
+    let slba = entry.slba();
+    if slba >= namespace.size_lbas {
+        return Err(Status::LBA_OUT_OF_RANGE);
+    }
+    let end = match entry.cdw13.get() & 0xFFFF {
+        // Up to the end of the namespace.
+        0 => namespace.size_lbas,
+        lbas => slba
+            .checked_add(lbas.into())
+            .filter(|&end| end <= namespace.size_lbas)
+            .ok_or(Status::LBA_OUT_OF_RANGE)?,
+    };
+    let mut header = LbaStatusHeader::new_zeroed();
+    header.condition = LbaStatusCondition::COMPLETE.0;
+    let mut len = size_of::<LbaStatusHeader>();
+    let mut from = slba;
+    while let Some(run) = namespace.uncorrectable.next_run(from..end) {
+        if len + size_of::<LbaStatusDescriptor>() > room.len() {
+            header.condition = LbaStatusCondition::INCOMPLETE.0;
+            break;
+        }
+        // A run that is longer than a descriptor can say goes on in the next one.
+        let lbas = u32::try_from(run.end - run.start).unwrap_or(u32::MAX);
+        let descriptor = LbaStatusDescriptor {
+            slba: run.start.into(),
+            lbas: lbas.into(),
+            ..LbaStatusDescriptor::new_zeroed()
+        };
+        put(room, len, descriptor.as_bytes());
+        len += size_of::<LbaStatusDescriptor>();
+        header.descriptors += 1;
+        from = run.start + u64::from(lbas);
+    }
+    put(room, 0, header.as_bytes());
+    Ok(())
+}
