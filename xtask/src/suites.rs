@@ -101,7 +101,7 @@ const IOMMU: Suite = Suite {
     append: "intel_iommu=on",
     qemuopts: "-machine q35 -device intel-iommu,intremap=on",
     brief: true,
-    scripts: &["interrupts", "fio", "reset"],
+    scripts: &["interrupts", "fio"],
     ..USUAL
 };
 
@@ -110,13 +110,16 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-size",
         append: "iomem=relaxed",
-        brief: true,
-        ..USUAL
-    },
-    Suite {
-        name: "6.1-size",
-        kver: "6.1",
-        scripts: &["proc", "interrupts", "fio", "discard", "filesystem", "reset"],
+        scripts: &[
+            "identify",
+            "reservations",
+            "directives",
+            "proc",
+            "interrupts",
+            "fio",
+            "reset",
+            "idle",
+        ],
         brief: true,
         ..USUAL
     },
@@ -137,7 +140,7 @@ pub const SUITES: &[Suite] = &[
         name: "6.12-memmap",
         modparams: MEMMAP,
         append: "memmap=256M$4G",
-        scripts: &["identify", "interrupts", "fio"],
+        scripts: &["identify"],
         brief: true,
         ..USUAL
     },
@@ -164,7 +167,7 @@ pub const SUITES: &[Suite] = &[
         kver: "6.1",
         modparams: FLASH,
         append: SGL_ALWAYS,
-        scripts: &["discard", "filesystem"],
+        scripts: &["interrupts", "discard", "filesystem", "reset"],
         brief: true,
         ..USUAL
     },
@@ -301,7 +304,7 @@ pub const SUITES: &[Suite] = &[
         name: "6.12-onecpu-4k",
         cpus: 2,
         modparams: "size=256M cpus=1 lba_size=4096",
-        scripts: &["identify", "interrupts", "fio", "idle"],
+        scripts: &["fio"],
         brief: true,
         ..USUAL
     },

@@ -90,6 +90,8 @@ open_enum! {
         FEATURE_NOT_CHANGEABLE = 0x10E,
         /// The feature is not a namespace's.
         FEATURE_NOT_NAMESPACE_SPECIFIC = 0x10F,
+        /// A firmware image waits to be activated by a reset.
+        FIRMWARE_ACTIVATION_REQUIRES_CONTROLLER_LEVEL_RESET = 0x111,
         /// A part of the firmware image was downloaded before.
         OVERLAPPING_RANGE = 0x114,
         /// There is not enough room for the namespace.

@@ -106,6 +106,11 @@ impl Firmware {
         }
     }
 
+    /// Whether the next reset activates an image.
+    pub fn is_pending(&self) -> bool {
+        self.next_slot != 0
+    }
+
     /// The revision that runs (Identify FR).
     pub fn running(&self) -> Revision {
         self.running

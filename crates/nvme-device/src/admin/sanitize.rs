@@ -59,6 +59,10 @@ impl Controller {
         }
         let passes = passes(action, cdw10, entry.cdw11.get())?;
         self.check_not_erasing()?;
+        // What would be activated in the midst of it has to be activated before (NVMe Base 2.0 §8.21).
+        if self.admin.firmware.is_pending() {
+            return Err(Status::FIRMWARE_ACTIVATION_REQUIRES_CONTROLLER_LEVEL_RESET);
+        }
         let renewed = self.renew_all()?;
         let event = SanitizeStartEvent {
             sanicap: SANICAP.into(),

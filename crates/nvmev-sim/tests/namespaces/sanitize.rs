@@ -186,3 +186,29 @@ fn unknown_actions_are_refused() {
     }
     assert_eq!(log(&mut drive).0, 0xFFFF);
 }
+
+#[test]
+fn it_does_not_begin_before_a_new_firmware_is_active() {
+    let mut drive = Drive::new();
+    let image = drive.buffer;
+    drive.host.machine.set_ram(image, &[b'7'; 4096]);
+    let download = SubmissionQueueEntry {
+        prp1: image.into(),
+        cdw10: 1023.into(),
+        ..commands::admin(AdminOpcode::FIRMWARE_IMAGE_DOWNLOAD)
+    };
+    // Into slot 2, active after the next reset.
+    let commit = SubmissionQueueEntry {
+        cdw10: (1 << 3 | 2).into(),
+        ..commands::admin(AdminOpcode::FIRMWARE_COMMIT)
+    };
+    assert_eq!(drive.admin(download), SUCCESS);
+    assert_eq!(drive.admin(commit), SUCCESS);
+    assert_eq!(
+        drive.admin(sanitize(BLOCK_ERASE, 0)),
+        Status::FIRMWARE_ACTIVATION_REQUIRES_CONTROLLER_LEVEL_RESET
+    );
+    drive.host.disable();
+    drive.host.enable();
+    assert_eq!(drive.admin(sanitize(BLOCK_ERASE, 0)), SUCCESS);
+}
