@@ -222,9 +222,10 @@ pub const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
-        name: "6.12-keyvalue-lbas",
+        name: "6.12-keyvalue-lbas-long",
         modparams: KEY_VALUE_LBAS,
         scripts: &["keyvalue"],
+        length: Length::Long,
         ..USUAL
     },
     Suite {

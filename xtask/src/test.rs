@@ -105,7 +105,10 @@ pub fn run(scope: Scope, suite: &str) -> Result<i32> {
     if scope == Scope::Long && suite.is_empty() {
         let ignored = ["test", "--workspace", "--no-fail-fast", "--", "--ignored"];
         tally.step("drives that need much memory", || cargo_tests(cargo(&ignored)));
-        packages::provide(&[Purpose::Fuzz])?;
+        packages::provide(&[Purpose::Checks, Purpose::Fuzz])?;
+        if packages::cargo_has("clippy") {
+            tally.step("clippy of the fuzz targets", fuzz_lints);
+        }
         tally.step("fuzz targets", || fuzz_targets(FUZZ_TIME_LONG));
     }
     if scope != Scope::Quick {
@@ -159,20 +162,6 @@ fn source_checks(tally: &mut Tally) {
             "warnings",
         ];
         tally.step("clippy of the module", || passes(cargo(&module)));
-        tally.step("clippy of the fuzz targets", || {
-            let mut command = cargo(&[
-                "clippy",
-                "--quiet",
-                "--manifest-path",
-                "fuzz/Cargo.toml",
-                "--no-default-features",
-                "--",
-                "-D",
-                "warnings",
-            ]);
-            command.env("CARGO_TARGET_DIR", root().join("target/fuzz/build"));
-            passes(command)
-        });
     } else {
         println!("left out: clippy, which this machine's Rust does not have");
     }
@@ -209,6 +198,22 @@ fn source_checks(tally: &mut Tally) {
         cargo_tests(command)
     });
     tally.step("fuzz targets", || fuzz_targets(FUZZ_TIME));
+}
+
+/// Lints of the fuzz targets. With the long checks: they are a workspace of their own, which has to be built once more for it.
+fn fuzz_lints() -> Result<Found> {
+    let mut command = cargo(&[
+        "clippy",
+        "--quiet",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+        "--no-default-features",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    command.env("CARGO_TARGET_DIR", root().join("target/fuzz/build"));
+    passes(command)
 }
 
 /// A target that finds nothing has passed.
