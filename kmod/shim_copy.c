@@ -31,18 +31,29 @@ static struct page *host_page(u64 address)
 }
 
 /*
- * The kernel's text and constants are RAM, too, but not to be written: their pages are among the reserved ones, and the
- * kernel's own map of memory says which.
+ * Not all RAM may be touched: the kernel's text and constants, and those of modules and of BPF programs, are not to be
+ * written, and what is secret is not in the kernel's own map of memory at all. That map says so. Pages of anonymous memory,
+ * which most transfers are about, are always in it.
  */
-static bool is_writable(struct page *page)
+static bool is_accessible(struct page *page, pteval_t flags)
 {
 	unsigned int level;
 	pte_t *entry;
 
-	if (!PageReserved(page))
+	if (PageAnon(page))
 		return true;
 	entry = lookup_address((unsigned long)page_address(page), &level);
-	return entry && (pte_flags(*entry) & (_PAGE_PRESENT | _PAGE_RW)) == (_PAGE_PRESENT | _PAGE_RW);
+	return entry && (pte_flags(*entry) & flags) == flags;
+}
+
+static bool is_readable(struct page *page)
+{
+	return is_accessible(page, _PAGE_PRESENT);
+}
+
+static bool is_writable(struct page *page)
+{
+	return is_accessible(page, _PAGE_PRESENT | _PAGE_RW);
 }
 
 static size_t within_page(u64 address, size_t len)
@@ -61,6 +72,8 @@ static size_t read_part(struct nvmev_peers *peers, u64 address, void *into, size
 
 	if (!page)
 		return nvmev_peer_access(peers, NVMEV_ACCESS_READ, address, into, len);
+	if (!is_readable(page))
+		return 0;
 	from = kmap_local_page(page);
 	memcpy(into, from + offset_in_page(address), len);
 	kunmap_local(from);
@@ -107,6 +120,8 @@ static size_t load_part(struct nvmev_peers *peers, u64 address, u32 *into, size_
 
 	if (!page)
 		return nvmev_peer_access(peers, NVMEV_ACCESS_READ, address, into, len);
+	if (!is_readable(page))
+		return 0;
 	mapping = kmap_local_page(page);
 	from = mapping + offset_in_page(address);
 	for (i = 0; i < len / sizeof(*into); i++)

@@ -105,7 +105,7 @@ u32 nvmev_cpu_node(u32 cpu)
 
 /*
  * Small requests wait until they succeed, so that the handful of infallible allocations in Rust (an Arc, a Box) cannot
- * fail; large ones may fail and are asked for fallibly.
+ * fail; large ones may fail and are asked for fallibly: they fail before others' processes are killed for them.
  */
 void *nvmev_alloc(size_t bytes, size_t align, u32 zeroed)
 {
@@ -119,11 +119,11 @@ void *nvmev_alloc(size_t bytes, size_t align, u32 zeroed)
 	if (bytes <= PAGE_SIZE)
 		return kmalloc(bytes, gfp | __GFP_NOFAIL);
 	if (bytes > INT_MAX) /* kvmalloc warns about these; tables of terabyte drives are as large */
-		return __vmalloc(bytes, gfp | __GFP_NOWARN);
+		return __vmalloc(bytes, gfp | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	/* A kmalloc of more than a page is aligned to a page only if it is a power of two; vmalloc always is. */
 	if (align > ARCH_KMALLOC_MINALIGN)
 		bytes = max_t(size_t, roundup_pow_of_two(bytes), bytes);
-	return kvmalloc(bytes, gfp | __GFP_NOWARN);
+	return kvmalloc(bytes, gfp | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 }
 
 void nvmev_free(void *memory)

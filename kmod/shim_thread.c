@@ -8,6 +8,7 @@
 #include <linux/kthread.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
@@ -27,7 +28,14 @@ struct nvmev_thread {
 
 static int thread_main(void *body)
 {
+	/*
+	 * Whatever a host has us allocate (a namespace, the mapping of a BAR), memory must not become free by I/O to a drive
+	 * that only this thread serves.
+	 */
+	unsigned int flags = memalloc_noio_save();
+
 	nvmev_rs_thread(body);
+	memalloc_noio_restore(flags);
 	return 0;
 }
 

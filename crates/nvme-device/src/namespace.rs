@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use nvme_spec::CommandSet;
 use ssd_model::{namespace_bytes, AnyModel, Command, Model, Refusal};
-use ssd_profile::ProfileKind;
+use ssd_profile::{KeyValueParameters, NvmParameters, ProfileKind};
 
 use crate::admin::NamespaceFeature;
 use crate::device::SetupError;
@@ -30,6 +30,18 @@ pub struct NamespaceConfig {
     pub media_offset: u64,
     /// Bytes of the medium that it has, the drive's capacity. What over-provisioning takes, or does not fill a whole LBA, is left over.
     pub media_len_bytes: u64,
+}
+
+impl NamespaceConfig {
+    /// Gives a drive without flash other timing parameters.
+    pub(crate) fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
+        match &mut self.kind {
+            ProfileKind::Nvm(timing) | ProfileKind::KeyValue(KeyValueParameters { timing, .. }) => {
+                *timing = parameters;
+            }
+            ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => {}
+        }
+    }
 }
 
 /// LBA formats on offer, as log2 of their bytes, in the order of Identify Namespace.
@@ -128,6 +140,14 @@ impl Namespace {
             ..self.config
         };
         Self::build(self.nsid, self.unique_number, &config, self.asked_bytes, device)
+    }
+
+    /// Gives a drive without flash other timing parameters, also for when it is made anew.
+    pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
+        self.config.set_nvm_parameters(parameters);
+        if let AnyModel::Nvm(model) = &mut self.model {
+            model.set_parameters(parameters);
+        }
     }
 
     /// Takes from the namespace in whose place it comes what outlives a format: who may use it, and its features.

@@ -122,6 +122,12 @@ impl NamespaceTable {
         attached.filter_map(|slot| slot.namespace.as_ref())
     }
 
+    /// As [`NamespaceTable::iter_attached`].
+    pub fn iter_attached_mut(&mut self) -> impl Iterator<Item = &mut Namespace> {
+        let attached = self.slots.iter_mut().filter(|slot| slot.is_attached);
+        attached.filter_map(|slot| slot.namespace.as_mut())
+    }
+
     /// All namespaces, by ascending identifier.
     pub fn iter(&self) -> impl Iterator<Item = &Namespace> {
         self.slots.iter().filter_map(|slot| slot.namespace.as_ref())

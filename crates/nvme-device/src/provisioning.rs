@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use nvme_spec::CommandSet;
 use ssd_model::{namespace_bytes, profiles};
-use ssd_profile::{KeyValueCommandSet, ProfileKind};
+use ssd_profile::{KeyValueCommandSet, NvmParameters, ProfileKind};
 
 use crate::namespace::{DeviceTraits, NamespaceConfig};
 use crate::namespace_table::NamespaceTable;
@@ -52,6 +52,13 @@ impl Templates {
 
     pub fn all(&self) -> impl Iterator<Item = &NamespaceConfig> {
         self.0.iter()
+    }
+
+    /// Gives drives without flash that will be created other timing parameters.
+    pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
+        for template in &mut self.0 {
+            template.set_nvm_parameters(parameters);
+        }
     }
 
     pub fn of(&self, command_set: CommandSet) -> Option<&NamespaceConfig> {
@@ -126,10 +133,17 @@ impl Provisioning {
     pub fn media_len_bytes(&self, kind: &ProfileKind, asked_bytes: u64) -> Option<u64> {
         let is_enough =
             |len_bytes: u64| namespace_bytes(kind, len_bytes).is_ok_and(|bytes| bytes >= asked_bytes);
-        // In units: the more of the medium, the more of a namespace.
-        let (mut too_few, mut enough) = (0, self.media_bytes / ALIGNMENT_BYTES);
-        if !is_enough(enough * ALIGNMENT_BYTES) {
-            return None;
+        // In units: the more of the medium, the more of a namespace, up to a size that is too large for the kind.
+        let all = self.media_bytes / ALIGNMENT_BYTES;
+        let mut too_few = 0;
+        let mut enough = asked_bytes.div_ceil(ALIGNMENT_BYTES).clamp(1, all.max(1));
+        while !is_enough(enough * ALIGNMENT_BYTES) {
+            if enough >= all {
+                return None;
+            }
+            too_few = enough;
+            // An eighth more: what over-provisioning and tables take is within that, or within few of them.
+            enough = (enough + enough.div_ceil(8)).min(all);
         }
         while enough - too_few > 1 {
             let middle = too_few + (enough - too_few) / 2;

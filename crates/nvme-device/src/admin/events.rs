@@ -17,6 +17,8 @@ struct EventSlot {
     /// What is to be reported: the information, and dword 1.
     pending: Option<(u8, u32)>,
     is_masked: bool,
+    /// Dword 1 of what was reported last.
+    reported: u32,
 }
 
 impl EventSlot {
@@ -26,6 +28,7 @@ impl EventSlot {
             log,
             pending: None,
             is_masked: false,
+            reported: 0,
         }
     }
 }
@@ -168,6 +171,14 @@ impl AsyncEvents {
         }
     }
 
+    /// Nobody can read the list of changed zones of namespace `nsid` any more: its notice is not to stand in the way of others.
+    pub fn forget_zone_notice(&mut self, nsid: u32) {
+        for slot in self.slots_of(LogPageId::CHANGED_ZONE_LIST) {
+            slot.pending.take_if(|&mut (_, dword1)| dword1 == nsid);
+            slot.is_masked &= slot.reported != nsid;
+        }
+    }
+
     /// Whether a change of a zone would be reported next, rather than be lost behind another one.
     pub fn can_take_zone_notice(&self) -> bool {
         let mut slots = self.slots.iter();
@@ -202,6 +213,7 @@ impl AsyncEvents {
         let slot = self.slots.iter_mut().find(|slot| slot.pending.is_some())?;
         let (info, dword1) = slot.pending.take()?;
         slot.is_masked = true;
+        slot.reported = dword1;
         let dword0 = u32::from(slot.kind.0) | u32::from(info) << 8 | u32::from(slot.log.0) << 16;
         Some((self.remove(0), u64::from(dword0) | u64::from(dword1) << 32))
     }

@@ -47,8 +47,7 @@ impl Controller {
             ..FormatStartEvent::zeroed()
         };
         self.admin.record(&event, now_ns);
-        self.erasure
-            .begin(Purpose::Format { nsid }, Some((command, 0)), Passes::ZEROS);
+        self.begin_erasure(Purpose::Format { nsid }, Some((command, 0)), Passes::ZEROS);
         for namespace in &renewed {
             self.io.namespaces.set_erasing(namespace.nsid, true);
             self.erasure.add(namespace.media());
@@ -117,6 +116,8 @@ impl Controller {
             if !self.io.namespaces.is_erasing(nsid) {
                 continue;
             }
+            // The list of changed zones is a new one, or none.
+            self.admin.events.forget_zone_notice(nsid);
             let was_attached = self.io.namespaces.is_attached(nsid);
             self.io.namespaces.set_erasing(nsid, false);
             if purpose == Purpose::Delete {

@@ -109,8 +109,7 @@ impl Controller {
         let media = namespace.media();
         self.io.namespaces.put(namespace);
         self.io.namespaces.set_erasing(nsid, true);
-        self.erasure
-            .begin(Purpose::Create, Some((command, nsid)), Passes::ZEROS);
+        self.begin_erasure(Purpose::Create, Some((command, nsid)), Passes::ZEROS);
         self.erasure.add(media);
         Ok(nsid)
     }
@@ -178,8 +177,7 @@ impl Controller {
             namespace.reservations.check(NvmOpcode::WRITE.0)?;
             self.io.namespaces.set_erasing(nsid, true);
         }
-        self.erasure
-            .begin(Purpose::Delete, Some((command, 0)), Passes::ZEROS);
+        self.begin_erasure(Purpose::Delete, Some((command, 0)), Passes::ZEROS);
         Ok(())
     }
 
@@ -207,6 +205,9 @@ impl Controller {
             });
         }
         self.io.namespaces.set_attached(nsid, is_attached);
+        if !is_attached {
+            self.admin.events.forget_zone_notice(nsid);
+        }
         self.namespace_has_changed(nsid);
         Ok(Outcome::Done(0))
     }

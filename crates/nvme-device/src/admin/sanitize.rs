@@ -31,8 +31,8 @@ pub(crate) struct SanitizeStatus {
     state: SanitizeState,
     command_dword10: u32,
     overwrite_passes: u32,
-    /// Write commands when it was completed: nothing was written since, if there are no more.
-    write_commands: u64,
+    /// Commands that changed something, until it was completed: nothing was written since, if there are no more.
+    modifications: u64,
 }
 
 impl SanitizeStatus {
@@ -41,7 +41,7 @@ impl SanitizeStatus {
             state: SanitizeState::NEVER,
             command_dword10: 0,
             overwrite_passes: 0,
-            write_commands: 0,
+            modifications: 0,
         }
     }
 }
@@ -82,9 +82,9 @@ impl Controller {
             } else {
                 0
             },
-            write_commands: 0,
+            modifications: 0,
         };
-        self.erasure.begin(Purpose::Sanitize, None, passes);
+        self.begin_erasure(Purpose::Sanitize, None, passes);
         self.erasure.add(0..self.provisioning.media_bytes);
         self.erasure.replace_with(renewed);
         Ok(Outcome::Done(0))
@@ -109,7 +109,7 @@ impl Controller {
     pub(super) fn sanitize_is_done(&mut self, now_ns: u64) {
         self.io.namespaces.set_sanitizing(false);
         self.admin.sanitize.state = SanitizeState::COMPLETED;
-        self.admin.sanitize.write_commands = self.io.counters.write_commands;
+        self.admin.sanitize.modifications = self.io.counters.modifications;
         self.admin.events.sanitize_completed();
         let log = self.sanitize_log();
         let event = SanitizeCompletionEvent {
@@ -128,7 +128,7 @@ impl Controller {
     pub(super) fn sanitize_log(&self) -> SanitizeLog {
         let status = &self.admin.sanitize;
         let is_untouched = status.state != SanitizeState::IN_PROGRESS
-            && self.io.counters.write_commands == status.write_commands;
+            && self.io.counters.modifications == status.modifications;
         let is_completed = status.state == SanitizeState::COMPLETED;
         let passes_done = if is_completed { status.overwrite_passes } else { 0 } as u16;
         let mut log = SanitizeLog::new_zeroed();

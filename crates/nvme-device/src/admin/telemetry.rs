@@ -127,7 +127,8 @@ impl Controller {
         host: &H,
     ) -> Result<(), Status> {
         let block_bytes = TELEMETRY_BLOCK_BYTES;
-        if request.offset % block_bytes as u64 != 0 || request.len_bytes % block_bytes != 0 {
+        let is_aligned = request.offset % block_bytes as u64 == 0 && request.len_bytes % block_bytes == 0;
+        if !is_aligned || request.offset >= LOG_BYTES as u64 {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         let log = request.log;

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use nvme_spec::Status;
+use ssd_profile::NvmParameters;
 
 use super::{Controller, WorkerLink};
 use crate::bar::Bar;
@@ -129,7 +130,7 @@ impl Erasure {
     }
 
     /// Begins; there is none under way. `command` is completed in the end, with the number in dword 0.
-    pub fn begin(&mut self, purpose: Purpose, command: Option<(CommandRef, u32)>, passes: Passes) {
+    fn begin(&mut self, purpose: Purpose, command: Option<(CommandRef, u32)>, passes: Passes) {
         self.extents.clear();
         self.purpose = purpose;
         self.command = command;
@@ -146,6 +147,13 @@ impl Erasure {
     /// These take the place of the namespaces with their identifiers when nobody uses those any more.
     pub fn replace_with(&mut self, renewed: Vec<Namespace>) {
         self.renewed = renewed;
+    }
+
+    /// Gives namespaces that are about to take the place of others their timing parameters.
+    pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
+        for namespace in &mut self.renewed {
+            namespace.set_nvm_parameters(parameters);
+        }
     }
 
     fn pass_bytes(&self) -> u64 {
@@ -193,6 +201,22 @@ impl Erasure {
 }
 
 impl Controller {
+    /// Begins an erasure of namespaces that are marked for it. Commands that wait for buffer space are looked at again at once, and refused if they
+    /// are for one of them: they are not to reach the namespace that comes after it.
+    pub(crate) fn begin_erasure(
+        &mut self,
+        purpose: Purpose,
+        command: Option<(CommandRef, u32)>,
+        passes: Passes,
+    ) {
+        self.erasure.begin(purpose, command, passes);
+        for queue in self.submission_queues.iter_mut().flatten() {
+            if let Some(stalled) = &mut queue.stalled {
+                stalled.wait.retry_at_ns = 0;
+            }
+        }
+    }
+
     /// Takes the erasure under way further; returns whether it did.
     pub(super) fn poll_erasure(&mut self, now_ns: u64, bar: Bar<'_>, activity: &mut Activity) {
         let before = self.erasure.stage;

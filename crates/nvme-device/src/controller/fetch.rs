@@ -351,7 +351,7 @@ impl Controller {
         if !self.admin.features.wants_zone_notices() {
             return;
         }
-        for namespace in self.io.namespaces.iter_mut() {
+        for namespace in self.io.namespaces.iter_attached_mut() {
             let Some(zoned) = &mut namespace.zoned else {
                 continue;
             };

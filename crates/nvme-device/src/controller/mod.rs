@@ -12,7 +12,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nvme_spec::registers::{self, csts, Capabilities};
-use ssd_model::AnyModel;
 use ssd_profile::{NvmParameters, ProfileKind};
 
 use crate::admin::{AdminState, PendingAdmin};
@@ -172,10 +171,13 @@ impl Controller {
                 self.poll_fused(now_ns, host, &mut activity);
                 self.poll_queues(now_ns, host, &mut activity);
             }
-            if let Some(due_ns) = self.raise_lba_status_alert(now_ns) {
-                activity.wake_at(due_ns);
+            // A host that was told that the shutdown is complete may have given its queues' memory away.
+            if self.shutdown != Shutdown::Complete {
+                if let Some(due_ns) = self.raise_lba_status_alert(now_ns) {
+                    activity.wake_at(due_ns);
+                }
+                activity.progressed |= self.deliver_events(now_ns, bar);
             }
-            activity.progressed |= self.deliver_events(now_ns, bar);
             self.finish_shutdown(now_ns, bar);
         }
         if self.admin.telemetry.take_failure() {
@@ -224,14 +226,13 @@ impl Controller {
         }
     }
 
-    /// Gives every NVM namespace other timing parameters; commands already under way keep their times.
+    /// Gives every NVM namespace other timing parameters, also those that will be created; commands already under way keep their times.
     pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
         for namespace in self.io.namespaces.iter_mut() {
-            match &mut namespace.model {
-                AnyModel::Nvm(model) => model.set_parameters(parameters),
-                AnyModel::Conventional(_) | AnyModel::Zoned(_) => {}
-            }
+            namespace.set_nvm_parameters(parameters);
         }
+        self.provisioning.templates.set_nvm_parameters(parameters);
+        self.erasure.set_nvm_parameters(parameters);
     }
 
     /// Completes an admin command. Its room in the queue was reserved when it was fetched.
@@ -295,7 +296,7 @@ impl Controller {
     /// Marks the controller as failed: it stops fetching until the host resets it (NVMe Base 2.0 §9.5).
     /// A reset under way makes up for whatever went wrong before it.
     pub(crate) fn fail(&mut self, bar: Bar<'_>) {
-        if matches!(self.state, State::Resetting { .. }) {
+        if matches!(self.state, State::Resetting { .. } | State::Failed) {
             return;
         }
         self.state = State::Failed;

@@ -281,6 +281,7 @@ impl Controller {
                 model.power_cycle(now_ns);
             }
         }
+        self.erasure.forget_command();
         self.shutdown = Shutdown::Complete;
         self.set_csts(bar, self.csts & !csts::SHST_MASK | csts::SHST_COMPLETE);
     }

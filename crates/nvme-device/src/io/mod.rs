@@ -29,6 +29,8 @@ pub(crate) struct IoCounters {
     pub write_commands: u64,
     pub read_bytes: u64,
     pub written_bytes: u64,
+    /// Commands that changed what is on the medium, or made it unreadable.
+    pub modifications: u64,
     /// Time in which at least one command was being worked on.
     pub busy_ns: u64,
     busy_until_ns: u64,
@@ -56,6 +58,10 @@ impl IoCounters {
             // That is not data that the host wrote.
             Direction::Zeros => {}
         }
+        self.modifications += u64::from(matches!(
+            direction,
+            Direction::FromHost | Direction::Gathered | Direction::Zeros
+        ));
         self.busy_ns = self
             .busy_ns
             .saturating_add(done_at_ns.saturating_sub(now_ns.max(self.busy_until_ns)));

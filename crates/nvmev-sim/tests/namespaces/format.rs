@@ -1,9 +1,11 @@
 //! Format NVM (NVMe Base 2.0 §5.14).
 
+use nvme_spec::registers::{self, csts};
 use nvme_spec::{
     IdentifyCns, IdentifyNamespace, KeyValueOpcode, NvmOpcode, Status, ZoneSendAction, NSID_BROADCAST,
 };
 use nvmev_sim::host::commands;
+use ssd_profile::ProfileKind;
 use zerocopy::FromBytes;
 
 use super::*;
@@ -217,4 +219,76 @@ fn a_reset_does_not_leave_it_half_done() {
         let expected = if was_fetched { 0 } else { 1 };
         assert_eq!(drive.host.machine.ram(drive.buffer, 4096), [expected; 4096]);
     }
+}
+
+/// A write that waits for buffer space when the format begins must not reach the namespace that comes after it.
+#[test]
+fn a_write_that_waits_for_buffer_space_is_refused() {
+    let mut profile = *profiles::by_name("tlc-ssd").unwrap();
+    profile.set_list("write_buffer.size_bytes=786432").unwrap();
+    profile.validate().unwrap();
+    let mut host = TestHost::new(&profile, 64 << 20, 4096, 2);
+    host.enable();
+    host.create_io_queues(1, 64);
+    let buffer = host.pages(16);
+    host.machine.set_ram(buffer, &[7; 65536]);
+    // 64 KiB each: more than the buffer holds, at one time.
+    for write in 0..20 {
+        let entry = commands::read_write(NvmOpcode::WRITE, 1, write * 16, 16, 0, 0);
+        let entry = host.with_buffer(entry, buffer, 65536);
+        host.submit(1, entry);
+    }
+    host.run();
+    assert_eq!(host.admin(commands::format_nvm(1, 0, 0)).status(), SUCCESS);
+    host.settle();
+    let mut refused = 0;
+    while let Some(completion) = host.reap(1) {
+        refused += u32::from(completion.status() == Status::FORMAT_IN_PROGRESS);
+    }
+    assert!(refused > 0, "the one that waited, and those behind it");
+    assert!(host.machine.media().iter().all(|&byte| byte == 0));
+}
+
+#[test]
+fn times_that_were_set_outlive_a_format_and_are_those_of_new_namespaces() {
+    let mut drive = Drive::new();
+    let ProfileKind::Nvm(mut parameters) = profiles::by_name("optane").unwrap().kind else {
+        panic!("optane has no flash")
+    };
+    parameters.read.time_ns = 5_000_000;
+    drive.host.device.controller.set_nvm_parameters(parameters);
+    let read_takes_long = |drive: &mut Drive, nsid| {
+        let before_ns = drive.host.now_ns;
+        assert_eq!(drive.io(NvmOpcode::READ, nsid, 0, 1), SUCCESS);
+        drive.host.now_ns - before_ns >= 5_000_000
+    };
+    assert!(read_takes_long(&mut drive, NVM));
+    assert_eq!(drive.admin(commands::format_nvm(NVM, 0, 0)), SUCCESS);
+    assert!(read_takes_long(&mut drive, NVM));
+    assert_eq!(drive.admin(commands::delete_namespace(CONVENTIONAL)), SUCCESS);
+    assert_eq!(drive.create(CSI_NVM, 8, 8, 0), Ok(CONVENTIONAL));
+    assert_eq!(drive.attach(CONVENTIONAL), SUCCESS);
+    assert!(read_takes_long(&mut drive, CONVENTIONAL));
+}
+
+/// A host that was told that the shutdown is complete may give its queues' memory away.
+#[test]
+fn after_a_shutdown_it_goes_on_without_a_word() {
+    let mut drive = Drive::new();
+    drive.host.submit(0, commands::format_nvm(NVM, 1, 0));
+    drive.host.step();
+    let cc = drive.host.register(registers::CC);
+    drive.host.set_register(registers::CC, cc | 1 << 14);
+    drive.host.step();
+    while drive.host.register(registers::CSTS) & csts::SHST_MASK != csts::SHST_COMPLETE {
+        drive.host.step();
+    }
+    drive.host.machine.take_interrupts();
+    drive.host.settle();
+    assert!(drive.host.reap(0).is_none());
+    assert_eq!(drive.host.machine.take_interrupts().intx, 0);
+    drive.host.disable();
+    drive.host.enable();
+    let data = drive.identify(IdentifyCns::NAMESPACE, NVM, 0);
+    assert_eq!((data[26], data[32]), (1, 0x80));
 }
