@@ -58,7 +58,7 @@ impl Running {
     /// Tells the host that the device has failed for good (CSTS.CFS).
     pub fn mark_failed(&self) {
         self.failed.store(true, Ordering::Release);
-        nvme_device::mark_failed(self.host.bar());
+        self.shared.mark_failed(self.host.bar());
     }
 
     /// Wakes the workers that sleep: there may be work for them.

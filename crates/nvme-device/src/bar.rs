@@ -3,11 +3,9 @@
 //! There are no traps in the kernel shell, so what hardware does at the moment of a register write happens here at the
 //! next pass, and a read-only register is one that the controller puts right again.
 
-use core::sync::atomic::{AtomicU32, Ordering};
-use nvme_spec::registers::{csts, CSTS};
-
 use crate::pci::{MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET};
 use crate::{BAR_SIZE_BYTES, VECTORS_MAX};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Bit of an MSI-X table entry's Vector Control.
 const VECTOR_MASKED: u32 = 1 << 0;
@@ -93,12 +91,5 @@ impl Bar<'_> {
         for at in (offset..offset + len_bytes).step_by(4) {
             self.store(at, 0);
         }
-    }
-}
-
-/// Sets CSTS.CFS: the device has failed for good. For the shell's panic handler.
-pub fn mark_failed(bar: &[AtomicU32]) {
-    if let Some(word) = bar.get(CSTS / 4) {
-        word.fetch_or(csts::CFS, Ordering::AcqRel);
     }
 }

@@ -50,7 +50,6 @@ mod work;
 mod worker;
 mod zoned;
 
-pub use bar::mark_failed;
 pub use controller::Controller;
 pub use device::{Device, DeviceConfig, SetupError};
 pub use flash_log::NamespaceReport;

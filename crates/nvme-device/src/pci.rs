@@ -57,6 +57,8 @@ pub struct ConfigSpace {
     /// There is something to tell by the pin.
     interrupt_pending: AtomicBool,
     function_level_reset: AtomicBool,
+    /// Nobody is there to do a reset any more.
+    has_failed: AtomicBool,
 }
 
 impl Default for ConfigSpace {
@@ -72,6 +74,7 @@ impl ConfigSpace {
             dwords: [const { AtomicU32::new(0) }; DWORDS],
             interrupt_pending: AtomicBool::new(false),
             function_level_reset: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
         };
         let set = |offset: usize, value: u32| space.store(offset, value);
         set(0x00, u32::from(VENDOR_ID) | u32::from(DEVICE_ID) << 16);
@@ -110,7 +113,7 @@ impl ConfigSpace {
         let Some((dword, shift, mask)) = locate(offset, width_bytes) else {
             return u32::MAX;
         };
-        if self.is_resetting() {
+        if self.is_resetting() && !self.has_failed() {
             return mask;
         }
         let mut value = self.load(dword * 4);
@@ -176,6 +179,15 @@ impl ConfigSpace {
     /// Clears it. What was posted before it was last set is seen by whoever looks after this.
     pub(crate) fn take_interrupt_pending(&self) {
         self.interrupt_pending.swap(false, Ordering::AcqRel);
+    }
+
+    /// Whether the device has failed for good.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn mark_failed(&self) {
+        self.has_failed.store(true, Ordering::Release);
     }
 
     /// Whether a function level reset was asked for and is not done yet.

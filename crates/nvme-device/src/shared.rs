@@ -3,6 +3,8 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
+use nvme_spec::registers::{self, csts};
+
 use crate::bar::Bar;
 use crate::device::SetupError;
 use crate::flash_log::{FlashLog, NamespaceReport};
@@ -74,14 +76,24 @@ impl Shared {
         self.power.follow(self.config_space.is_in_d0(), bar);
     }
 
+    /// The device has failed for good, which CSTS.CFS tells: for the shell's panic handler. Nothing reaches the host's memory any more, and no
+    /// reset will ever be done, so none is waited for.
+    pub fn mark_failed(&self, bar: &[AtomicU32]) {
+        self.config_space.mark_failed();
+        if let Some(word) = bar.get(registers::CSTS / 4) {
+            word.fetch_or(csts::CFS, Ordering::AcqRel);
+        }
+    }
+
     /// Whether the function is in D3hot: registers mean nothing then.
     pub(crate) fn is_asleep(&self) -> bool {
         self.power.is_asleep()
     }
 
-    /// Whether the device may read and write the host's memory: not while the function sleeps, is no bus master, or is being reset.
+    /// Whether the device may read and write the host's memory: not while the function sleeps, is no bus master, is being reset, or has failed.
     pub(crate) fn reaches_memory(&self) -> bool {
-        self.config_space.is_bus_master() && !self.is_asleep() && !self.config_space.is_resetting()
+        let config = &self.config_space;
+        config.is_bus_master() && !self.is_asleep() && !config.is_resetting() && !config.has_failed()
     }
 
     pub(crate) fn is_resetting(&self) -> bool {

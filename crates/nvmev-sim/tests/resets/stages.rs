@@ -1,5 +1,6 @@
 //! One reset, or one loss of power or of the way to memory, with commands at a known stage.
 
+use nvme_device::Host;
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
 use nvme_spec::{AdminOpcode, CompletionQueueEntry, Status};
 use nvmev_sim::host::{commands, TestHost};
@@ -456,4 +457,23 @@ fn a_driver_that_clears_what_tells_of_a_subsystem_reset_does_not_take_the_contro
         host.set_register(registers::CC, cc | 1 << 14);
         host.settle();
     }
+}
+
+// Found in a VM: the driver of Linux tries a function level reset of a device that has failed, and waited a minute for it.
+
+#[test]
+fn a_device_that_has_failed_for_good_is_silent_and_does_not_let_a_host_wait_for_its_reset() {
+    for_all("failed", |drive, _| {
+        drive.host.device.shared.mark_failed(drive.host.machine.bar());
+        drive.host.poison(drive.first_page);
+        // Workers that have not noticed.
+        drive.host.now_ns += 1_000_000_000;
+        drive.poll_workers();
+        drive.host.ask_for(Reset::Function);
+        drive.poll_workers();
+        let config = drive.host.device.shared.config_space();
+        assert_eq!(config.read(0, 4), 0x0110_0c51);
+        assert_ne!(drive.host.register(registers::CSTS) & csts::CFS, 0);
+        drive.host.assert_silent(drive.first_page, &drive.what);
+    });
 }
