@@ -29,6 +29,9 @@ pub struct Fetch {
     pub bytes: [u8; 64],
 }
 
+/// Changes what the device writes to host memory: sees the bytes before they get there.
+type Tampering = Box<dyn Fn(&mut [u8])>;
+
 /// Memory, medium and interrupt lines. Cells instead of locks: one thread uses it.
 pub struct Machine {
     ram: RefCell<Memory>,
@@ -41,6 +44,8 @@ pub struct Machine {
     unplugged: RefCell<Vec<u64>>,
     /// What the device may have taken for commands, if a test watches for them.
     fetches: RefCell<Option<Vec<Fetch>>>,
+    /// What a test does to what the device writes.
+    tampering: RefCell<Option<Tampering>>,
 }
 
 impl Machine {
@@ -57,6 +62,7 @@ impl Machine {
             reads: Cell::new(0),
             unplugged: RefCell::new(Vec::new()),
             fetches: RefCell::new(None),
+            tampering: RefCell::new(None),
         }
     }
 
@@ -68,6 +74,13 @@ impl Machine {
         self.take_interrupts();
         self.reads.set(0);
         self.fetches.replace(None);
+        self.tampering.replace(None);
+    }
+
+    /// From now on gives all that the device writes to host memory, a piece or a completion at a time, to `tampering` first: a device that is wrong, for tests
+    /// of what should notice it.
+    pub fn tamper(&self, tampering: impl Fn(&mut [u8]) + 'static) {
+        self.tampering.replace(Some(Box::new(tampering)));
     }
 
     /// From now on remembers what the device reads in the length of a command, for [`Machine::take_fetches`].
@@ -191,7 +204,11 @@ impl Host for Machine {
         self.check_plugged(address, from.len())?;
         let mut ram = self.ram.borrow_mut();
         let at = ram_index(ram.bytes(), address, from.len())?;
-        ram.write(at..at + from.len()).copy_from_slice(from);
+        let into = ram.write(at..at + from.len());
+        into.copy_from_slice(from);
+        if let Some(tampering) = &*self.tampering.borrow() {
+            tampering(into);
+        }
         Ok(())
     }
 
