@@ -1,0 +1,258 @@
+//! Every kind of namespace passes the checks of `nvmev_sim::conformance`, and a device that is wrong does not.
+
+use nvme_spec::{CompletionQueueEntry, Status};
+use nvmev_sim::conformance::{self, Report};
+use nvmev_sim::host::TestHost;
+use ssd_model::profiles;
+
+const MEDIA_BYTES: u64 = 4 << 20;
+const SMALL_ZONES: &str = "mdts=4,zone.size_kib=128,zone.capacity_kib=96,zone.dies_per_zone=2,zone.zasl=3,\
+    zone.max_open=3,zone.max_active=4,zone.read_only=1,zone.offline=1,reference_quirks=false";
+/// Name, the profile that it is made of, and what is changed in that.
+const KINDS: [(&str, &str, &str); 5] = [
+    ("nvm", "optane", ""),
+    ("conventional", "970pro", "mdts=4"),
+    ("zoned", "zn540", SMALL_ZONES),
+    ("key-value", "kv-prototype", "key_value.value_bytes_max=131072"),
+    (
+        "key-value with LBAs",
+        "kv-prototype",
+        "key_value.command_set=nvm,key_value.value_bytes_max=131072",
+    ),
+];
+
+fn host(profile: &str, changes: &'static str, lba_bytes: u32, workers: usize) -> TestHost {
+    let mut profile = *profiles::by_name(profile).unwrap();
+    if !changes.is_empty() {
+        profile.set_list(changes).unwrap();
+    }
+    profile.validate().unwrap();
+    let media_bytes = match profile.kind {
+        ssd_profile::ProfileKind::Conventional(_) => 64 << 20,
+        _ => MEDIA_BYTES,
+    };
+    TestHost::new(&profile, media_bytes, lba_bytes, workers)
+}
+
+/// A line for each check that failed.
+fn failures(report: &Report, device: &str) -> Vec<String> {
+    assert_eq!(report.findings.len(), conformance::CHECKS.len());
+    let failures = report.failures();
+    failures
+        .map(|(name, reason)| format!("{device}: {name}: {reason}"))
+        .collect()
+}
+
+#[test]
+fn every_kind_of_namespace_conforms() {
+    let mut failed = Vec::new();
+    for (kind, profile, changes) in KINDS {
+        for lba_bytes in [512, 4096] {
+            for workers in [1, 2] {
+                let mut host = host(profile, changes, lba_bytes, workers);
+                let report = conformance::run(&mut host, 1);
+                let device = format!("{kind}, {lba_bytes}-byte LBAs, {workers} workers");
+                failed.extend(failures(&report, &device));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+/// A way in which a device can be wrong.
+enum Fault {
+    /// A bit of Identify Controller, by byte and mask, is the other way round.
+    Controller(usize, u8),
+    /// Commands that should end with the first status end with the second.
+    Status(Status, Status),
+    /// Data longer than a page has a wrong byte.
+    Data,
+}
+
+impl Fault {
+    fn apply(&self, written: &mut [u8]) {
+        match *self {
+            Self::Controller(byte, mask) => {
+                let is_identify = written.len() == 4096 && written.starts_with(&VENDOR_ID_TWICE);
+                if is_identify {
+                    written[byte] ^= mask;
+                }
+            }
+            Self::Status(from, to) => {
+                if written.len() != 16 {
+                    return;
+                }
+                let field = u16::from_le_bytes([written[14], written[15]]);
+                if Status(field >> 1 & 0x7FF) == from {
+                    let field = CompletionQueueEntry::pack_status(to, field & 1 != 0);
+                    written[14..].copy_from_slice(&field.to_le_bytes());
+                }
+            }
+            Self::Data => {
+                if written.len() == 512 && written[0] & 1 == 1 && written[1] & 1 == 1 {
+                    written[511] ^= 0x80;
+                }
+            }
+        }
+    }
+}
+
+/// VID and SSVID, with which Identify Controller begins.
+const VENDOR_ID_TWICE: [u8; 4] = [0x51, 0x0C, 0x51, 0x0C];
+
+#[test]
+fn a_device_that_is_wrong_does_not_conform() {
+    const SUCCESS: Status = Status::SUCCESSFUL_COMPLETION;
+    const INVALID_FIELD: Status = Status::INVALID_FIELD_IN_COMMAND;
+    let faults = [
+        ("nvm", Fault::Controller(77, 1), "limits::transfers_end_at_mdts"),
+        (
+            "nvm",
+            Fault::Controller(80, 1),
+            "registers::capabilities_are_consistent",
+        ),
+        (
+            "nvm",
+            Fault::Controller(93, 2),
+            "capabilities::events_can_be_enabled_as_oaes_says",
+        ),
+        (
+            "nvm",
+            Fault::Controller(111, 3),
+            "identify::the_controller_structure_is_sound",
+        ),
+        (
+            "nvm",
+            Fault::Controller(256, 1),
+            "capabilities::admin_commands_are_there_as_oacs_says",
+        ),
+        (
+            "nvm",
+            Fault::Controller(256, 1 << 5),
+            "capabilities::admin_commands_are_there_as_oacs_says",
+        ),
+        (
+            "nvm",
+            Fault::Controller(259, 1),
+            "queues::event_requests_end_at_their_limit",
+        ),
+        (
+            "nvm",
+            Fault::Controller(261, 1),
+            "capabilities::log_pages_are_there_as_lpa_says",
+        ),
+        (
+            "nvm",
+            Fault::Controller(261, 1 << 3),
+            "capabilities::log_pages_are_there_as_lpa_says",
+        ),
+        ("nvm", Fault::Controller(282, 0x60), "identify::capacities_add_up"),
+        (
+            "nvm",
+            Fault::Controller(328, 1),
+            "erasures::sanitize_actions_work_as_sanicap_says",
+        ),
+        (
+            "nvm",
+            Fault::Controller(516, 0x40),
+            "identify::lists_name_what_structures_describe",
+        ),
+        (
+            "nvm",
+            Fault::Controller(520, 1),
+            "capabilities::nvm_commands_are_there_as_oncs_says",
+        ),
+        (
+            "nvm",
+            Fault::Controller(522, 1),
+            "capabilities::fused_operations_work_as_fuses_says",
+        ),
+        (
+            "nvm",
+            Fault::Controller(524, 1 << 2),
+            "erasures::formats_work_as_fna_says",
+        ),
+        (
+            "nvm",
+            Fault::Controller(525, 1 << 1),
+            "lbas::forced_unit_access_and_flush_work",
+        ),
+        (
+            "nvm",
+            Fault::Controller(534, 1 << 1),
+            "lbas::copies_are_what_they_were_made_of",
+        ),
+        (
+            "nvm",
+            Fault::Controller(538, 1),
+            "capabilities::sgls_work_as_sgls_says",
+        ),
+        (
+            "nvm",
+            Fault::Status(Status::LBA_OUT_OF_RANGE, SUCCESS),
+            "lbas::lbas_beyond_the_namespace_are_refused",
+        ),
+        (
+            "nvm",
+            Fault::Status(Status::INVALID_LOG_PAGE, SUCCESS),
+            "logs::log_pages_are_those_that_are_supported",
+        ),
+        (
+            "nvm",
+            Fault::Status(Status::COMPARE_FAILURE, SUCCESS),
+            "lbas::compare_tells_what_is_different",
+        ),
+        (
+            "nvm",
+            Fault::Status(Status::INVALID_QUEUE_SIZE, INVALID_FIELD),
+            "queues::wrong_queues_are_refused",
+        ),
+        (
+            "nvm",
+            Fault::Status(Status::INVALID_COMMAND_OPCODE, INVALID_FIELD),
+            "effects::io_commands_are_those_of_the_effects_log",
+        ),
+        (
+            "nvm",
+            Fault::Status(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE, SUCCESS),
+            "features::capabilities_are_what_can_be_done",
+        ),
+        (
+            "nvm",
+            Fault::Status(Status::UNRECOVERED_READ_ERROR, SUCCESS),
+            "lbas::uncorrectable_lbas_cannot_be_read",
+        ),
+        ("nvm", Fault::Data, "lbas::what_was_written_is_read"),
+        (
+            "zoned",
+            Fault::Status(Status::ZONE_INVALID_WRITE, SUCCESS),
+            "zones::writes_are_taken_at_the_write_pointer_only",
+        ),
+        (
+            "zoned",
+            Fault::Status(Status::TOO_MANY_OPEN_ZONES, SUCCESS),
+            "zones::resources_are_limited_as_identify_says",
+        ),
+        (
+            "key-value",
+            Fault::Status(Status::KEY_DOES_NOT_EXIST, SUCCESS),
+            "pairs::keys_exist_until_they_are_deleted",
+        ),
+        (
+            "key-value with LBAs",
+            Fault::Status(Status::VENDOR_KEY_EXISTS, SUCCESS),
+            "pairs::store_options_are_obeyed",
+        ),
+    ];
+    for (kind, fault, check) in faults {
+        let (_, profile, changes) = KINDS.into_iter().find(|(name, _, _)| *name == kind).unwrap();
+        let mut host = host(profile, changes, 512, 1);
+        host.machine.tamper(move |written| fault.apply(written));
+        let report = conformance::run(&mut host, 1);
+        let failed: Vec<_> = report.failures().map(|(name, _)| name).collect();
+        assert!(
+            failed.contains(&check),
+            "{kind}: {check} did not notice:\n{report}"
+        );
+    }
+}
