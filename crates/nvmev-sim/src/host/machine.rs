@@ -30,7 +30,7 @@ pub struct Fetch {
 }
 
 /// Changes what the device writes to host memory: sees the bytes before they get there.
-type Tampering = Box<dyn Fn(&mut [u8])>;
+type Tampering = Box<dyn Fn(&mut [u8]) + Send>;
 
 /// Memory, medium and interrupt lines. Cells instead of locks: one thread uses it.
 pub struct Machine {
@@ -79,7 +79,7 @@ impl Machine {
 
     /// From now on gives all that the device writes to host memory, a piece or a completion at a time, to `tampering` first: a device that is wrong, for tests
     /// of what should notice it.
-    pub fn tamper(&self, tampering: impl Fn(&mut [u8]) + 'static) {
+    pub fn tamper(&self, tampering: impl Fn(&mut [u8]) + Send + 'static) {
         self.tampering.replace(Some(Box::new(tampering)));
     }
 
