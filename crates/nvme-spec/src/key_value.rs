@@ -170,8 +170,14 @@ pub struct IdentifyKeyValueNamespace {
     pub nsfeat: u8,
     /// Number of KV Formats, 0's based.
     pub nkvf_z: u8,
+    /// Multi-path I/O and Namespace Sharing Capabilities.
+    pub nmic: u8,
+    /// Reservation Capabilities.
+    pub rescap: u8,
+    /// Format Progress Indicator: supported (bit 7), percent left (6:0).
+    pub fpi: u8,
     #[doc(hidden)]
-    pub reserved26: [u8; 6],
+    pub reserved29: [u8; 3],
     /// Namespace Optimal Value Granularity, bytes.
     pub novg_bytes: U32,
     #[doc(hidden)]
@@ -190,6 +196,7 @@ const _: () = {
     assert!(size_of::<KeyValueFormat>() == 16);
     assert!(size_of::<IdentifyKeyValueNamespace>() == IDENTIFY_BYTES);
     assert!(core::mem::offset_of!(IdentifyKeyValueNamespace, nkvf_z) == 25);
+    assert!(core::mem::offset_of!(IdentifyKeyValueNamespace, fpi) == 28);
     assert!(core::mem::offset_of!(IdentifyKeyValueNamespace, novg_bytes) == 32);
     assert!(core::mem::offset_of!(IdentifyKeyValueNamespace, nguid) == 48);
     assert!(core::mem::offset_of!(IdentifyKeyValueNamespace, kvf) == 72);

@@ -318,6 +318,9 @@ impl Controller {
     ) {
         data.nsze_bytes = key_value.store.capacity_bytes().into();
         data.nuse_bytes = key_value.store.used_bytes().into();
+        data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
+        data.rescap = RESCAP_ALL;
+        data.fpi = self.format_progress(namespace.nsid);
         data.nguid = self.identity.nguid(namespace.unique_number);
         data.eui64 = self.identity.eui64(namespace.unique_number);
         data.kvf[0] = KeyValueFormat {

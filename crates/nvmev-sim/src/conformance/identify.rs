@@ -11,6 +11,8 @@ use crate::host::commands;
 
 /// NSFEAT.THINP.
 const THIN_PROVISIONING: u8 = 1;
+/// NSFEAT.UIDREUSE.
+const NSFEAT_IDENTIFIERS_NOT_REUSED: u8 = 1 << 3;
 /// Structures that an I/O controller of version 2.0 must have (NVMe Base 2.0 figure 273), and, with command sets, those of a command set.
 const MANDATORY: [IdentifyCns; 6] = [
     IdentifyCns::CONTROLLER,
@@ -334,18 +336,27 @@ pub(super) fn structures_of_command_sets_fit_the_namespace(subject: &mut Subject
         independent.nstat & 1 != 0,
         "NSTAT says that the namespace is not ready"
     );
-    if subject.has_lbas() {
+    let identifiers_not_reused = |nsfeat: u8| nsfeat & NSFEAT_IDENTIFIERS_NOT_REUSED;
+    let [nsfeat, capabilities @ ..] = if subject.has_lbas() {
         let namespace = subject.namespace()?;
-        ensure!(
-            (independent.nmic, independent.rescap, independent.fpi)
-                == (namespace.nmic, namespace.rescap, namespace.fpi),
-            "NMIC, RESCAP or FPI differ in the two structures of the namespace"
-        );
+        [namespace.nsfeat, namespace.nmic, namespace.rescap, namespace.fpi]
     } else {
         let entry = commands::identify(IdentifyCns::NAMESPACE, subject.nsid, 0, subject.buffer());
         let what = "Identify Namespace of a namespace without LBAs";
         subject.admin_ends(what, entry, Status::INVALID_IO_COMMAND_SET)?;
-    }
+        let namespace: IdentifyKeyValueNamespace = subject.identify_as(
+            IdentifyCns::COMMAND_SET_NAMESPACE,
+            subject.nsid,
+            CommandSet::KEY_VALUE,
+        )?;
+        [namespace.nsfeat, namespace.nmic, namespace.rescap, namespace.fpi]
+    };
+    ensure!(
+        identifiers_not_reused(nsfeat) == identifiers_not_reused(independent.nsfeat)
+            && capabilities == [independent.nmic, independent.rescap, independent.fpi],
+        "NSFEAT, NMIC, RESCAP and FPI are {nsfeat:#x}, {capabilities:x?} in the structure of the command set, \
+         and other in the independent one"
+    );
     if subject.kind == Kind::Zones {
         let (namespace, zone_lbas) = (subject.namespace()?, subject.zone_lbas);
         ensure!(
