@@ -2,37 +2,7 @@
 
 use nvme_spec::{CompletionQueueEntry, Status};
 use nvmev_sim::conformance::{self, Report};
-use nvmev_sim::host::TestHost;
-use ssd_model::profiles;
-
-const MEDIA_BYTES: u64 = 4 << 20;
-const SMALL_ZONES: &str = "mdts=4,zone.size_kib=128,zone.capacity_kib=96,zone.dies_per_zone=2,zone.zasl=3,\
-    zone.max_open=3,zone.max_active=4,zone.read_only=1,zone.offline=1,reference_quirks=false";
-/// Name, the profile that it is made of, and what is changed in that.
-const KINDS: [(&str, &str, &str); 5] = [
-    ("nvm", "optane", ""),
-    ("conventional", "970pro", "mdts=4"),
-    ("zoned", "zn540", SMALL_ZONES),
-    ("key-value", "kv-prototype", "key_value.value_bytes_max=131072"),
-    (
-        "key-value with LBAs",
-        "kv-prototype",
-        "key_value.command_set=nvm,key_value.value_bytes_max=131072",
-    ),
-];
-
-fn host(profile: &str, changes: &'static str, lba_bytes: u32, workers: usize) -> TestHost {
-    let mut profile = *profiles::by_name(profile).unwrap();
-    if !changes.is_empty() {
-        profile.set_list(changes).unwrap();
-    }
-    profile.validate().unwrap();
-    let media_bytes = match profile.kind {
-        ssd_profile::ProfileKind::Conventional(_) => 64 << 20,
-        _ => MEDIA_BYTES,
-    };
-    TestHost::new(&profile, media_bytes, lba_bytes, workers)
-}
+use nvmev_sim::host::DRIVES;
 
 /// A line for each check that failed.
 fn failures(report: &Report, device: &str) -> Vec<String> {
@@ -46,12 +16,12 @@ fn failures(report: &Report, device: &str) -> Vec<String> {
 #[test]
 fn every_kind_of_namespace_conforms() {
     let mut failed = Vec::new();
-    for (kind, profile, changes) in KINDS {
+    for drive in DRIVES {
         for lba_bytes in [512, 4096] {
             for workers in [1, 2] {
-                let mut host = host(profile, changes, lba_bytes, workers);
+                let mut host = drive.host(lba_bytes, workers);
                 let report = conformance::run(&mut host, 1);
-                let device = format!("{kind}, {lba_bytes}-byte LBAs, {workers} workers");
+                let device = format!("{}, {lba_bytes}-byte LBAs, {workers} workers", drive.name);
                 failed.extend(failures(&report, &device));
             }
         }
@@ -239,14 +209,14 @@ fn a_device_that_is_wrong_does_not_conform() {
             "pairs::keys_exist_until_they_are_deleted",
         ),
         (
-            "key-value with LBAs",
+            "key-value-with-lbas",
             Fault::Status(Status::VENDOR_KEY_EXISTS, SUCCESS),
             "pairs::store_options_are_obeyed",
         ),
     ];
     for (kind, fault, check) in faults {
-        let (_, profile, changes) = KINDS.into_iter().find(|(name, _, _)| *name == kind).unwrap();
-        let mut host = host(profile, changes, 512, 1);
+        let drive = DRIVES.iter().find(|drive| drive.name == kind).unwrap();
+        let mut host = drive.host(512, 1);
         host.machine.tamper(move |written| fault.apply(written));
         let report = conformance::run(&mut host, 1);
         let failed: Vec<_> = report.failures().map(|(name, _)| name).collect();

@@ -5,6 +5,7 @@
 
 pub mod commands;
 mod driver;
+mod drives;
 pub mod key_value;
 mod machine;
 mod memory;
@@ -13,6 +14,7 @@ pub mod sgl;
 mod shadow;
 
 pub use driver::{QueuePair, TestHost};
+pub use drives::{Drive, DRIVES};
 pub use machine::{Fetch, Interrupts, Machine, RAM_BASE};
 pub use random::Random;
 pub use shadow::{Ring, ShadowDoorbells};
