@@ -2,7 +2,7 @@
 
 use nvme_spec::{CompletionQueueEntry, Status};
 use nvmev_sim::conformance::{self, Report};
-use nvmev_sim::host::DRIVES;
+use nvmev_sim::host::{TestHost, DRIVES};
 
 /// A line for each check that failed.
 fn failures(report: &Report, device: &str) -> Vec<String> {
@@ -29,22 +29,43 @@ fn every_kind_of_namespace_conforms() {
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }
 
+#[test]
+fn namespaces_of_all_kinds_beside_each_other_conform() {
+    let mut media_offset = 0;
+    let namespaces = DRIVES.map(|drive| {
+        let namespace = drive.namespace(4096, media_offset);
+        media_offset += namespace.media_len_bytes;
+        namespace
+    });
+    let mut host = TestHost::with_namespaces(namespaces.to_vec(), 2);
+    let mut failed = Vec::new();
+    for (nsid, drive) in (1..).zip(DRIVES) {
+        let report = conformance::run(&mut host, nsid);
+        failed.extend(failures(&report, drive.name));
+    }
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
 /// A way in which a device can be wrong.
 enum Fault {
     /// A bit of Identify Controller, by byte and mask, is the other way round.
     Controller(usize, u8),
+    /// So is one of a page that begins with these bytes.
+    Page(&'static [u8], usize, u8),
     /// Commands that should end with the first status end with the second.
     Status(Status, Status),
-    /// Data longer than a page has a wrong byte.
+    /// The last byte of data that the library wrote, which is odd everywhere, has a wrong bit.
     Data,
+    /// An LBA of zeros has a bit that is not.
+    Zeros,
 }
 
 impl Fault {
     fn apply(&self, written: &mut [u8]) {
         match *self {
-            Self::Controller(byte, mask) => {
-                let is_identify = written.len() == 4096 && written.starts_with(&VENDOR_ID_TWICE);
-                if is_identify {
+            Self::Controller(byte, mask) => Self::Page(&VENDOR_ID_TWICE, byte, mask).apply(written),
+            Self::Page(start, byte, mask) => {
+                if written.len() >= 512 && written.starts_with(start) {
                     written[byte] ^= mask;
                 }
             }
@@ -59,8 +80,14 @@ impl Fault {
                 }
             }
             Self::Data => {
-                if written.len() == 512 && written[0] & 1 == 1 && written[1] & 1 == 1 {
+                if written.len() >= 512 && written.iter().all(|&byte| byte & 1 == 1) {
                     written[511] ^= 0x80;
+                }
+            }
+            Self::Zeros => {
+                let lbas = written.chunks_exact_mut(512);
+                for lba in lbas.filter(|lba| lba.iter().all(|&byte| byte == 0)) {
+                    lba[511] = 0x80;
                 }
             }
         }
@@ -69,6 +96,12 @@ impl Fault {
 
 /// VID and SSVID, with which Identify Controller begins.
 const VENDOR_ID_TWICE: [u8; 4] = [0x51, 0x0C, 0x51, 0x0C];
+/// NSZE of the `nvm` drive, with which Identify Namespace begins.
+const SIZE: &[u8] = &[0x00, 0x20, 0, 0, 0, 0, 0, 0];
+/// The first of the namespace identification descriptors: an EUI64.
+const DESCRIPTOR: &[u8] = &[1, 8, 0, 0];
+/// Temperature and spare, with which the SMART log begins.
+const SMART: &[u8] = &[0, 0x36, 0x01, 100, 10];
 
 #[test]
 fn a_device_that_is_wrong_does_not_conform() {
@@ -193,6 +226,40 @@ fn a_device_that_is_wrong_does_not_conform() {
             "lbas::uncorrectable_lbas_cannot_be_read",
         ),
         ("nvm", Fault::Data, "lbas::what_was_written_is_read"),
+        ("nvm", Fault::Page(SIZE, 17, 0x40), "identify::capacities_add_up"),
+        (
+            "nvm",
+            Fault::Page(SIZE, 134, 0x0F),
+            "identify::lba_formats_are_sound",
+        ),
+        (
+            "nvm",
+            Fault::Page(SIZE, 31, 1),
+            "identify::structures_of_command_sets_fit_the_namespace",
+        ),
+        (
+            "nvm",
+            Fault::Page(SIZE, 33, 0b011),
+            "lbas::deallocated_lbas_read_as_dlfeat_says",
+        ),
+        (
+            "nvm",
+            Fault::Page(DESCRIPTOR, 4, 1),
+            "identify::descriptors_and_structures_name_the_same_namespace",
+        ),
+        (
+            "nvm",
+            Fault::Page(SMART, 64, 2),
+            "logs::the_smart_log_counts_commands",
+        ),
+        ("nvm", Fault::Zeros, "lbas::write_zeroes_writes_zeros"),
+        ("nvm", Fault::Data, "lbas::copies_are_what_they_were_made_of"),
+        ("nvm", Fault::Data, "resets::a_subsystem_reset_is_a_power_cycle"),
+        (
+            "zoned",
+            Fault::Zeros,
+            "zones::zones_change_state_as_they_are_told",
+        ),
         (
             "zoned",
             Fault::Status(Status::ZONE_INVALID_WRITE, SUCCESS),
@@ -218,11 +285,7 @@ fn a_device_that_is_wrong_does_not_conform() {
         let drive = DRIVES.iter().find(|drive| drive.name == kind).unwrap();
         let mut host = drive.host(512, 1);
         host.machine.tamper(move |written| fault.apply(written));
-        let report = conformance::run(&mut host, 1);
-        let failed: Vec<_> = report.failures().map(|(name, _)| name).collect();
-        assert!(
-            failed.contains(&check),
-            "{kind}: {check} did not notice:\n{report}"
-        );
+        let report = conformance::run_some(&mut host, 1, |name| name == check);
+        assert_eq!(report.failures().count(), 1, "{kind}: not noticed:\n{report}");
     }
 }

@@ -3,9 +3,9 @@
 use nvme_spec::registers::{self, csts};
 use nvme_spec::{
     CommandSet, CompletionQueueEntry, FeatureId, FeatureSelect, IdentifyCns, IdentifyController,
-    IdentifyNamespace, IdentifyNvmController, IdentifyZonedNamespace, KeyValueOpcode, LogPageId, NvmOpcode,
-    Status, SubmissionQueueEntry, ZoneDescriptor, ZoneReceiveAction, ZoneSendAction, ZoneState,
-    NSID_BROADCAST, NSSR_RESET,
+    IdentifyNamespace, IdentifyNvmController, IdentifyZonedNamespace, LogPageId, NvmOpcode, Status,
+    SubmissionQueueEntry, ZoneDescriptor, ZoneReceiveAction, ZoneSendAction, ZoneState, NSID_BROADCAST,
+    NSSR_RESET,
 };
 use zerocopy::FromBytes;
 
@@ -75,6 +75,7 @@ impl<'a> Subject<'a> {
             buffer: 0,
             first_page,
         };
+        subject.reset_subsystem();
         subject.bring_up();
         *subject.controller = subject.identify_as(IdentifyCns::CONTROLLER, 0, CommandSet::NVM)?;
         subject.find_kind()?;
@@ -89,8 +90,9 @@ impl<'a> Subject<'a> {
             "no descriptor says which command set it is"
         );
         self.command_set = CommandSet(command_set.map_or(0, |(_, id)| id[0]));
-        let effects = self.effects_log(self.command_set)?;
-        let has_pairs = effects[256 + usize::from(KeyValueOpcode::VENDOR_STORE.0)] & 1 != 0;
+        // The effects log is no help: it is that of all namespaces of a command set.
+        let configuration = self.get_feature(FeatureId::KEY_VALUE_CONFIGURATION, FeatureSelect::CURRENT);
+        let has_pairs = configuration.status() == SUCCESS;
         self.kind = match self.command_set {
             CommandSet::NVM if has_pairs => Kind::LbasAndPairs,
             CommandSet::NVM => Kind::Lbas,

@@ -1,5 +1,6 @@
 //! A small drive of each kind of namespace, for tests that are about all of them.
 
+use nvme_device::NamespaceConfig;
 use ssd_model::profiles;
 use ssd_profile::ProfileKind;
 
@@ -50,18 +51,29 @@ pub const DRIVES: [Drive; 5] = [
 ];
 
 impl Drive {
-    /// A host with such a drive, not yet enabled.
+    /// The drive as a namespace at `media_offset`, with LBAs of `lba_bytes`.
     ///
     /// # Panics
     /// If the drive cannot be: never.
-    pub fn host(&self, lba_bytes: u32, workers: usize) -> TestHost {
+    pub fn namespace(&self, lba_bytes: u32, media_offset: u64) -> NamespaceConfig {
         let mut profile = *profiles::by_name(self.profile).expect("a built-in profile");
         profile.set_list(self.changes).expect("parameters that there are");
         profile.validate().expect("a sound profile");
-        let media_bytes = match profile.kind {
+        let media_len_bytes = match profile.kind {
             ProfileKind::Conventional(_) => CONVENTIONAL_MEDIA_BYTES,
             _ => MEDIA_BYTES,
         };
-        TestHost::new(&profile, media_bytes, lba_bytes, workers)
+        NamespaceConfig {
+            kind: profile.kind,
+            mdts: profile.mdts as u8,
+            lba_bytes,
+            media_offset,
+            media_len_bytes,
+        }
+    }
+
+    /// A host with such a drive alone, not yet enabled.
+    pub fn host(&self, lba_bytes: u32, workers: usize) -> TestHost {
+        TestHost::with_namespaces(vec![self.namespace(lba_bytes, 0)], workers)
     }
 }
