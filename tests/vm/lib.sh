@@ -106,13 +106,16 @@ bind_to() {
 # namespace_device NSID: the block device of a namespace of ours; where there is no such device (trying a script with a drive of QEMU's), that
 # of any NVMe drive. Linux numbers the names of namespaces as it finds them, which may not be in their order.
 namespace_device() {
-    local function name nsid
+    local function name nsid device found
     if function=$(pci_function); then
         # With multipath the namespace hangs under the subsystem, so the controller's name is what both have.
         name=$(basename "$(compgen -G "/sys/bus/pci/devices/$function/nvme/nvme*" | head -n 1)")
         for nsid in "/sys/block/${name}n"*/nsid; do
-            if [[ $(cat "$nsid" 2>/dev/null) == "$1" && -b /dev/$(basename "$(dirname "$nsid")") ]]; then
-                echo "/dev/$(basename "$(dirname "$nsid")")"
+            device=${nsid%/nsid}
+            device=/dev/${device##*/}
+            # It may be taken away while we look.
+            if read -r found 2>/dev/null <"$nsid" && [[ $found == "$1" && -b $device ]]; then
+                echo "$device"
                 return
             fi
         done

@@ -58,6 +58,10 @@ const ZONED_LARGE: &str = "profile=zn540 size=8G cpus=1,2 idle_timeout_us=20";
 const KEY_VALUE: &str = "profile=kv-prototype size=256M cpus=1,2 idle_timeout_us=20";
 const KEY_VALUE_LBAS: &str =
     "profile=kv-prototype size=256M cpus=1,2 idle_timeout_us=20 profile_set=key_value.command_set=nvm";
+// A namespace of each kind, and room for others.
+const ALL_KINDS: &str =
+    "ns=optane:64M,tlc-ssd:128M,zn540:128M,kv-prototype:32M size=512M cpus=1,2 idle_timeout_us=20 \
+    profile_set=3/zone.size_kib=16384,3/zone.max_open=2,3/zone.max_active=3";
 const SIZE_LONG: &str = "size=1G cpus=1,2 idle_timeout_us=20";
 const MEMMAP_LONG: &str = "memmap_start=4G memmap_size=1G cpus=1,2 idle_timeout_us=20";
 const ALL: &[&str] = &[
@@ -82,6 +86,7 @@ const ALL_FLASH: &[&str] = &[
     "idle",
     "flash",
 ];
+const ALL_KINDS_SCRIPTS: &[&str] = &["sweep", "namespaces"];
 /// In this order: the last one unloads the module.
 const RESETS: &[&str] = &["uio", "nvmet", "storm"];
 const USUAL: Suite = Suite {
@@ -232,6 +237,27 @@ pub const SUITES: &[Suite] = &[
         name: "6.12-keyvalue-long",
         modparams: KEY_VALUE,
         scripts: &["keyvalue"],
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-namespaces",
+        modparams: ALL_KINDS,
+        scripts: ALL_KINDS_SCRIPTS,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-namespaces-long",
+        modparams: ALL_KINDS,
+        scripts: ALL_KINDS_SCRIPTS,
+        length: Length::Long,
+        ..USUAL
+    },
+    Suite {
+        name: "6.1-namespaces-long",
+        kver: "6.1",
+        modparams: ALL_KINDS,
+        scripts: ALL_KINDS_SCRIPTS,
         length: Length::Long,
         ..USUAL
     },
