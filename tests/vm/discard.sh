@@ -9,9 +9,9 @@ queue=/sys/block/$(basename "$device")/queue
 bytes=$(blockdev --getsize64 "$device")
 block=$(blockdev --getss "$device")
 
-check_matches "id-ctrl has these commands" 'oncs +: 0x1df' "$(nvme id-ctrl "$controller")"
+check_matches "id-ctrl has these commands" 'oncs +: 0x1ff' "$(nvme id-ctrl "$controller")"
 check_matches "id-ns says that deallocated blocks read as zeros" 'dlfeat +: 9' "$(nvme id-ns "$device")"
-check_equal "the driver keeps to the largest range" 8388608 "$(<"$queue/discard_max_bytes")"
+check_equal "the driver keeps to the largest range" 2097152 "$(<"$queue/discard_max_bytes")"
 check "and to the largest Write Zeroes" test "$(<"$queue/write_zeroes_max_bytes")" -gt 0
 
 # ones OFFSET LENGTH: writes bytes FF there.

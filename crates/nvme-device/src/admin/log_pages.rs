@@ -33,7 +33,8 @@ const SUPPORTED_PAGES: &[LogPageId] = &[
     LogPageId::CHANGED_ZONE_LIST,
 ];
 
-/// I/O commands of the NVM command set that this controller has, with their effects.
+/// I/O commands of the NVM command set that this controller has, with their effects; the scope is left open, because Linux warns about effects
+/// of I/O commands that it does not know.
 const NVM_EFFECTS: [(NvmOpcode, u32); 9] = [
     (NvmOpcode::FLUSH, effects::SUPPORTED),
     (
@@ -288,11 +289,7 @@ impl Controller {
                 let has_any = is_zoned || is_key_value || command_set == CommandSet::NVM;
                 let reservations = RESERVATION_EFFECTS.iter().filter(|_| has_any);
                 for (opcode, effect) in block.chain(zoned).chain(reservations) {
-                    put_dword(
-                        buffer,
-                        256 + usize::from(opcode.0),
-                        effects::SCOPE_NAMESPACE | effect,
-                    );
+                    put_dword(buffer, 256 + usize::from(opcode.0), *effect);
                 }
                 let has_vendor_commands = is_key_value
                     || self.io.namespaces.iter().any(|namespace| {
@@ -301,11 +298,7 @@ impl Controller {
                 let pairs = KEY_VALUE_EFFECTS.iter().filter(|_| is_key_value);
                 let vendor = VENDOR_EFFECTS.iter().filter(|_| has_vendor_commands);
                 for (opcode, effect) in pairs.chain(vendor) {
-                    put_dword(
-                        buffer,
-                        256 + usize::from(opcode.0),
-                        effects::SCOPE_NAMESPACE | effect,
-                    );
+                    put_dword(buffer, 256 + usize::from(opcode.0), *effect);
                 }
                 Ok(EFFECTS_LOG_BYTES)
             }
