@@ -105,7 +105,7 @@ if [[ -n $standard ]]; then
     expect "Delete again is one now" 87 0x10 "${key[@]}"
     check "and need not be" nvme set-feature "$controller" --namespace-id=1 --feature-id=0x20 --value=0
     expect "Delete again is none" 0 0x10 "${key[@]}"
-    expect "an opcode that is none" 1 0x0d
+    expect "an opcode that is none" 1 0x0f
 fi
 expect "Flush" 0 0x00
 
