@@ -2,7 +2,7 @@
 //! that behaves well must find a working device with its data.
 
 use nvme_device::pci::{DEVICE_ID, VENDOR_ID};
-use nvme_device::{ConfigSpace, BAR_SIZE_BYTES};
+use nvme_device::BAR_SIZE_BYTES;
 use nvme_spec::registers::{self, cq_head_doorbell, sq_tail_doorbell};
 use nvme_spec::{SubmissionQueueEntry, NSSR_RESET, PAGE_SIZE_BYTES};
 use nvmev_sim::host::{commands, QueuePair, TestHost, RAM_BASE};
@@ -55,15 +55,19 @@ impl Access {
     ///
     /// # Panics
     /// If it does not.
-    pub fn perform(&self, config: &ConfigSpace) {
+    pub fn perform(&self, host: &mut TestHost) {
         let width = u32::from(self.width & 0x7F) % 6;
         let offset = match self.place {
             0x80.. => u32::from(self.offset.get()),
             place => u32::from(place) * 2 + u32::from(self.offset.get()) % 2,
         };
         trail::note(|| format!("write {:#x} to {offset:#x}, {width} bytes", self.value));
-        let before = config.read(offset & !3, 4);
-        config.write(offset, width, self.value.get());
+        // Until a function level reset is done there is nothing to be read.
+        host.run();
+        let before = host.device.shared.config_space().read(offset & !3, 4);
+        host.write_config(offset, width, self.value.get());
+        host.run();
+        let config = host.device.shared.config_space();
         let read = config.read(offset, width);
         let is_natural = matches!(width, 1 | 2 | 4) && offset % width == 0 && offset < 4096;
         assert!(is_natural || read == u32::MAX, "nothing is there");
@@ -201,12 +205,13 @@ impl Act {
                 host.set_register_u64(registers::ACQ, address(value.rotate_left(11)));
             }
             11 => {
-                let config = host.device.shared.config_space();
-                config.write(
-                    u32::from(self.offset.get()) % 0x90,
-                    [1, 2, 4][usize::from(self.which) % 3],
-                    value,
-                );
+                let width = [1, 2, 4][usize::from(self.which) % 3];
+                host.write_config(u32::from(self.offset.get()) % 0x90, width, value);
+                // Else the function would sleep, or be kept from memory, most of the time.
+                if self.which & 0b1100 == 0 {
+                    host.run();
+                    host.switch_on();
+                }
             }
             12 => host.now_ns += u64::from(value) % 10_000_000,
             13 => host.set_register(

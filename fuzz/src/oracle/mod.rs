@@ -324,18 +324,15 @@ impl Oracle {
             Meaning::Zero(lbas) | Meaning::ResetZones(lbas) => namespace.fill(lbas.clone(), &Lba::Zeros),
             Meaning::Spoil(lbas) => namespace.fill(lbas.clone(), &Lba::Unreadable),
             Meaning::Loosen(lbas) => namespace.fill(lbas.clone(), &Lba::Unknown),
-            Meaning::Deallocate(ranges) => {
-                let ranges = ranges
-                    .as_ref()
-                    .expect("a list that cannot be fetched does not succeed");
-                ranges
+            Meaning::Deallocate(ranges) => match ranges {
+                Some(ranges) => ranges
                     .iter()
-                    .for_each(|range| namespace.fill(range.clone(), &Lba::Zeros));
-            }
-            Meaning::Copy(copy) => {
-                let (sources, destination) = copy
-                    .as_ref()
-                    .expect("a list that cannot be fetched does not succeed");
+                    .for_each(|range| namespace.fill(range.clone(), &Lba::Zeros)),
+                // Through an SGL of a kind that the walker does not follow.
+                None => namespace.forget_lbas(),
+            },
+            Meaning::Copy(None) => namespace.forget_lbas(),
+            Meaning::Copy(Some((sources, destination))) => {
                 let destination_area = Area::Lbas(destination.clone());
                 let overlaps =
                     |source: &std::ops::Range<u64>| Area::Lbas(source.clone()).overlaps(&destination_area);

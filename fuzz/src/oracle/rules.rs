@@ -78,7 +78,7 @@ pub const ADMIN: &[Rule] = &[
     },
     Rule {
         opcode: AdminOpcode::GET_LOG_PAGE.0,
-        statuses: &[0x109],
+        statuses: &[0x00C, 0x109],
         transfer: log_page,
         meaning: nothing,
     },
@@ -96,7 +96,7 @@ pub const ADMIN: &[Rule] = &[
     },
     Rule {
         opcode: AdminOpcode::IDENTIFY.0,
-        statuses: &[0x02C],
+        statuses: &[0x12C],
         transfer: page_to_host,
         meaning: nothing,
     },
@@ -108,13 +108,13 @@ pub const ADMIN: &[Rule] = &[
     },
     Rule {
         opcode: AdminOpcode::SET_FEATURES.0,
-        statuses: &[0x00C, 0x10D, 0x10E, 0x10F, 0x114, 0x12B, 0x02C],
+        statuses: &[0x00C, 0x10D, 0x10E, 0x10F, 0x114, 0x12B, 0x12C],
         transfer: |context| Transfer::FromHost(feature_data(context)),
         meaning: nothing,
     },
     Rule {
         opcode: AdminOpcode::GET_FEATURES.0,
-        statuses: &[0x10F, 0x02C],
+        statuses: &[0x10F, 0x12C],
         transfer: |context| Transfer::ToHost(feature_data(context)),
         meaning: nothing,
     },

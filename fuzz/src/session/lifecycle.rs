@@ -18,9 +18,8 @@ impl Session {
     /// From a disabled controller to one with queues.
     pub(super) fn bring_up(&mut self) {
         let control = if self.has_msix { MSIX_ENABLE } else { 0 };
-        let config = self.host.device.shared.config_space();
-        config.write(MSIX_CONTROL, 2, control);
-        config.write(4, 2, 0x0006);
+        self.host.write_config(MSIX_CONTROL, 2, control);
+        self.host.switch_on();
         self.host.forget_pages(nvmev_sim::host::RAM_BASE);
         self.host.enable();
         for qid in 1..=self.queues {
@@ -35,8 +34,8 @@ impl Session {
         match how % 5 {
             0 => self.host.disable(),
             1 => {
-                let config = self.host.device.shared.config_space();
-                config.write(EXPRESS_DEVICE_CONTROL, 2, FUNCTION_LEVEL_RESET);
+                self.host
+                    .write_config(EXPRESS_DEVICE_CONTROL, 2, FUNCTION_LEVEL_RESET);
                 self.host.run();
             }
             2 => {

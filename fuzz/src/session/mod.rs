@@ -203,14 +203,14 @@ impl Session {
         match step.detail & 0b110 {
             0 => self.host.set_register(register, step.value.get()),
             2 => {
-                let config = self.host.device.shared.config_space();
-                config.write(4, 2, 0x0006 | (step.value.get() & 1) << 10);
+                let command = 0x0006 | (step.value.get() & 1) << 10;
+                self.host.write_config(4, 2, command);
             }
             _ => {
                 // The function mask; whether there is MSI-X at all stays.
-                let config = self.host.device.shared.config_space();
                 let enable = if self.has_msix { MSIX_ENABLE } else { 0 };
-                config.write(MSIX_CONTROL, 2, enable | (step.value.get() & 1) << 14);
+                let control = enable | (step.value.get() & 1) << 14;
+                self.host.write_config(MSIX_CONTROL, 2, control);
             }
         }
     }

@@ -25,7 +25,7 @@ impl Session {
 
     /// Does something to configuration space.
     pub fn configure(&mut self, access: &Access) {
-        access.perform(self.host.device.shared.config_space());
+        access.perform(&mut self.host);
         self.commands += 1;
         if access.width & 0x80 == 0 {
             self.host.step();
@@ -34,8 +34,9 @@ impl Session {
 
     /// The other host is gone; what it left comes to its end, or does not.
     fn settle_stranger(&mut self) {
-        let config = self.host.device.shared.config_space();
-        config.write(4, 2, 0x0006);
+        // A function level reset that is under way comes first.
+        self.host.run();
+        self.host.switch_on();
         self.host.set_register(registers::CC, 0);
         self.host.settle();
         self.suspect_fetches();
