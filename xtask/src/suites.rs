@@ -179,7 +179,14 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-zoned",
         modparams: ZONED,
+        scripts: &["zones"],
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-zoned-long",
+        modparams: ZONED,
         scripts: &["zones", "zonedfs"],
+        length: Length::Long,
         ..USUAL
     },
     Suite {
