@@ -1,10 +1,11 @@
 //! Which namespaces there are, by identifier, and which of them a host can use (NVMe Base 2.0 §3.2.1).
 
 use alloc::vec::Vec;
+use core::iter::repeat;
 
 use nvme_spec::{Status, NSID_BROADCAST};
 
-use crate::device::{table, SetupError};
+use crate::device::SetupError;
 use crate::namespace::Namespace;
 use crate::NAMESPACES_MAX;
 
@@ -19,7 +20,7 @@ struct Slot {
 
 /// The namespaces of the NVM subsystem.
 pub(crate) struct NamespaceTable {
-    /// [`NAMESPACES_MAX`] of them.
+    /// Up to the highest identifier in use, with room for [`NAMESPACES_MAX`]: every pass of the dispatcher looks at each of them.
     slots: Vec<Slot>,
     is_sanitizing: bool,
 }
@@ -27,28 +28,32 @@ pub(crate) struct NamespaceTable {
 impl NamespaceTable {
     /// With these namespaces, all of them attached, and room for others.
     pub fn new(namespaces: Vec<Namespace>) -> Result<Self, SetupError> {
-        let mut slots = table(NAMESPACES_MAX as usize, Slot::default)?;
-        if namespaces.len() > slots.len() {
+        if namespaces.len() > NAMESPACES_MAX as usize {
             return Err(SetupError::TooManyNamespaces {
                 count: namespaces.len(),
             });
         }
-        for (slot, namespace) in slots.iter_mut().zip(namespaces) {
-            slot.namespace = Some(namespace);
-            slot.is_attached = true;
-        }
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(NAMESPACES_MAX as usize)?;
+        slots.extend(namespaces.into_iter().map(|namespace| Slot {
+            namespace: Some(namespace),
+            is_attached: true,
+            is_erasing: false,
+        }));
         Ok(Self {
             slots,
             is_sanitizing: false,
         })
     }
 
-    fn slot(&self, nsid: u32) -> Option<&Slot> {
-        self.slots.get(nsid.checked_sub(1)? as usize)
+    fn slot(&self, nsid: u32) -> Result<&Slot, Status> {
+        self.slots.get(nsid.wrapping_sub(1) as usize).ok_or(absent(nsid))
     }
 
-    fn slot_mut(&mut self, nsid: u32) -> Option<&mut Slot> {
-        self.slots.get_mut(nsid.checked_sub(1)? as usize)
+    fn slot_mut(&mut self, nsid: u32) -> Result<&mut Slot, Status> {
+        self.slots
+            .get_mut(nsid.wrapping_sub(1) as usize)
+            .ok_or(absent(nsid))
     }
 
     /// The namespace for an I/O command.
@@ -58,18 +63,17 @@ impl NamespaceTable {
     #[inline]
     pub fn serving_mut(&mut self, nsid: u32) -> Result<&mut Namespace, Status> {
         let is_sanitizing = self.is_sanitizing;
-        match self.slot_mut(nsid) {
-            Some(Slot {
+        match self.slot_mut(nsid)? {
+            Slot {
                 namespace: Some(namespace),
                 is_attached: true,
                 is_erasing: false,
-            }) if !is_sanitizing => Ok(namespace),
-            Some(Slot {
+            } if !is_sanitizing => Ok(namespace),
+            Slot {
                 is_attached: false, ..
-            }) => Err(Status::INVALID_FIELD_IN_COMMAND),
-            Some(_) if is_sanitizing => Err(Status::SANITIZE_IN_PROGRESS),
-            Some(_) => Err(Status::FORMAT_IN_PROGRESS),
-            None => Err(Status::INVALID_NAMESPACE_OR_FORMAT),
+            } => Err(Status::INVALID_FIELD_IN_COMMAND),
+            _ if is_sanitizing => Err(Status::SANITIZE_IN_PROGRESS),
+            _ => Err(Status::FORMAT_IN_PROGRESS),
         }
     }
 
@@ -78,14 +82,14 @@ impl NamespaceTable {
     /// # Errors
     /// Invalid Namespace or Format for what can be no namespace, Invalid Field for one that is not attached.
     pub fn attached(&self, nsid: u32) -> Result<&Namespace, Status> {
-        let slot = self.slot(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        let slot = self.slot(nsid)?;
         let namespace = slot.namespace.as_ref().filter(|_| slot.is_attached);
         namespace.ok_or(Status::INVALID_FIELD_IN_COMMAND)
     }
 
     /// As [`NamespaceTable::attached`].
     pub fn attached_mut(&mut self, nsid: u32) -> Result<&mut Namespace, Status> {
-        let slot = self.slot_mut(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        let slot = self.slot_mut(nsid)?;
         let is_attached = slot.is_attached;
         let namespace = slot.namespace.as_mut().filter(|_| is_attached);
         namespace.ok_or(Status::INVALID_FIELD_IN_COMMAND)
@@ -96,13 +100,13 @@ impl NamespaceTable {
     /// # Errors
     /// Invalid Namespace or Format for what can be no namespace, Invalid Field for one that is not there.
     pub fn allocated(&self, nsid: u32) -> Result<&Namespace, Status> {
-        let slot = self.slot(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        let slot = self.slot(nsid)?;
         slot.namespace.as_ref().ok_or(Status::INVALID_FIELD_IN_COMMAND)
     }
 
     /// As [`NamespaceTable::allocated`].
     pub fn allocated_mut(&mut self, nsid: u32) -> Result<&mut Namespace, Status> {
-        let slot = self.slot_mut(nsid).ok_or(Status::INVALID_NAMESPACE_OR_FORMAT)?;
+        let slot = self.slot_mut(nsid)?;
         slot.namespace.as_mut().ok_or(Status::INVALID_FIELD_IN_COMMAND)
     }
 
@@ -113,7 +117,7 @@ impl NamespaceTable {
 
     /// Whether it is being formatted, created or deleted.
     pub fn is_erasing(&self, nsid: u32) -> bool {
-        self.slot(nsid).is_some_and(|slot| slot.is_erasing)
+        self.slot(nsid).is_ok_and(|slot| slot.is_erasing)
     }
 
     /// All attached namespaces, by ascending identifier.
@@ -138,9 +142,10 @@ impl NamespaceTable {
         self.slots.iter_mut().filter_map(|slot| slot.namespace.as_mut())
     }
 
-    /// What is at each identifier, from 1 on.
+    /// What is at each identifier that there can be, from 1 on.
     pub fn by_identifier(&self) -> impl Iterator<Item = Option<&Namespace>> {
-        self.slots.iter().map(|slot| slot.namespace.as_ref())
+        let slots = self.slots.iter().map(|slot| slot.namespace.as_ref());
+        slots.chain(repeat(None)).take(NAMESPACES_MAX as usize)
     }
 
     /// Those that `nsid` names: one that is attached, or all that are.
@@ -159,20 +164,24 @@ impl NamespaceTable {
 
     /// The lowest identifier that is free.
     pub fn free_nsid(&self) -> Option<u32> {
-        let index = self.slots.iter().position(|slot| slot.namespace.is_none())?;
+        let index = self.by_identifier().position(|namespace| namespace.is_none())?;
         Some(index as u32 + 1)
     }
 
-    /// Puts a namespace where there is none.
+    /// Puts a namespace where there is none: at [`NamespaceTable::free_nsid`].
     pub fn put(&mut self, namespace: Namespace) {
-        if let Some(slot) = self.slot_mut(namespace.nsid) {
+        // The room is reserved, and the lowest free identifier is at most one beyond the highest in use.
+        if namespace.nsid as usize == self.slots.len() + 1 {
+            self.slots.push(Slot::default());
+        }
+        if let Ok(slot) = self.slot_mut(namespace.nsid) {
             slot.namespace = Some(namespace);
         }
     }
 
     /// Puts a namespace in the place of the one that it was made of.
     pub fn replace(&mut self, mut renewed: Namespace) {
-        if let Some(slot) = self.slot_mut(renewed.nsid) {
+        if let Ok(slot) = self.slot_mut(renewed.nsid) {
             if let Some(before) = &mut slot.namespace {
                 renewed.take_over(before);
             }
@@ -182,19 +191,22 @@ impl NamespaceTable {
 
     /// Forgets the namespace.
     pub fn remove(&mut self, nsid: u32) {
-        if let Some(slot) = self.slot_mut(nsid) {
+        if let Ok(slot) = self.slot_mut(nsid) {
             *slot = Slot::default();
+        }
+        while self.slots.last().is_some_and(|slot| slot.namespace.is_none()) {
+            self.slots.pop();
         }
     }
 
     pub fn set_attached(&mut self, nsid: u32, is_attached: bool) {
-        if let Some(slot) = self.slot_mut(nsid) {
+        if let Ok(slot) = self.slot_mut(nsid) {
             slot.is_attached = is_attached;
         }
     }
 
     pub fn set_erasing(&mut self, nsid: u32, is_erasing: bool) {
-        if let Some(slot) = self.slot_mut(nsid) {
+        if let Ok(slot) = self.slot_mut(nsid) {
             slot.is_erasing = is_erasing;
         }
     }
@@ -216,5 +228,13 @@ impl NamespaceTable {
         } else {
             Ok(())
         }
+    }
+}
+
+/// What a command is told of an identifier beyond those in use.
+fn absent(nsid: u32) -> Status {
+    match nsid {
+        1..=NAMESPACES_MAX => Status::INVALID_FIELD_IN_COMMAND,
+        _ => Status::INVALID_NAMESPACE_OR_FORMAT,
     }
 }
