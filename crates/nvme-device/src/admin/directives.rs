@@ -22,7 +22,7 @@ struct Directive {
     specific: u16,
     cdw12: u32,
     nsid: u32,
-    len_bytes: u64,
+    dwords_z: u32,
 }
 
 impl Directive {
@@ -34,7 +34,7 @@ impl Directive {
             specific: (cdw11 >> 16) as u16,
             cdw12: entry.cdw12.get(),
             nsid: entry.nsid.get(),
-            len_bytes: (u64::from(entry.cdw10.get()) + 1) * 4,
+            dwords_z: entry.cdw10.get(),
         }
     }
 }
@@ -55,12 +55,10 @@ impl Controller {
             })?;
             return Ok(Outcome::Done(allocated.into()));
         }
-        if directive.len_bytes > u64::from(self.io.limits.transfer_bytes_max) {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
+        let len_bytes = self.io.limits.dwords_z(directive.dwords_z)?;
         self.with_page(
             |controller, page| controller.fill_directive(&directive, page),
-            |page, ()| DataPointer::of(entry).write(host, page, directive.len_bytes as usize),
+            |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
         )?;
         Ok(Outcome::Done(0))
     }

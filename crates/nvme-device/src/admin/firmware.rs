@@ -247,17 +247,16 @@ impl Controller {
         entry: &SubmissionQueueEntry,
         host: &H,
     ) -> Result<Outcome, Status> {
-        let len_bytes = (u64::from(entry.cdw10.get()) + 1) * 4;
+        let len = self.io.limits.dwords_z(entry.cdw10.get())?;
         let start = u64::from(entry.cdw11.get()) * 4;
         let granularity = GRANULARITY_BYTES as u64;
-        if len_bytes % granularity != 0
+        if len as u64 % granularity != 0
             || start % granularity != 0
-            || start + len_bytes > IMAGE_BYTES_MAX as u64
-            || len_bytes > u64::from(self.io.limits.transfer_bytes_max)
+            || start + len as u64 > IMAGE_BYTES_MAX as u64
         {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        let (start, len) = (start as usize, len_bytes as usize);
+        let start = start as usize;
         let first = self.read_through(DataPointer::of(entry), len, host)?;
         self.admin.firmware.add(start..start + len, first)?;
         Ok(Outcome::Done(0))

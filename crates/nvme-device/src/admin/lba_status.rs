@@ -4,7 +4,7 @@
 
 use nvme_spec::{
     LbaStatusAction, LbaStatusCondition, LbaStatusDescriptor, LbaStatusElement, LbaStatusHeader,
-    LbaStatusLogHeader, Status, SubmissionQueueEntry,
+    LbaStatusLogHeader, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -31,10 +31,7 @@ impl Controller {
         entry: &SubmissionQueueEntry,
         host: &H,
     ) -> Result<Outcome, Status> {
-        let len_bytes = (u64::from(entry.cdw12.get()) + 1) * 4;
-        if len_bytes > u64::from(self.io.limits.transfer_bytes_max) {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
+        let len_bytes = self.io.limits.dwords_z(entry.cdw12.get())?;
         let action = LbaStatusAction((entry.cdw13.get() >> 24) as u8);
         if !matches!(action, LbaStatusAction::SCAN | LbaStatusAction::TRACKED) {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
@@ -42,10 +39,10 @@ impl Controller {
         self.with_page(
             |controller, page| {
                 let namespace = controller.io.namespaces.attached(entry.nsid.get())?;
-                let room = page.get_mut(..len_bytes.min(4096) as usize).unwrap_or_default();
+                let room = page.get_mut(..len_bytes.min(PAGE_SIZE_BYTES)).unwrap_or_default();
                 fill_status(namespace, entry, room)
             },
-            |page, ()| DataPointer::of(entry).write(host, page, len_bytes as usize),
+            |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
         )?;
         Ok(Outcome::Done(0))
     }

@@ -13,6 +13,7 @@ use super::{error_log, put, put_dword, scope, Outcome, SUPPORTED};
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
+use crate::io::Limits;
 
 const SUPPORTED_PAGES: &[LogPageId] = &[
     LogPageId::SUPPORTED_LOG_PAGES,
@@ -158,23 +159,18 @@ pub(super) struct Request {
 }
 
 impl Request {
-    fn of(entry: &SubmissionQueueEntry, transfer_bytes_max: u32) -> Result<Self, Status> {
-        let dwords = u64::from(entry.cdw10.get() >> 16 | (entry.cdw11.get() & 0xFFFF) << 16) + 1;
+    fn of(entry: &SubmissionQueueEntry, limits: Limits) -> Result<Self, Status> {
+        let dwords_z = entry.cdw10.get() >> 16 | (entry.cdw11.get() & 0xFFFF) << 16;
         let offset = u64::from(entry.cdw12.get()) | u64::from(entry.cdw13.get()) << 32;
-        let len_bytes = dwords * 4;
         let uuid_index = entry.cdw14.get() & 0x7F;
-        if entry.cdw14.get() & OFFSET_IS_INDEX != 0
-            || uuid_index != 0
-            || offset % 4 != 0
-            || len_bytes > u64::from(transfer_bytes_max)
-        {
+        if entry.cdw14.get() & OFFSET_IS_INDEX != 0 || uuid_index != 0 || offset % 4 != 0 {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         Ok(Self {
             log: LogPageId((entry.cdw10.get() & 0xFF) as u8),
             specific: (entry.cdw10.get() >> 8 & 0x7F) as u8,
             offset,
-            len_bytes: len_bytes as usize,
+            len_bytes: limits.dwords_z(dwords_z)?,
             retains_event: entry.cdw10.get() & RETAIN_ASYNC_EVENT != 0,
             pointer: DataPointer::of(entry),
         })
@@ -207,7 +203,7 @@ impl Controller {
         now_ns: u64,
         host: &H,
     ) -> Result<Outcome, Status> {
-        let request = Request::of(entry, self.io.limits.transfer_bytes_max)?;
+        let request = Request::of(entry, self.io.limits)?;
         let log = request.log;
         match log {
             LogPageId::TELEMETRY_HOST_INITIATED | LogPageId::TELEMETRY_CONTROLLER_INITIATED => {

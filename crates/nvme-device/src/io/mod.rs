@@ -352,12 +352,10 @@ impl IoUnit {
         host: &H,
     ) -> Result<Dispatched, Wait> {
         let request = ReceiveRequest::parse(fetched.entry);
-        let transfer_bytes_max = self.limits.transfer_bytes_max;
+        let limits = self.limits;
         let result = self
             .zoned_namespace(fetched.entry)
-            .and_then(|namespace| {
-                request.execute(namespace, transfer_bytes_max, fetched.data_pointer(), host)
-            })
+            .and_then(|namespace| request.execute(namespace, limits, fetched.data_pointer(), host))
             .map(|()| Job::immediate(fetched.command, now_ns, Status::SUCCESSFUL_COMPLETION, 0).into())
             .map_err(Refusal::Failed);
         fetched.settle(now_ns, request.slba(), result)

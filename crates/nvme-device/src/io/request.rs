@@ -97,6 +97,20 @@ pub(crate) struct Limits {
     pub append_bytes_max: u32,
 }
 
+impl Limits {
+    /// The bytes of a transfer whose length a command gives as a number of dwords, less 1.
+    ///
+    /// # Errors
+    /// Invalid Field if that is more than a command may transfer.
+    pub fn dwords_z(self, dwords_z: u32) -> Result<usize, Status> {
+        let len_bytes = (u64::from(dwords_z) + 1) * 4;
+        if len_bytes > u64::from(self.transfer_bytes_max) {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        Ok(len_bytes as usize)
+    }
+}
+
 /// What a command does to LBAs, for the marks that they can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {

@@ -40,22 +40,19 @@ impl Controller {
     }
 
     fn report_reservations<H: Host>(&mut self, entry: &SubmissionQueueEntry, host: &H) -> Result<(), Status> {
-        let len_bytes = (u64::from(entry.cdw10.get()) + 1) * 4;
         let is_extended = entry.cdw11.get() & EXTENDED_DATA_STRUCTURE != 0;
         let host_is_extended = self.admin.features.has_extended_host_identifier();
         if host_is_extended.is_some_and(|host_is_extended| host_is_extended != is_extended) {
             return Err(Status::HOST_IDENTIFIER_INCONSISTENT_FORMAT);
         }
-        if len_bytes > u64::from(self.io.limits.transfer_bytes_max) {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
+        let len_bytes = self.io.limits.dwords_z(entry.cdw10.get())?;
         self.with_page(
             |controller, page| {
                 let namespace = controller.io.namespaces.attached(entry.nsid.get())?;
                 namespace.reservations.report(is_extended, page);
                 Ok(())
             },
-            |page, ()| DataPointer::of(entry).write(host, page, len_bytes as usize),
+            |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
         )
     }
 }

@@ -10,6 +10,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::Zoned;
 use crate::data_pointer::{write_zeros, DataPointer, Role};
 use crate::host::{Host, MemoryFault};
+use crate::io::Limits;
 use crate::namespace::Namespace;
 
 /// Bytes of the report's head, and of a descriptor.
@@ -19,7 +20,7 @@ const UNIT_BYTES: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReceiveRequest {
     slba: u64,
-    len_bytes: u64,
+    dwords_z: u32,
     action: ZoneReceiveAction,
     option: u8,
     is_partial: bool,
@@ -31,7 +32,7 @@ impl ReceiveRequest {
         let cdw13 = entry.cdw13.get();
         Self {
             slba: entry.slba(),
-            len_bytes: (u64::from(entry.cdw12.get()) + 1) * 4,
+            dwords_z: entry.cdw12.get(),
             action: ZoneReceiveAction((cdw13 & 0xFF) as u8),
             option: (cdw13 >> 8 & 0xFF) as u8,
             is_partial: cdw13 & 1 << 16 != 0,
@@ -50,7 +51,7 @@ impl ReceiveRequest {
     pub fn execute<H: Host>(
         self,
         namespace: &Namespace,
-        transfer_bytes_max: u32,
+        limits: Limits,
         pointer: DataPointer,
         host: &H,
     ) -> Result<(), Status> {
@@ -66,15 +67,12 @@ impl ReceiveRequest {
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         };
         let wanted = Wanted::new(self.option)?;
-        if self.len_bytes > u64::from(transfer_bytes_max) {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
+        let len_bytes = limits.dwords_z(self.dwords_z)?;
         let (first, _) = self
             .slba
             .checked_mul(1 << lba_log2)
             .and_then(|offset_bytes| zoned.geometry.locate(offset_bytes))
             .ok_or(Status::LBA_OUT_OF_RANGE)?;
-        let len_bytes = self.len_bytes as usize;
         let room = len_bytes.saturating_sub(UNIT_BYTES) / (UNIT_BYTES + extension_bytes);
         let mut report = Report {
             zoned,
