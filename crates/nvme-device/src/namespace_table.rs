@@ -152,14 +152,14 @@ impl NamespaceTable {
     ///
     /// # Errors
     /// As [`NamespaceTable::attached`]; Invalid Field if there is none.
-    pub fn select(&self, nsid: u32) -> Result<impl Iterator<Item = u32> + '_, Status> {
+    pub fn select(&self, nsid: u32) -> Result<impl Iterator<Item = &Namespace>, Status> {
         if nsid != NSID_BROADCAST {
             self.attached(nsid)?;
         } else if self.iter_attached().next().is_none() {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        let all = self.iter_attached().map(|namespace| namespace.nsid);
-        Ok(all.filter(move |&found| nsid == NSID_BROADCAST || nsid == found))
+        let all = self.iter_attached();
+        Ok(all.filter(move |namespace| nsid == NSID_BROADCAST || nsid == namespace.nsid))
     }
 
     /// The lowest identifier that is free.

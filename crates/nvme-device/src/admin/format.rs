@@ -38,8 +38,14 @@ impl Controller {
             return Err(Status::INVALID_FORMAT);
         }
         let format_index = (cdw10 & 0xF | (cdw10 >> 12 & 0b11) << 4) as usize;
-        let renewed = self.renew(entry.nsid.get(), format_index)?;
         let nsid = entry.nsid.get();
+        let renewed = self.renew(self.io.namespaces.select(nsid)?, |namespace| {
+            if namespace.has_pairs_only() {
+                Some(namespace.lba_log2).filter(|_| format_index == 0)
+            } else {
+                LBA_FORMATS_LOG2.get(format_index).copied()
+            }
+        })?;
         let event = FormatStartEvent {
             nsid: nsid.into(),
             fna: FNA,
@@ -57,18 +63,19 @@ impl Controller {
         Ok(Outcome::Later)
     }
 
-    /// The attached namespaces that `nsid` names, made anew in the format with this index.
-    fn renew(&self, nsid: u32, format_index: usize) -> Result<Vec<Namespace>, Status> {
+    /// The namespaces, made anew with LBAs of 1 << `lba_log2` bytes.
+    ///
+    /// # Errors
+    /// Reservation Conflict; Invalid Format for one that cannot have such LBAs; what keeps one from being made.
+    pub(super) fn renew<'a>(
+        &self,
+        namespaces: impl Iterator<Item = &'a Namespace>,
+        lba_log2: impl Fn(&Namespace) -> Option<u8>,
+    ) -> Result<Vec<Namespace>, Status> {
         let mut renewed = Vec::new();
-        for nsid in self.io.namespaces.select(nsid)? {
-            let namespace = self.io.namespaces.attached(nsid)?;
+        for namespace in namespaces {
             namespace.reservations.check(NvmOpcode::WRITE.0)?;
-            let lba_log2 = if namespace.has_pairs_only() {
-                Some(namespace.lba_log2).filter(|_| format_index == 0)
-            } else {
-                LBA_FORMATS_LOG2.get(format_index).copied()
-            };
-            let lba_log2 = lba_log2.ok_or(Status::INVALID_FORMAT)?;
+            let lba_log2 = lba_log2(namespace).ok_or(Status::INVALID_FORMAT)?;
             renewed.try_reserve(1).map_err(|_| Status::INTERNAL_ERROR)?;
             renewed.push(
                 namespace

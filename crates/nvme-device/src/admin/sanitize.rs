@@ -2,19 +2,15 @@
 //!
 //! An operation erases the whole medium, namespaces or not, in the background. It goes on through controller level resets, and cannot fail.
 
-use alloc::vec::Vec;
-
 use nvme_spec::{
-    NvmOpcode, SanitizeAction, SanitizeCompletionEvent, SanitizeLog, SanitizeStartEvent, SanitizeState,
-    SelfTestResult, Status, SubmissionQueueEntry, SANITIZE_GLOBAL_DATA_ERASED,
+    SanitizeAction, SanitizeCompletionEvent, SanitizeLog, SanitizeStartEvent, SanitizeState, SelfTestResult,
+    Status, SubmissionQueueEntry, SANITIZE_GLOBAL_DATA_ERASED,
 };
 use zerocopy::FromZeros;
 
-use super::format::status_of;
 use super::identify::SANICAP;
 use super::Outcome;
 use crate::controller::{Controller, Passes, Purpose};
-use crate::namespace::Namespace;
 
 const NO_DEALLOCATE: u32 = 1 << 9;
 const INVERT_PATTERN: u32 = 1 << 8;
@@ -63,7 +59,8 @@ impl Controller {
         if self.admin.firmware.is_pending() {
             return Err(Status::FIRMWARE_ACTIVATION_REQUIRES_CONTROLLER_LEVEL_RESET);
         }
-        let renewed = self.renew_all()?;
+        // In the formats that they have.
+        let renewed = self.renew(self.io.namespaces.iter(), |namespace| Some(namespace.lba_log2))?;
         let event = SanitizeStartEvent {
             sanicap: SANICAP.into(),
             cdw10: cdw10.into(),
@@ -88,21 +85,6 @@ impl Controller {
         self.erasure.add(0..self.provisioning.media_bytes);
         self.erasure.replace_with(renewed);
         Ok(Outcome::Done(0))
-    }
-
-    /// All namespaces, made anew in the formats that they have.
-    fn renew_all(&self) -> Result<Vec<Namespace>, Status> {
-        let mut renewed = Vec::new();
-        for namespace in self.io.namespaces.iter() {
-            namespace.reservations.check(NvmOpcode::WRITE.0)?;
-            renewed.try_reserve(1).map_err(|_| Status::INTERNAL_ERROR)?;
-            renewed.push(
-                namespace
-                    .renewed(1 << namespace.lba_log2, &self.provisioning.traits)
-                    .map_err(|error| status_of(&error))?,
-            );
-        }
-        Ok(renewed)
     }
 
     /// Everything is erased.
