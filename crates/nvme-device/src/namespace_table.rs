@@ -162,6 +162,18 @@ impl NamespaceTable {
         Ok(all.filter(move |namespace| nsid == NSID_BROADCAST || nsid == namespace.nsid))
     }
 
+    /// Those that a setting for `nsid` is for: one that is attached, or all, attached or not.
+    ///
+    /// # Errors
+    /// As [`NamespaceTable::attached`].
+    pub fn settable_mut(&mut self, nsid: u32) -> Result<impl Iterator<Item = &mut Namespace>, Status> {
+        if nsid != NSID_BROADCAST {
+            self.attached(nsid)?;
+        }
+        let all = self.iter_mut();
+        Ok(all.filter(move |namespace| nsid == NSID_BROADCAST || nsid == namespace.nsid))
+    }
+
     /// The lowest identifier that is free.
     pub fn free_nsid(&self) -> Option<u32> {
         let index = self.by_identifier().position(|namespace| namespace.is_none())?;

@@ -194,17 +194,13 @@ impl Controller {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         let is_all = directive.nsid == NSID_BROADCAST;
-        if !is_all && !self.directed_namespace(directive.nsid)?.has_streams() {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
-        let io = &mut self.io;
-        let meant = io
-            .namespaces
-            .iter_mut()
-            .filter(|namespace| namespace.has_streams() && (is_all || namespace.nsid == directive.nsid));
-        for namespace in meant {
-            io.streams
-                .enable(namespace.nsid, &mut namespace.streams, is_enabled);
+        for namespace in self.io.namespaces.settable_mut(directive.nsid)? {
+            if namespace.has_streams() {
+                let streams = &mut self.io.streams;
+                streams.enable(namespace.nsid, &mut namespace.streams, is_enabled);
+            } else if !is_all {
+                return Err(Status::INVALID_FIELD_IN_COMMAND);
+            }
         }
         Ok(())
     }

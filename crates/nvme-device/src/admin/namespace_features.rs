@@ -1,6 +1,6 @@
 //! Features that each namespace has for itself (NVM CS 1.0 §4.1.3, KV CS 1.0 §4.1.3).
 
-use nvme_spec::{FeatureId, FeatureSelect, Status, KEY_VALUE_ERROR_ON_DELETE, NSID_BROADCAST};
+use nvme_spec::{FeatureId, FeatureSelect, Status, KEY_VALUE_ERROR_ON_DELETE};
 
 use crate::controller::Controller;
 use crate::namespace::Namespace;
@@ -88,20 +88,15 @@ impl Controller {
         value: u32,
         is_saved: bool,
     ) -> Result<(), Status> {
-        let is_all = nsid == NSID_BROADCAST;
-        if !is_all {
-            self.io.namespaces.attached(nsid)?;
-        }
+        let namespaces = self.io.namespaces.settable_mut(nsid)?;
         if value & !bits(feature) != 0 {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         let mut is_set = false;
-        for namespace in self.io.namespaces.iter_mut() {
-            if is_all || namespace.nsid == nsid {
-                if let Some(slot) = of_namespace(namespace, feature) {
-                    slot.set(value, is_saved);
-                    is_set = true;
-                }
+        for namespace in namespaces {
+            if let Some(slot) = of_namespace(namespace, feature) {
+                slot.set(value, is_saved);
+                is_set = true;
             }
         }
         is_set.then_some(()).ok_or(Status::INVALID_FIELD_IN_COMMAND)

@@ -22,9 +22,6 @@ use crate::NAMESPACES_MAX;
 /// CNTLID: the only controller.
 pub(super) const CONTROLLER_ID: u16 = 0;
 
-/// Identifiers that a controller list has room for, after their number (NVMe Base 2.0 §4.4.1).
-const CONTROLLERS_MAX: usize = 2047;
-
 /// Namespaces that have changed since the host last looked: a bit for each identifier, from 1 on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ChangedNamespaces(u32);
@@ -235,14 +232,13 @@ impl Controller {
     }
 }
 
-/// Whether a controller list names `controller_id` and no other.
+/// Whether a controller list (NVMe Base 2.0 §4.4.1) names `controller_id` and no other.
 fn is_list_of(list: &[u8], controller_id: u16) -> bool {
     let mut words = list.chunks_exact(2).map(|word| match word {
         [low, high] => u16::from_le_bytes([*low, *high]),
         _ => 0,
     });
-    let count = usize::from(words.next().unwrap_or(0));
-    count == 1 && count <= CONTROLLERS_MAX && words.next() == Some(controller_id)
+    words.next() == Some(1) && words.next() == Some(controller_id)
 }
 
 /// The size of a namespace with LBAs, if it is one that such a drive can have.

@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use nvme_spec::{ReservationNotice, ReservationNotification, Status, SubmissionQueueEntry, NSID_BROADCAST};
+use nvme_spec::{ReservationNotice, ReservationNotification, Status, SubmissionQueueEntry};
 
 use super::AdminState;
 use crate::controller::Controller;
@@ -90,10 +90,7 @@ impl Controller {
         entry: &SubmissionQueueEntry,
         set: impl Fn(&mut Namespace) -> Result<(), Status>,
     ) -> Result<(), Status> {
-        let nsid = entry.nsid.get();
-        if nsid != NSID_BROADCAST {
-            return set(self.io.namespaces.attached_mut(nsid)?);
-        }
-        self.io.namespaces.iter_mut().try_for_each(set)
+        let mut namespaces = self.io.namespaces.settable_mut(entry.nsid.get())?;
+        namespaces.try_for_each(set)
     }
 }

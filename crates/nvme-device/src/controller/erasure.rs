@@ -217,7 +217,7 @@ impl Controller {
         }
     }
 
-    /// Takes the erasure under way further; returns whether it did.
+    /// Takes the erasure under way further; `activity` says whether it did.
     pub(super) fn poll_erasure(&mut self, now_ns: u64, bar: Bar<'_>, activity: &mut Activity) {
         let before = self.erasure.stage;
         match before {
