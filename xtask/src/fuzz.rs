@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{bail, ensure, Context, Result};
 use clap::Args;
@@ -58,6 +58,8 @@ pub enum Limit {
     Time(Duration),
     /// After so many commands.
     Commands(u64),
+    /// After so many inputs, which are the same each time: nothing that earlier runs have found, and no chance.
+    Inputs(u32),
 }
 
 /// What a target's run came to.
@@ -69,6 +71,8 @@ pub struct Outcome {
     took: Duration,
     /// Inputs with which something is wrong.
     pub findings: Vec<PathBuf>,
+    /// What the targets said of them.
+    complaints: String,
 }
 
 /// `cargo xtask fuzz`. Returns the status to end with.
@@ -111,6 +115,7 @@ pub fn describe(target: &str, outcome: &Outcome) -> String {
         edges,
         took,
         findings,
+        complaints,
     } = outcome;
     let rate = *commands as f64 / took.as_secs_f64().max(0.001);
     let mut text = format!(
@@ -124,7 +129,7 @@ pub fn describe(target: &str, outcome: &Outcome) -> String {
             finding.display()
         );
     }
-    text
+    text + complaints
 }
 
 fn fuzz_folder() -> PathBuf {
@@ -213,14 +218,18 @@ struct Run {
 }
 
 impl Run {
-    fn start(target: &str, job: usize, folder: &Path, corpus: &[PathBuf]) -> Result<Self> {
+    fn start(target: &str, job: usize, folder: &Path, corpus: &[PathBuf], limit: Limit) -> Result<Self> {
         let (tally, log) = (
             folder.join(format!("tally{job}")),
             folder.join(format!("log{job}")),
         );
         // Not what an earlier run has counted.
         fs::write(&tally, [])?;
-        let child = command(target)?
+        let mut command = command(target)?;
+        if let Limit::Inputs(inputs) = limit {
+            command.args(["-seed=1".to_owned(), format!("-runs={inputs}")]);
+        }
+        let child = command
             .env("NVMEV_FUZZ_TALLY", &tally)
             .env("RUST_BACKTRACE", "0")
             .arg(format!("-max_len={INPUT_BYTES_MAX}"))
@@ -256,6 +265,23 @@ impl Run {
         Ok(counts.max().unwrap_or(0))
     }
 
+    /// What the target says of an input with which something is wrong: the assertion that failed, and the input itself for a machine
+    /// that does not have the file.
+    fn complaints(&self) -> Result<String> {
+        let log = fs::read(&self.log)?;
+        let log = String::from_utf8_lossy(&log);
+        let mut lines = log.lines();
+        let mut complaints = String::new();
+        while let Some(line) = lines.next() {
+            if line.contains("panicked at") {
+                complaints += &format!("\n  {line}\n  {}", lines.next().unwrap_or_default());
+            } else if line.starts_with("Base64: ") || line.starts_with("SUMMARY: ") {
+                complaints += &format!("\n  {line}");
+            }
+        }
+        Ok(complaints)
+    }
+
     /// Asks it to end.
     fn stop(&self) -> Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
@@ -274,20 +300,23 @@ impl Run {
 /// If it cannot be run.
 pub fn run_target(target: &str, limit: Limit, jobs: usize) -> Result<Outcome> {
     let folder = work_folder().join(target);
-    let corpus = folder.join("corpus");
+    let is_repeatable = matches!(limit, Limit::Inputs(_));
+    let corpus = folder.join(if is_repeatable { "once" } else { "corpus" });
+    if is_repeatable && corpus.exists() {
+        fs::remove_dir_all(&corpus)?;
+    }
     fs::create_dir_all(&corpus)?;
     let mut folders = vec![corpus];
     for kind in ["seeds", "regressions"] {
         let folder = fuzz_folder().join(kind).join(target);
         folders.extend(folder.is_dir().then_some(folder));
     }
-    let before = findings_in(&folder)?;
-    let start = Instant::now();
+    let (since, start) = (SystemTime::now(), Instant::now());
     let mut runs = Vec::new();
     for job in 0..jobs {
-        runs.push(Run::start(target, job, &folder, &folders)?);
+        runs.push(Run::start(target, job, &folder, &folders, limit)?);
     }
-    wait(&mut runs, limit, start)?;
+    let has_failed = wait(&mut runs, limit, start)?;
     let mut outcome = Outcome {
         took: start.elapsed(),
         ..Outcome::default()
@@ -297,18 +326,19 @@ pub fn run_target(target: &str, limit: Limit, jobs: usize) -> Result<Outcome> {
         outcome.inputs += inputs;
         outcome.commands += commands;
         outcome.edges = outcome.edges.max(run.edges()?);
+        outcome.complaints += &run.complaints()?;
     }
-    outcome.findings = findings_in(&folder)?;
-    outcome.findings.retain(|finding| !before.contains(finding));
+    outcome.findings = findings_in(&folder, since)?;
     ensure!(
-        outcome.commands > 0,
-        "{target} has not done anything: see {}",
+        outcome.commands > 0 && has_failed != outcome.findings.is_empty(),
+        "{target} has not done what it should: see {}",
         folder.display()
     );
     Ok(outcome)
 }
 
-fn wait(runs: &mut [Run], limit: Limit, start: Instant) -> Result<()> {
+/// Waits until all have ended. Returns whether one has failed.
+fn wait(runs: &mut [Run], limit: Limit, start: Instant) -> Result<bool> {
     let mut is_stopped = false;
     loop {
         let mut running = 0;
@@ -320,11 +350,12 @@ fn wait(runs: &mut [Run], limit: Limit, start: Instant) -> Result<()> {
             }
         }
         if running == 0 {
-            return Ok(());
+            return Ok(has_failed);
         }
         let is_enough = match limit {
             Limit::Time(time) => start.elapsed() >= time,
             Limit::Commands(commands) => runs.iter().map(|run| run.tally().1).sum::<u64>() >= commands,
+            Limit::Inputs(_) => false,
         };
         if (is_enough || has_failed) && !is_stopped {
             is_stopped = true;
@@ -336,11 +367,15 @@ fn wait(runs: &mut [Run], limit: Limit, start: Instant) -> Result<()> {
     }
 }
 
-/// What libFuzzer has kept because something was wrong.
-fn findings_in(folder: &Path) -> Result<Vec<PathBuf>> {
+/// What libFuzzer has kept because something was wrong; an input that was found before is written anew.
+fn findings_in(folder: &Path, since: SystemTime) -> Result<Vec<PathBuf>> {
     let mut findings = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+        let entry = entry?;
+        if entry.metadata()?.modified()? < since {
+            continue;
+        }
+        let path = entry.path();
         let name = path
             .file_name()
             .and_then(|name| name.to_str())
@@ -354,11 +389,11 @@ fn findings_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(findings)
 }
 
-/// For the project's checks: all targets, each for `time`.
+/// For the project's checks: all targets, each up to `limit`.
 ///
 /// # Errors
 /// If they cannot be built or run, or if a seed is not there.
-pub fn check(time: Duration) -> Result<Vec<(&'static str, Outcome)>> {
+pub fn check(limit: Limit) -> Result<Vec<(&'static str, Outcome)>> {
     build()?;
     let mut outcomes = Vec::new();
     for target in TARGETS {
@@ -366,7 +401,7 @@ pub fn check(time: Duration) -> Result<Vec<(&'static str, Outcome)>> {
         if fs::read_dir(&seeds).map_or(0, Iterator::count) == 0 {
             bail!("{} has no seeds", seeds.display());
         }
-        outcomes.push((target, run_target(target, Limit::Time(time), 1)?));
+        outcomes.push((target, run_target(target, limit, 1)?));
     }
     Ok(outcomes)
 }

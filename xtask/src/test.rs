@@ -1,23 +1,25 @@
 //! `make test`: every check there is, a line for each step, and one line at the end that counts them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::kernels::{self, Kernel};
+use crate::fuzz::Limit;
 use crate::packages::{self, Purpose};
 use crate::paths::root;
 use crate::process::seconds;
-use crate::suites::{Length, Suite, SUITES};
-use crate::vm::{self, VmOptions};
-use crate::{build_module, fuzz, klog};
+use crate::suites::Length;
+use crate::{fuzz, klog};
 
-/// How long each fuzz target runs, usually and in the long checks.
-const FUZZ_TIME: Duration = Duration::from_secs(3);
-const FUZZ_TIME_LONG: Duration = Duration::from_secs(1200);
+mod vms;
+
+/// How long each fuzz target runs: usually inputs that are the same each time, so that a change is judged by what it changes; in the long
+/// checks new ones.
+const FUZZ: Limit = Limit::Inputs(2500);
+const FUZZ_LONG: Limit = Limit::Time(Duration::from_secs(1200));
 
 /// Which checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,11 +111,11 @@ pub fn run(scope: Scope, suite: &str) -> Result<i32> {
         if packages::cargo_has("clippy") {
             tally.step("clippy of the fuzz targets", fuzz_lints);
         }
-        tally.step("fuzz targets", || fuzz_targets(FUZZ_TIME_LONG));
+        tally.step("fuzz targets", || fuzz_targets(FUZZ_LONG));
     }
     if scope != Scope::Quick {
         packages::provide(&[Purpose::Module, Purpose::Vm])?;
-        in_vms(
+        vms::run(
             &mut tally,
             if scope == Scope::Long {
                 Length::Long
@@ -197,7 +199,7 @@ fn source_checks(tally: &mut Tally) {
             .env("CARGO_TARGET_DIR", root().join("target/loom"));
         cargo_tests(command)
     });
-    tally.step("fuzz targets", || fuzz_targets(FUZZ_TIME));
+    tally.step("fuzz targets", || fuzz_targets(FUZZ));
 }
 
 /// Lints of the fuzz targets. With the long checks: they are a workspace of their own, which has to be built once more for it.
@@ -217,9 +219,9 @@ fn fuzz_lints() -> Result<Found> {
 }
 
 /// A target that finds nothing has passed.
-fn fuzz_targets(time: Duration) -> Result<Found> {
+fn fuzz_targets(limit: Limit) -> Result<Found> {
     let mut found = Found::default();
-    for (target, outcome) in fuzz::check(time)? {
+    for (target, outcome) in fuzz::check(limit)? {
         let line = fuzz::describe(target, &outcome);
         println!("       {line}");
         found.add(outcome.findings.is_empty(), target);
@@ -278,192 +280,6 @@ fn counts(line: &str) -> Option<(usize, usize)> {
     Some((number_before(" passed")?, number_before(" failed")?))
 }
 
-/// A program of ours that scripts run in the guest, which sees this machine's files.
-struct Program {
-    /// Its package, and its file's name.
-    name: &'static str,
-    /// The variable that tells the scripts where it is.
-    variable: &'static str,
-    /// Who runs it.
-    scripts: &'static [&'static str],
-}
-
-const PROGRAMS: [Program; 2] = [
-    Program {
-        name: "nvmev",
-        variable: "NVMEV_COMMAND",
-        scripts: &["flash", "keyvalue"],
-    },
-    Program {
-        name: "nvme-userdriver",
-        variable: "NVMEV_USERDRIVER",
-        scripts: &["uio", "peer"],
-    },
-];
-
-impl Program {
-    fn is_run_by(&self, suite: &Suite) -> bool {
-        suite.scripts.iter().any(|script| self.scripts.contains(script))
-    }
-
-    fn path(&self) -> PathBuf {
-        root().join("target/release").join(self.name)
-    }
-}
-
-fn in_vms(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
-    let suites: Vec<&Suite> = SUITES
-        .iter()
-        .filter(|suite| suite.length == length && suite.name.starts_with(selected))
-        .collect();
-    anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{selected}'");
-    let is_needed = |program: &&Program| suites.iter().any(|suite| program.is_run_by(suite));
-    let packages: Vec<&str> = PROGRAMS
-        .iter()
-        .filter(is_needed)
-        .map(|program| program.name)
-        .collect();
-    if !packages.is_empty() {
-        // At once: one after the other, they would build what they share with different features.
-        let mut command = cargo(&["build", "--release", "--quiet"]);
-        command.args(packages.iter().flat_map(|package| ["--package", package]));
-        tally.step(&packages.join(" and "), || passes(command));
-    }
-    for series in kernels::SERIES {
-        if !suites.iter().any(|suite| suite.kver == series) {
-            continue;
-        }
-        // Not a check, and everything below needs it.
-        let kernel = kernels::provide(Some(series))?;
-        for faults in [false, true] {
-            let mut suites = suites
-                .iter()
-                .filter(|suite| suite.kver == series && suite.faults == faults)
-                .peekable();
-            if suites.peek().is_none() {
-                continue;
-            }
-            let with = if faults { ", with test faults" } else { "" };
-            let mut module = None;
-            tally.step(&format!("module for {}{with}", kernel.release), || {
-                module = Some(build_module(&kernel, faults)?);
-                Ok(Found::one(true, String::new()))
-            });
-            // A failed build has been counted; its suites have nothing to run with.
-            let Some(module) = module else { continue };
-            for suite in suites {
-                tally.step(&format!("VM {}", suite.name), || {
-                    run_suite(suite, &kernel, &module)
-                });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
-    let folder = root().join("tests/vm");
-    let mut command = String::new();
-    for script in suite.scripts {
-        command += &format!("bash '{}/{script}.sh'\n", folder.display());
-    }
-    let long = suite.length == Length::Long;
-    let flag = |name: &str, on: bool| (name.to_owned(), if on { "1".to_owned() } else { String::new() });
-    let mut environment = vec![
-        flag("NVMEV_LONG", long),
-        flag("NVMEV_BRIEF", suite.brief),
-        ("NVMEV_PARAMETERS".to_owned(), suite.modparams.to_owned()),
-    ];
-    environment
-        .extend(PROGRAMS.map(|program| (program.variable.to_owned(), program.path().display().to_string())));
-    let options = VmOptions {
-        kernel: kernel.clone(),
-        module: Some(module.to_owned()),
-        modparams: if suite.loaded {
-            suite.modparams.to_owned()
-        } else {
-            String::new()
-        },
-        command: Some(command),
-        cpus: suite.cpus,
-        memory: vm::memory_for(suite.modparams),
-        append: suite.append.to_owned(),
-        qemuopts: suite.qemuopts.to_owned(),
-        environment,
-        timeout: Some(Duration::from_secs(if long { 3 * 3600 } else { 600 })),
-        live: false,
-    };
-    let mut outcome = vm::run(&options)?;
-    if outcome.emulator_tripped() {
-        eprintln!(
-            "the emulator, not the guest, went wrong (see emulator_tripped in xtask/src/vm.rs); running {} again",
-            suite.name
-        );
-        outcome = vm::run(&options)?;
-    }
-    let logs = root().join("target/vm-logs");
-    fs::create_dir_all(&logs)?;
-    fs::write(logs.join(format!("{}.output", suite.name)), &outcome.output)?;
-    fs::write(logs.join(format!("{}.kernel", suite.name)), &outcome.kernel_log)?;
-    let mut found = read_checks(&outcome.output, suite.scripts);
-    found.add(
-        matches!(outcome.end, vm::End::Exited(_)),
-        "the VM came to its end",
-    );
-    let complaints = klog::complaints(&outcome.kernel_log);
-    found.add(complaints.is_empty(), "the kernel's log is without complaints");
-    for line in outcome
-        .output
-        .lines()
-        .filter(|line| line.starts_with("# ") && line.ends_with(" ms"))
-    {
-        println!("       {line}");
-    }
-    found.output = format!(
-        "{}\n{}\nAll of it: {}/{}.*",
-        failures_of(&outcome.output),
-        outcome.trouble(),
-        logs.display(),
-        suite.name
-    );
-    Ok(found)
-}
-
-/// The failed checks with what is said about them, and the script's last lines.
-fn failures_of(output: &str) -> String {
-    let mut text = String::new();
-    let mut failing = false;
-    for line in output.lines() {
-        failing = line.starts_with("not ok ") || (failing && line.starts_with('#'));
-        if failing {
-            text += &format!("{line}\n");
-        }
-    }
-    text + "...\n" + &klog::tail(output, 5)
-}
-
-/// Counts the checks in what the scripts printed; one that did not reach its end is a failure.
-fn read_checks(output: &str, scripts: &[&str]) -> Found {
-    let mut found = Found::default();
-    for line in output.lines() {
-        if line.starts_with("ok ") {
-            found.add(true, line);
-        } else if let Some(what) = line.strip_prefix("not ok ") {
-            found.add(false, what);
-        }
-    }
-    for script in scripts {
-        let end = format!("# {script}: ");
-        if !output
-            .lines()
-            .any(|line| line.starts_with(&end) && line.ends_with(" checks done"))
-        {
-            found.add(false, &format!("{script}.sh did not reach its end"));
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -479,13 +295,5 @@ mod tests {
             Some((3, 2))
         );
         assert_eq!(counts("test a::b ... ok"), None);
-    }
-
-    #[test]
-    fn a_script_that_stops_half_way_is_a_failure() {
-        let output = "ok fio: a\nnot ok fio: b: why\n# fio: 2 checks done\nok idle: c\n";
-        let found = read_checks(output, &["fio", "idle"]);
-        assert_eq!(found.passed, 2);
-        assert_eq!(found.failed, ["fio: b: why", "idle.sh did not reach its end"]);
     }
 }

@@ -1,0 +1,273 @@
+//! The checks in VMs: builds what they need, runs each suite's scripts, and counts what they print.
+
+use std::fs;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{cargo, passes, Found, Tally};
+use crate::kernels::{self, Kernel};
+use crate::paths::root;
+use crate::suites::{Length, Suite, SUITES};
+use crate::vm::{self, VmOptions};
+use crate::{build_module, klog};
+
+/// A program of ours that scripts run in the guest, which sees this machine's files.
+struct Program {
+    /// Its package, and its file's name.
+    name: &'static str,
+    /// The variable that tells the scripts where it is.
+    variable: &'static str,
+    /// Who runs it.
+    scripts: &'static [&'static str],
+}
+
+const PROGRAMS: [Program; 2] = [
+    Program {
+        name: "nvmev",
+        variable: "NVMEV_COMMAND",
+        scripts: &["flash", "keyvalue"],
+    },
+    Program {
+        name: "nvme-userdriver",
+        variable: "NVMEV_USERDRIVER",
+        scripts: &["uio", "peer"],
+    },
+];
+
+impl Program {
+    fn is_run_by(&self, suite: &Suite) -> bool {
+        suite.scripts.iter().any(|script| self.scripts.contains(script))
+    }
+
+    fn path(&self) -> PathBuf {
+        root().join("target/release").join(self.name)
+    }
+}
+
+/// Runs the suites of `length` whose name starts with `selected`.
+///
+/// # Errors
+/// If there is none, or no kernel can be had.
+pub(super) fn run(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
+    let suites: Vec<&Suite> = SUITES
+        .iter()
+        .filter(|suite| suite.length == length && suite.name.starts_with(selected))
+        .collect();
+    anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{selected}'");
+    let mut modules = Vec::new();
+    for series in kernels::SERIES {
+        for faults in [false, true] {
+            let is_meant = |suite: &&&Suite| suite.kver == series && suite.faults == faults;
+            let suites: Vec<&Suite> = suites.iter().filter(is_meant).copied().collect();
+            if !suites.is_empty() {
+                modules.push(Module {
+                    // Not a check, and everything below needs it.
+                    kernel: kernels::provide(Some(series))?,
+                    faults,
+                    suites,
+                });
+            }
+        }
+    }
+    let paths = build(tally, &programs_of(&suites), &modules);
+    for (module, path) in modules.iter().zip(paths) {
+        // A failed build has been counted; its suites have nothing to run with.
+        let Some(path) = path else { continue };
+        for suite in &module.suites {
+            tally.step(&format!("VM {}", suite.name), || {
+                run_suite(suite, &module.kernel, &path)
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A module to build, and the suites that load it.
+struct Module {
+    kernel: Kernel,
+    faults: bool,
+    suites: Vec<&'static Suite>,
+}
+
+impl Module {
+    fn name(&self) -> String {
+        let with = if self.faults { ", with test faults" } else { "" };
+        format!("module for {}{with}", self.kernel.release)
+    }
+
+    fn build(&self) -> Result<PathBuf> {
+        build_module(&self.kernel, self.faults)
+    }
+}
+
+fn programs_of(suites: &[&Suite]) -> Vec<&'static str> {
+    let is_needed = |program: &&Program| suites.iter().any(|suite| program.is_run_by(suite));
+    let needed = PROGRAMS.iter().filter(is_needed);
+    needed.map(|program| program.name).collect()
+}
+
+/// Builds all of it at once, but one module after the other for a kernel: they have a folder together, and most of a build's time goes
+/// into a single crate, on one CPU. Returns the modules' paths.
+fn build(tally: &mut Tally, programs: &[&str], modules: &[Module]) -> Vec<Option<PathBuf>> {
+    let mut paths = Vec::new();
+    let mut names: Vec<String> = programs.iter().map(|&name| name.to_owned()).collect();
+    names.extend(modules.iter().map(Module::name));
+    tally.step(&names.join("; "), || {
+        let results = thread::scope(|scope| {
+            let programs = scope.spawn(|| build_programs(programs));
+            let kernels: Vec<_> = modules
+                .chunk_by(|module, other| module.kernel.release == other.kernel.release)
+                .map(|modules| scope.spawn(|| modules.iter().map(Module::build).collect::<Vec<_>>()))
+                .collect();
+            (
+                joined(programs),
+                kernels.into_iter().flat_map(joined).collect::<Vec<_>>(),
+            )
+        });
+        let mut found = results.0?;
+        for (module, built) in modules.iter().zip(results.1) {
+            found.add(built.is_ok(), &module.name());
+            if let Err(error) = &built {
+                found.output += &format!("error: {error:#}\n");
+            }
+            paths.push(built.ok());
+        }
+        Ok(found)
+    });
+    paths
+}
+
+fn build_programs(names: &[&str]) -> Result<Found> {
+    if names.is_empty() {
+        return Ok(Found::default());
+    }
+    // At once: one after the other, they would build what they share with different features.
+    let mut command = cargo(&["build", "--release", "--quiet"]);
+    command.args(names.iter().flat_map(|name| ["--package", name]));
+    passes(command)
+}
+
+/// What a thread came to; a panic there is one here.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
+    let folder = root().join("tests/vm");
+    let mut command = String::new();
+    for script in suite.scripts {
+        command += &format!("bash '{}/{script}.sh'\n", folder.display());
+    }
+    let long = suite.length == Length::Long;
+    let flag = |name: &str, on: bool| (name.to_owned(), if on { "1".to_owned() } else { String::new() });
+    let mut environment = vec![
+        flag("NVMEV_LONG", long),
+        flag("NVMEV_BRIEF", suite.brief),
+        ("NVMEV_PARAMETERS".to_owned(), suite.modparams.to_owned()),
+    ];
+    environment
+        .extend(PROGRAMS.map(|program| (program.variable.to_owned(), program.path().display().to_string())));
+    let options = VmOptions {
+        kernel: kernel.clone(),
+        module: Some(module.to_owned()),
+        modparams: if suite.loaded {
+            suite.modparams.to_owned()
+        } else {
+            String::new()
+        },
+        command: Some(command),
+        cpus: suite.cpus,
+        memory: vm::memory_for(suite.modparams),
+        append: suite.append.to_owned(),
+        qemuopts: suite.qemuopts.to_owned(),
+        environment,
+        timeout: Some(Duration::from_secs(if long { 3 * 3600 } else { 600 })),
+        live: false,
+    };
+    let mut outcome = vm::run(&options)?;
+    if outcome.emulator_tripped() {
+        eprintln!(
+            "the emulator, not the guest, went wrong (see emulator_tripped in xtask/src/vm.rs); running {} again",
+            suite.name
+        );
+        outcome = vm::run(&options)?;
+    }
+    let logs = root().join("target/vm-logs");
+    fs::create_dir_all(&logs)?;
+    fs::write(logs.join(format!("{}.output", suite.name)), &outcome.output)?;
+    fs::write(logs.join(format!("{}.kernel", suite.name)), &outcome.kernel_log)?;
+    let mut found = read_checks(&outcome.output, suite.scripts);
+    found.add(
+        matches!(outcome.end, vm::End::Exited(_)),
+        "the VM came to its end",
+    );
+    let complaints = klog::complaints(&outcome.kernel_log);
+    found.add(complaints.is_empty(), "the kernel's log is without complaints");
+    for line in outcome
+        .output
+        .lines()
+        .filter(|line| line.starts_with("# ") && line.ends_with(" ms"))
+    {
+        println!("       {line}");
+    }
+    found.output = format!(
+        "{}\n{}\nAll of it: {}/{}.*",
+        failures_of(&outcome.output),
+        outcome.trouble(),
+        logs.display(),
+        suite.name
+    );
+    Ok(found)
+}
+
+/// The failed checks with what is said about them, and the script's last lines.
+fn failures_of(output: &str) -> String {
+    let mut text = String::new();
+    let mut failing = false;
+    for line in output.lines() {
+        failing = line.starts_with("not ok ") || (failing && line.starts_with('#'));
+        if failing {
+            text += &format!("{line}\n");
+        }
+    }
+    text + "...\n" + &klog::tail(output, 5)
+}
+
+/// Counts the checks in what the scripts printed; one that did not reach its end is a failure.
+fn read_checks(output: &str, scripts: &[&str]) -> Found {
+    let mut found = Found::default();
+    for line in output.lines() {
+        if line.starts_with("ok ") {
+            found.add(true, line);
+        } else if let Some(what) = line.strip_prefix("not ok ") {
+            found.add(false, what);
+        }
+    }
+    for script in scripts {
+        let end = format!("# {script}: ");
+        if !output
+            .lines()
+            .any(|line| line.starts_with(&end) && line.ends_with(" checks done"))
+        {
+            found.add(false, &format!("{script}.sh did not reach its end"));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_that_stops_half_way_is_a_failure() {
+        let output = "ok fio: a\nnot ok fio: b: why\n# fio: 2 checks done\nok idle: c\n";
+        let found = read_checks(output, &["fio", "idle"]);
+        assert_eq!(found.passed, 2);
+        assert_eq!(found.failed, ["fio: b: why", "idle.sh did not reach its end"]);
+    }
+}
