@@ -9,22 +9,20 @@ use core::sync::atomic::AtomicU32;
 
 use ssd_profile::ProfileKind;
 
-use crate::controller::{Controller, WorkerLink};
-use crate::dataset::RANGES_MAX;
+use crate::controller::{Controller, WorkerLink, COMMAND_ROOM};
 use crate::identity::Identity;
-use crate::io::COPY_RANGES_MAX;
 use crate::namespace::{DeviceTraits, Namespace, NamespaceConfig};
 use crate::provisioning::{Provisioning, Templates};
 use crate::ring::ring;
 use crate::shared::Shared;
-use crate::worker::{Worker, IN_FLIGHT_MAX};
+use crate::worker::Worker;
 use crate::zoned::ZoneMoves;
-use crate::{BAR_SIZE_BYTES, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};
+use crate::{BAR_SIZE_BYTES, NAMESPACES_MAX};
 
-/// Ring slots beyond the commands in flight, for queue creation, deletion, aborts and resets, and for the ranges of a Dataset Management or
-/// Copy command, of which each queue may have one that waited.
-const CONTROL_ITEMS: usize = 1024 + (IO_QUEUE_PAIRS_MAX as usize + 1) * (RANGES_MAX + 2);
-const _: () = assert!(COPY_RANGES_MAX <= RANGES_MAX);
+/// Slots of the ring to a worker: few, because each pass over them goes through the caches of two CPUs. What finds no room waits in its
+/// submission queue; a worker keeps what it has taken on in its schedule.
+const ITEMS: usize = 1024;
+const _: () = assert!(ITEMS >= 2 * COMMAND_ROOM);
 /// Slots of the ring that leads back.
 const REPORTS: usize = 64;
 
@@ -112,7 +110,7 @@ impl Device {
         let mut workers = Vec::new();
         workers.try_reserve_exact(config.worker_count)?;
         for _ in 0..config.worker_count {
-            let (items, items_out) = ring(IN_FLIGHT_MAX + CONTROL_ITEMS)?;
+            let (items, items_out) = ring(ITEMS)?;
             let (reports_in, reports) = ring(REPORTS)?;
             let completed = Arc::new(AtomicU32::new(0));
             workers.push(Worker::new(

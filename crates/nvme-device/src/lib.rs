@@ -76,6 +76,10 @@ pub const VECTORS_MAX: u16 = IO_QUEUE_PAIRS_MAX + 1;
 /// Most entries of an I/O queue (CAP.MQES + 1).
 pub const QUEUE_ENTRIES_MAX: u16 = 1024;
 
+/// Most commands that a queue can have fetched in its turn: others wait no longer than that, and what arrived together is timed as having
+/// arrived together.
+const BURST_MAX: usize = 16;
+
 /// What a pass over the device did, so that the shell knows whether to go on at once, wait or sleep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {

@@ -87,6 +87,16 @@ impl SubmissionQueue {
         distance(self.head, self.tail, self.entries)
     }
 
+    /// Entries to be fetched that lie one after the other, up to the queue's end.
+    pub fn contiguous(&self) -> u16 {
+        self.pending().min(self.entries - self.head)
+    }
+
+    /// Whether there is something to do: entries to fetch, or a command that waits.
+    pub fn is_busy(&self) -> bool {
+        self.head != self.tail || self.stalled.is_some()
+    }
+
     /// Takes the tail doorbell's value over.
     ///
     /// # Errors
@@ -186,6 +196,11 @@ impl CompletionQueue {
     pub fn begin_shadow_doorbell(&mut self) -> u16 {
         self.doorbell.shadow = self.head.into();
         self.head
+    }
+
+    /// The shadow doorbell's value as last judged.
+    pub fn shadow_doorbell(&self) -> u32 {
+        self.doorbell.shadow
     }
 
     fn move_head(&mut self, head: Option<u16>, posted: u32, before: Doorbell) -> Result<(), InvalidDoorbell> {

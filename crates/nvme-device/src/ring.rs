@@ -121,6 +121,12 @@ impl<T: Copy + Send> Producer<T> {
         self.inner.slots.len() - self.tail.wrapping_sub(self.head_seen)
     }
 
+    /// Whether so many items can be put in now. Looks at the other end only if it seems that they cannot.
+    pub fn has_free(&mut self, items: usize) -> bool {
+        let taken = self.tail.wrapping_sub(self.head_seen);
+        self.inner.slots.len() - taken >= items || self.free() >= items
+    }
+
     /// Puts `item` in.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use super::Outcome;
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
+use crate::BURST_MAX;
 use crate::{IO_QUEUE_PAIRS_MAX, VECTORS_MAX};
 
 /// The drive's temperature does not change: 37 °C.
@@ -29,6 +30,10 @@ const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | AEC_TELEMETRY_LOG | super::identify::
 /// LSIPI: the log is up to date whenever it is read; 100 ms is the least that can be said.
 const LBA_STATUS_POLL_INTERVAL: u32 = 1 << 16;
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
+
+/// Arbitration Burst, and its value for no limit (NVMe Base 2.0 figure 318).
+const ARBITRATION_BURST_MASK: u32 = 0b111;
+const ARBITRATION_BURST_UNLIMITED: u32 = 0b111;
 
 /// The values of the features that a reset brings back to what was saved. One instance is in force, one is the saved one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,6 +244,15 @@ impl Features {
     /// Whether a temperature beyond its threshold is to be reported as an event.
     fn wants_temperature_event(&self) -> bool {
         self.current.async_events & ASYNC_EVENT_TEMPERATURE != 0 && self.temperature_is_beyond_threshold()
+    }
+
+    /// Commands that a queue may have fetched in its turn (Arbitration Burst: a power of two, or no limit).
+    #[inline]
+    pub fn arbitration_burst(&self) -> usize {
+        match self.current.arbitration & ARBITRATION_BURST_MASK {
+            ARBITRATION_BURST_UNLIMITED => BURST_MAX,
+            burst_log2 => BURST_MAX.min(1 << burst_log2),
+        }
     }
 
     /// Whether changed namespaces are to be reported as events.

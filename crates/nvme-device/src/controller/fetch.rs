@@ -1,10 +1,7 @@
-//! Doorbells and fetching: from a doorbell write to a job in a worker's ring.
+//! Fetching: from a queue that has something to do to jobs in a worker's ring.
 
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
-use nvme_spec::{
-    NvmOpcode, SubmissionQueueEntry, ERROR_EVENT_INVALID_DOORBELL_REGISTER,
-    ERROR_EVENT_INVALID_DOORBELL_VALUE,
-};
+use nvme_spec::{NvmOpcode, SubmissionQueueEntry, ERROR_EVENT_INVALID_DOORBELL_VALUE};
 use ssd_model::Refusal;
 use zerocopy::transmute;
 
@@ -15,21 +12,24 @@ use crate::host::{Host, MemoryFault};
 use crate::io::{Dispatched, Fetched, Progress, Wait};
 use crate::queues::{CompletionQueue, Stalled, SubmissionQueue};
 use crate::work::{CommandRef, Job, WorkItem, Zeroing};
-use crate::{Activity, IO_QUEUE_PAIRS_MAX};
+use crate::{Activity, BURST_MAX};
 
 /// What became of a queue's turn.
 pub(super) enum Turn {
     /// There was nothing to do, or no room to do it.
     Idle,
-    /// A command was fetched.
+    /// Commands were fetched.
     Fetched,
     /// The queue waits until this time, ns: for buffer space, or because its command goes on in another pass.
     Waiting(u64),
 }
 
+/// Bytes of a submission queue entry.
+const ENTRY_BYTES: usize = size_of::<SubmissionQueueEntry>();
+
 /// The submission queue entry at `address`.
 pub(super) fn fetch_entry<H: Host>(address: u64, host: &H) -> Result<SubmissionQueueEntry, MemoryFault> {
-    let mut bytes = [0; 64];
+    let mut bytes = [0; ENTRY_BYTES];
     host.read(address, &mut bytes)?;
     Ok(transmute!(bytes))
 }
@@ -38,6 +38,7 @@ impl Controller {
     pub(crate) fn add_submission_queue<H: Host>(&mut self, sqid: u16, queue: SubmissionQueue, host: &H) {
         let bar = Bar(host.bar());
         bar.store(sq_tail_doorbell(sqid), 0);
+        self.doorbells.begin(sqid);
         if self.shadow_doorbells.begin_submission_queue(sqid, host).is_err() {
             self.fail(bar);
         }
@@ -65,59 +66,39 @@ impl Controller {
         }
     }
 
-    pub(super) fn poll_completion_doorbells(&mut self, bar: Bar<'_>) {
-        let mut is_invalid = false;
-        for (cqid, queue) in (0..self.queues_end).zip(&mut self.completion_queues) {
-            let Some(queue) = queue else { continue };
-            let posted = self.shared.cq_posted(cqid);
-            is_invalid |= queue
-                .ring_doorbell(bar.load(cq_head_doorbell(cqid)), posted)
-                .is_err();
-        }
-        if is_invalid {
-            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
-        }
-        self.poll_stray_doorbell(bar);
-    }
-
-    /// Looks at the doorbells of one queue identifier at each pass: a write to one that has no queue is an error event.
-    fn poll_stray_doorbell(&mut self, bar: Bar<'_>) {
-        let qid = self.stray_doorbell;
-        self.stray_doorbell = if qid == IO_QUEUE_PAIRS_MAX { 0 } else { qid + 1 };
-        let index = usize::from(qid);
-        let has_sq = self.submission_queues.get(index).is_some_and(Option::is_some);
-        let has_cq = self.completion_queues.get(index).is_some_and(Option::is_some);
-        let stray = (!has_sq && bar.take(sq_tail_doorbell(qid)) != 0)
-            | (!has_cq && bar.take(cq_head_doorbell(qid)) != 0);
-        if stray {
-            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_REGISTER);
-        }
-    }
-
-    /// Gives the admin queue and each I/O queue a turn.
+    /// Gives the admin queue and each I/O queue that has something to do a turn.
     pub(super) fn poll_queues<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
+        let bar = Bar(host.bar());
         let end = self.queues_end;
         let first = if self.next_queue < end { self.next_queue } else { 1 };
         self.next_queue = first + 1;
         let io_queues = (first..end).chain(1..first);
         for sqid in core::iter::once(0).chain(io_queues) {
+            let tail = bar.load(sq_tail_doorbell(sqid));
+            if !self.doorbells.needs_turn(sqid, tail) {
+                continue;
+            }
             if !self.is_fetching() || self.fused.is_some() {
+                // Its turn comes when that is over.
+                self.doorbells.set_busy(sqid, true);
                 return;
             }
-            match self.take_turn(sqid, now_ns, host) {
+            match self.take_turn(sqid, tail, now_ns, host) {
                 Turn::Idle => {}
                 Turn::Fetched => activity.progressed = true,
                 Turn::Waiting(until_ns) => activity.wake_at(until_ns),
             }
+            let queue = self.submission_queues.get(usize::from(sqid));
+            let is_busy = matches!(queue, Some(Some(queue)) if queue.is_busy());
+            self.doorbells.set_busy(sqid, is_busy);
         }
     }
 
-    fn take_turn<H: Host>(&mut self, sqid: u16, now_ns: u64, host: &H) -> Turn {
-        let bar = Bar(host.bar());
+    fn take_turn<H: Host>(&mut self, sqid: u16, tail: u32, now_ns: u64, host: &H) -> Turn {
         let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) else {
             return Turn::Idle;
         };
-        if queue.ring_doorbell(bar.load(sq_tail_doorbell(sqid))).is_err() {
+        if queue.ring_doorbell(tail).is_err() {
             self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
         }
         if let Some(stalled) = queue.stalled {
@@ -128,51 +109,97 @@ impl Controller {
             if now_ns < retry_at_ns {
                 return Turn::Waiting(retry_at_ns);
             }
-            queue.stalled = None;
+            let worker = self.worker_of(stalled.command.cqid);
+            if !self.links.get_mut(worker).is_some_and(WorkerLink::has_room) {
+                return Turn::Idle;
+            }
+            if let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) {
+                queue.stalled = None;
+            }
             return self.start_io(stalled.entry, stalled.command, progress, now_ns, host);
         }
         let pending = queue.pending();
         if pending == 0 {
             return Turn::Idle;
         }
-        let (cqid, address) = (queue.cqid, queue.next_entry_address());
-        if !self.has_room(sqid, cqid) {
+        let (cqid, address, contiguous) = (queue.cqid, queue.next_entry_address(), queue.contiguous());
+        if !self.has_room(sqid, cqid, Bar(host.bar())) {
             return Turn::Idle;
         }
         self.shared.statistics().queue(sqid).dispatch_call(pending);
-        let Ok(entry) = fetch_entry(address, host) else {
-            self.fail(bar);
+        let burst = if sqid == 0 {
+            1
+        } else {
+            self.admin.features.arbitration_burst()
+        };
+        let count = usize::from(contiguous).min(burst);
+        let mut entries = [[0; ENTRY_BYTES]; BURST_MAX];
+        let entries = entries.get_mut(..count).unwrap_or_default();
+        if host.read(address, entries.as_flattened_mut()).is_err() {
+            self.fail(Bar(host.bar()));
             return Turn::Idle;
-        };
-        let command = CommandRef {
-            sqid,
-            cqid,
-            cid: entry.cid.get(),
-        };
-        if sqid != 0 && entry.fuse() != 0 {
-            return self.take_fused_turn(entry, command, now_ns, host);
         }
-        self.consume(sqid, cqid);
-        if sqid == 0 {
-            self.start_admin(&entry, command, now_ns, host);
-            return Turn::Fetched;
+        self.take_entries(sqid, cqid, entries, now_ns, host)
+    }
+
+    /// Takes on the next entries of a queue; there is room for the first. What it does not take is fetched again.
+    fn take_entries<H: Host>(
+        &mut self,
+        sqid: u16,
+        cqid: u16,
+        entries: &[[u8; ENTRY_BYTES]],
+        now_ns: u64,
+        host: &H,
+    ) -> Turn {
+        for (index, &bytes) in entries.iter().enumerate() {
+            let is_first = index == 0;
+            let is_possible = is_first || self.is_fetching() && self.has_room(sqid, cqid, Bar(host.bar()));
+            if !is_possible {
+                break;
+            }
+            let entry: SubmissionQueueEntry = transmute!(bytes);
+            let command = CommandRef {
+                sqid,
+                cqid,
+                cid: entry.cid.get(),
+            };
+            if sqid != 0 && entry.fuse() != 0 {
+                if is_first {
+                    return self.take_fused_turn(entry, command, now_ns, host);
+                }
+                break;
+            }
+            self.consume(sqid, cqid);
+            if sqid == 0 {
+                self.start_admin(&entry, command, now_ns, host);
+            } else if let turn @ Turn::Waiting(_) =
+                self.start_io(entry, command, Progress::None, now_ns, host)
+            {
+                // After one that was fetched, the queue is looked at again at once.
+                return if is_first { turn } else { Turn::Fetched };
+            }
         }
-        self.start_io(entry, command, Progress::None, now_ns, host)
+        Turn::Fetched
     }
 
     /// Whether a command of the queue can be taken through to its completion: room in the completion queue and at the
     /// worker; and for the admin queue, no other command that waits for a worker's answer.
-    fn has_room(&mut self, sqid: u16, cqid: u16) -> bool {
-        let completion_room =
-            matches!(self.completion_queues.get(usize::from(cqid)), Some(Some(queue)) if queue.has_room());
-        if !completion_room {
-            return false;
+    fn has_room(&mut self, sqid: u16, cqid: u16, bar: Bar<'_>) -> bool {
+        if !self.has_completion_room(cqid) {
+            self.look_at_head(cqid, bar);
+            if !self.has_completion_room(cqid) {
+                return false;
+            }
         }
         if sqid == 0 {
             return !self.admin.is_waiting() && self.links.iter_mut().all(WorkerLink::has_control_room);
         }
         let worker = self.worker_of(cqid);
         self.links.get_mut(worker).is_some_and(WorkerLink::has_room)
+    }
+
+    fn has_completion_room(&self, cqid: u16) -> bool {
+        matches!(self.completion_queues.get(usize::from(cqid)), Some(Some(queue)) if queue.has_room())
     }
 
     /// Reserves the completion and moves past the entry: from here on the command ends in exactly one completion.
@@ -248,7 +275,7 @@ impl Controller {
                 break;
             };
             let item = WorkItem::Gather { extents, len_bytes };
-            // The ring has room for them, as for the ranges of a Dataset Management command.
+            // There was room for them before the command was taken on.
             if self.send(fetched.command.cqid, item).is_err() {
                 self.fail(Bar(host.bar()));
             }
@@ -273,7 +300,7 @@ impl Controller {
                         len_bytes: range.len_bytes,
                         zone: None,
                     });
-                    // The ring has room for them beside all commands in flight.
+                    // There was room for them before the command was taken on.
                     if self.send(command.cqid, item).is_err() {
                         return self.fail(bar);
                     }

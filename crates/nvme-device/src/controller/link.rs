@@ -3,12 +3,19 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use crate::dataset::RANGES_MAX;
+use crate::io::COPY_RANGES_MAX;
 use crate::ring::{Consumer, Producer};
 use crate::work::{Report, Ticket, WorkItem};
 use crate::worker::{IN_FLIGHT_MAX, SCHEDULE_MAX};
 
-/// Free slots that an admin command may need at most.
-const CONTROL_ROOM: usize = 4;
+/// Free slots without which no admin command is taken on: it needs four at most, and what it makes come (events, the end of a command that
+/// waited for a worker) the rest.
+const CONTROL_ROOM: usize = 16;
+/// Free slots without which no I/O command is taken on: it may have a Dataset Management's ranges, or a Copy's, before its job. The others are
+/// left alone, so that a host can always abort and delete.
+pub(crate) const COMMAND_ROOM: usize = RANGES_MAX + 2 + 4 * CONTROL_ROOM;
+const _: () = assert!(COPY_RANGES_MAX <= RANGES_MAX);
 
 /// Connection to one worker.
 pub(crate) struct WorkerLink {
@@ -43,14 +50,13 @@ impl WorkerLink {
         if self.in_flight() >= IN_FLIGHT_MAX as u32 {
             self.completed_seen = self.completed.load(Ordering::Acquire);
         }
-        self.in_flight() < IN_FLIGHT_MAX as u32
+        self.in_flight() < IN_FLIGHT_MAX as u32 && self.items.has_free(COMMAND_ROOM)
     }
 
-    /// Whether there is room for all that an admin command may send. I/O leaves this room alone, so that a host can always
-    /// abort and delete.
+    /// Whether there is room for all that an admin command may send.
     pub fn has_control_room(&mut self) -> bool {
         self.completed_seen = self.completed.load(Ordering::Acquire);
-        self.items.free() >= CONTROL_ROOM && self.in_flight() as usize + CONTROL_ROOM <= SCHEDULE_MAX
+        self.items.has_free(CONTROL_ROOM) && self.in_flight() as usize + CONTROL_ROOM <= SCHEDULE_MAX
     }
 
     /// Tells the worker to forget everything, now or, if its ring is full, when [`WorkerLink::retry_reset`] finds room.

@@ -1,5 +1,6 @@
 //! The controller: registers and their state machine, queues, and the link to the workers.
 
+mod doorbells;
 mod erasure;
 mod fetch;
 mod fused;
@@ -32,10 +33,11 @@ use crate::work::{CommandRef, Job, Report, WorkItem};
 use crate::zoned::Target;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
 
+use doorbells::Doorbells;
 use erasure::Erasure;
 pub(crate) use erasure::{Passes, Purpose};
 use fused::FusedPair;
-pub(crate) use link::WorkerLink;
+pub(crate) use link::{WorkerLink, COMMAND_ROOM};
 pub(crate) use shadow_doorbells::DoorbellBuffers;
 use shadow_doorbells::ShadowDoorbells;
 use state::{Shutdown, State};
@@ -57,6 +59,7 @@ pub struct Controller {
     pub(crate) links: Vec<WorkerLink>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) admin: Heap<AdminState>,
+    doorbells: Doorbells,
     shadow_doorbells: ShadowDoorbells,
     /// Nothing else is fetched while there is one.
     fused: Option<FusedPair>,
@@ -72,8 +75,6 @@ pub struct Controller {
     queues_end: u16,
     /// First queue of the next pass: queues take turns (round robin arbitration).
     next_queue: u16,
-    /// Doorbell of a queue that does not exist, to be looked at next.
-    stray_doorbell: u16,
 }
 
 impl Controller {
@@ -126,6 +127,7 @@ impl Controller {
             links,
             shared,
             admin: AdminState::new(firmware)?,
+            doorbells: Doorbells::new()?,
             shadow_doorbells: ShadowDoorbells::new()?,
             fused: None,
             state: State::Disabled,
@@ -136,7 +138,6 @@ impl Controller {
             reaches_memory: false,
             queues_end: 0,
             next_queue: 1,
-            stray_doorbell: 0,
         })
     }
 

@@ -21,6 +21,9 @@ const _: () = assert!((QUEUE_ENTRIES_MAX as u32) < EVENT_INDEX_NEVER);
 /// Bytes of a doorbell, and of the two of a queue identifier (CAP.DSTRD = 0): tail of the submission queue, head of the completion queue.
 const DOORBELL_BYTES: u64 = 4;
 const PAIR_BYTES: u64 = 2 * DOORBELL_BYTES;
+/// Which of the two.
+const TAIL: usize = 0;
+const HEAD: usize = 1;
 
 /// Where the buffers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +48,9 @@ impl DoorbellBuffers {
 /// The shadow doorbells, if the host has set them up.
 pub(crate) struct ShadowDoorbells {
     buffers: Option<DoorbellBuffers>,
-    /// What was read of them last, for each queue identifier: read at once, and not on the stack.
+    /// What they are, for each queue identifier: read at once, and not on the stack.
+    read: Vec<[u32; 2]>,
+    /// What was made of them: queues whose doorbells are still that cost a comparison.
     seen: Vec<[u32; 2]>,
 }
 
@@ -53,6 +58,7 @@ impl ShadowDoorbells {
     pub fn new() -> Result<Self, SetupError> {
         Ok(Self {
             buffers: None,
+            read: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || [0; 2])?,
             seen: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || [0; 2])?,
         })
     }
@@ -66,19 +72,24 @@ impl ShadowDoorbells {
     ///
     /// # Errors
     /// If the buffers are not in memory any more.
-    pub fn begin_submission_queue<H: Host>(&self, sqid: u16, host: &H) -> Result<(), MemoryFault> {
-        self.begin(u64::from(sqid) * PAIR_BYTES, host)
+    pub fn begin_submission_queue<H: Host>(&mut self, sqid: u16, host: &H) -> Result<(), MemoryFault> {
+        self.begin(sqid, TAIL, host)
     }
 
     /// A completion queue is there from now on; its head is 0.
     ///
     /// # Errors
     /// If the buffers are not in memory any more.
-    pub fn begin_completion_queue<H: Host>(&self, cqid: u16, host: &H) -> Result<(), MemoryFault> {
-        self.begin(u64::from(cqid) * PAIR_BYTES + DOORBELL_BYTES, host)
+    pub fn begin_completion_queue<H: Host>(&mut self, cqid: u16, host: &H) -> Result<(), MemoryFault> {
+        self.begin(cqid, HEAD, host)
     }
 
-    fn begin<H: Host>(&self, offset: u64, host: &H) -> Result<(), MemoryFault> {
+    fn begin<H: Host>(&mut self, qid: u16, which: usize, host: &H) -> Result<(), MemoryFault> {
+        let seen = self.seen.get_mut(usize::from(qid));
+        if let Some(seen) = seen.and_then(|pair| pair.get_mut(which)) {
+            *seen = 0;
+        }
+        let offset = u64::from(qid) * PAIR_BYTES + which as u64 * DOORBELL_BYTES;
         self.buffers
             .map_or(Ok(()), |buffers| buffers.begin(offset, 0, host))
     }
@@ -102,20 +113,17 @@ impl Controller {
             host.read(buffer, &mut word)?;
             host.read(buffer.wrapping_add(end - DOORBELL_BYTES), &mut word)?;
         }
-        for (offset, queue) in (0..)
-            .step_by(PAIR_BYTES as usize)
-            .zip(&mut self.submission_queues)
-        {
-            if let Some(queue) = queue {
-                buffers.begin(offset, queue.begin_shadow_doorbell(), host)?;
+        for (qid, seen) in (0usize..).zip(&mut self.shadow_doorbells.seen) {
+            let offset = qid as u64 * PAIR_BYTES;
+            if let Some(Some(queue)) = self.submission_queues.get_mut(qid) {
+                let tail = queue.begin_shadow_doorbell();
+                buffers.begin(offset, tail, host)?;
+                seen[TAIL] = tail.into();
             }
-        }
-        for (offset, queue) in (DOORBELL_BYTES..)
-            .step_by(PAIR_BYTES as usize)
-            .zip(&mut self.completion_queues)
-        {
-            if let Some(queue) = queue {
-                buffers.begin(offset, queue.begin_shadow_doorbell(), host)?;
+            if let Some(Some(queue)) = self.completion_queues.get_mut(qid) {
+                let head = queue.begin_shadow_doorbell();
+                buffers.begin(offset + DOORBELL_BYTES, head, host)?;
+                seen[HEAD] = head.into();
             }
         }
         self.shadow_doorbells.buffers = Some(buffers);
@@ -126,25 +134,33 @@ impl Controller {
     pub(super) fn poll_shadow_doorbells<H: Host>(&mut self, host: &H) {
         let ShadowDoorbells {
             buffers: Some(buffers),
+            read,
             seen,
         } = &mut self.shadow_doorbells
         else {
             return;
         };
-        let seen = seen.get_mut(..self.queues_end.into()).unwrap_or_default();
-        if host.load(buffers.shadows, seen.as_flattened_mut()).is_err() {
+        let read = read.get_mut(..self.queues_end.into()).unwrap_or_default();
+        if host.load(buffers.shadows, read.as_flattened_mut()).is_err() {
             return self.fail(Bar(host.bar()));
         }
         let mut is_invalid = false;
-        for (queue, &[tail, _]) in self.submission_queues.iter_mut().zip(&*seen) {
-            if let Some(queue) = queue {
-                is_invalid |= queue.ring_shadow_doorbell(tail).is_err();
+        for ((qid, read), seen) in (0u16..).zip(&*read).zip(seen) {
+            if read == seen {
+                continue;
             }
-        }
-        for ((cqid, queue), &[_, head]) in (0..).zip(&mut self.completion_queues).zip(&*seen) {
-            if let Some(queue) = queue {
-                let posted = self.shared.cq_posted(cqid);
+            *seen = *read;
+            let [tail, head] = *read;
+            let index = usize::from(qid);
+            if let Some(Some(queue)) = self.submission_queues.get_mut(index) {
+                is_invalid |= queue.ring_shadow_doorbell(tail).is_err();
+                self.doorbells.set_busy(qid, queue.is_busy());
+            }
+            if let Some(Some(queue)) = self.completion_queues.get_mut(index) {
+                let posted = self.shared.cq_posted(qid);
                 is_invalid |= queue.ring_shadow_doorbell(head, posted).is_err();
+                // A value that cannot be judged yet is looked at again.
+                seen[HEAD] = queue.shadow_doorbell();
             }
         }
         if is_invalid {

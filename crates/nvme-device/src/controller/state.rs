@@ -191,6 +191,7 @@ impl Controller {
         self.submission_queues.fill(None);
         self.completion_queues.fill(None);
         self.queues_end = 0;
+        self.doorbells.reset();
         self.shadow_doorbells.reset();
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
         self.admin.reset(now_ns);

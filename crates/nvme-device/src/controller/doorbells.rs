@@ -1,0 +1,116 @@
+//! Doorbells in the BAR: which queues have something to do. A pass over queues that are idle costs a comparison each.
+
+use alloc::vec::Vec;
+
+use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
+use nvme_spec::{ERROR_EVENT_INVALID_DOORBELL_REGISTER, ERROR_EVENT_INVALID_DOORBELL_VALUE};
+
+use super::Controller;
+use crate::bar::Bar;
+use crate::device::{table, SetupError};
+use crate::IO_QUEUE_PAIRS_MAX;
+
+/// What a submission queue was seen to have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// The tail doorbell.
+    tail: u32,
+    /// Entries that were not fetched, or a command that waits.
+    is_busy: bool,
+}
+
+/// What was seen of each submission queue identifier, close together.
+pub(super) struct Doorbells {
+    seen: Vec<Seen>,
+    /// The queue identifier that is looked at in the next pass, whether or not there is reason to.
+    next: u16,
+}
+
+impl Doorbells {
+    pub fn new() -> Result<Self, SetupError> {
+        Ok(Self {
+            seen: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, Seen::default)?,
+            next: 0,
+        })
+    }
+
+    /// There are no queues any more.
+    pub fn reset(&mut self) {
+        self.seen.fill(Seen::default());
+    }
+
+    /// Submission queue `sqid` is new: its doorbell is 0.
+    pub fn begin(&mut self, sqid: u16) {
+        self.set(sqid, Seen::default());
+    }
+
+    /// Whether `sqid` may have something to do, now that its doorbell is `tail`.
+    pub fn needs_turn(&mut self, sqid: u16, tail: u32) -> bool {
+        let Some(seen) = self.seen.get_mut(usize::from(sqid)) else {
+            return false;
+        };
+        let has_changed = seen.tail != tail;
+        seen.tail = tail;
+        has_changed || seen.is_busy
+    }
+
+    /// Whether `sqid` has something to do, as far as is known without its doorbell.
+    pub fn set_busy(&mut self, sqid: u16, is_busy: bool) {
+        if let Some(seen) = self.seen.get_mut(usize::from(sqid)) {
+            seen.is_busy = is_busy;
+        }
+    }
+
+    fn set(&mut self, sqid: u16, value: Seen) {
+        if let Some(seen) = self.seen.get_mut(usize::from(sqid)) {
+            *seen = value;
+        }
+    }
+
+    fn take_next(&mut self) -> u16 {
+        let next = self.next;
+        self.next = if next == IO_QUEUE_PAIRS_MAX { 0 } else { next + 1 };
+        next
+    }
+}
+
+impl Controller {
+    /// Looks at the head doorbells that cannot wait until room in their queues runs out: the admin queue's, which events are told through; all, if
+    /// an interrupt pin has to know whether something is left to tell; and one more at each pass, for values that are wrong.
+    pub(super) fn poll_completion_doorbells(&mut self, bar: Bar<'_>) {
+        let next = self.doorbells.take_next();
+        if self.shared.config_space().interrupt_pending() {
+            (0..self.queues_end).for_each(|cqid| self.look_at_head(cqid, bar));
+        } else {
+            self.look_at_head(0, bar);
+            self.look_at_head(next, bar);
+        }
+        self.look_for_stray(next, bar);
+    }
+
+    /// Takes over what the host has consumed of a completion queue.
+    pub(super) fn look_at_head(&mut self, cqid: u16, bar: Bar<'_>) {
+        let Some(Some(queue)) = self.completion_queues.get_mut(usize::from(cqid)) else {
+            return;
+        };
+        let posted = self.shared.cq_posted(cqid);
+        if queue
+            .ring_doorbell(bar.load(cq_head_doorbell(cqid)), posted)
+            .is_err()
+        {
+            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
+        }
+    }
+
+    /// A write to the doorbell of a queue that is not there is an error event.
+    fn look_for_stray(&mut self, qid: u16, bar: Bar<'_>) {
+        let index = usize::from(qid);
+        let has_sq = self.submission_queues.get(index).is_some_and(Option::is_some);
+        let has_cq = self.completion_queues.get(index).is_some_and(Option::is_some);
+        let stray = (!has_sq && bar.take(sq_tail_doorbell(qid)) != 0)
+            | (!has_cq && bar.take(cq_head_doorbell(qid)) != 0);
+        if stray {
+            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_REGISTER);
+        }
+    }
+}
