@@ -1,0 +1,72 @@
+//! Instructions of a command: this program runs itself under callgrind, twice with different numbers of commands, and the difference is what the commands
+//! cost, whatever else the machine does. What callgrind counts are the functions `dispatcher_pass` and `worker_pass`.
+
+use std::env;
+use std::process::Command;
+
+use serde::Serialize;
+
+use crate::commands::CASES;
+use crate::rig::Rig;
+
+/// Batches of the longer run.
+const BATCHES: u64 = 100;
+
+#[derive(Clone, Copy, Serialize)]
+pub struct Instructions {
+    pub dispatcher: u64,
+    pub worker: u64,
+}
+
+pub fn head() -> String {
+    format!(
+        "{:<34} {:>10} {:>10}",
+        "instructions of a command", "dispatcher", "worker"
+    )
+}
+
+pub fn line(name: &str, instructions: Option<Instructions>) -> String {
+    match instructions {
+        Some(Instructions { dispatcher, worker }) => format!("{name:<34} {dispatcher:>10} {worker:>10}"),
+        None => format!("{name:<34} left out: valgrind is not there"),
+    }
+}
+
+/// Of the case called `name`, if valgrind is there.
+pub fn of(name: &str) -> Option<Instructions> {
+    Some(Instructions {
+        dispatcher: difference(name, "dispatcher_pass")?,
+        worker: difference(name, "worker_pass")?,
+    })
+}
+
+/// Instructions of a command in `function` and what it calls.
+fn difference(name: &str, function: &str) -> Option<u64> {
+    let longer = counted(name, function, BATCHES)?;
+    let shorter = counted(name, function, 0)?;
+    let (_, setup) = CASES.iter().find(|(case, _)| *case == name)?;
+    let commands = BATCHES * u64::from(setup.depth) * u64::from(setup.busy_queues);
+    Some(longer.saturating_sub(shorter) / commands)
+}
+
+fn counted(name: &str, function: &str, batches: u64) -> Option<u64> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(format!("--toggle-collect=*{function}*"))
+        .arg(env::current_exe().ok()?)
+        .args(["--case", name, "--batches", &batches.to_string()])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (_, count) = text.split_once("Collected : ")?;
+    count.split_whitespace().next()?.parse().ok()
+}
+
+/// Sets a case up and runs so many batches of it: what is counted.
+pub fn run_case(name: &str, batches: u64) -> bool {
+    let Some((_, setup)) = CASES.iter().find(|(case, _)| *case == name) else {
+        return false;
+    };
+    Rig::new(*setup).run_interleaved(batches);
+    true
+}

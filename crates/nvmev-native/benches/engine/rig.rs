@@ -1,0 +1,377 @@
+//! A device and its driver on one thread, in the drive's own time: what is measured is how fast they get through their work, not when it would be due.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nvme_device::{
+    Activity, Controller, Device, DeviceConfig, Host, Identity, NamespaceConfig, Shared, Worker,
+};
+use nvme_spec::{NvmOpcode, Status, PAGE_SIZE_BYTES};
+use nvmev_native::{Driver, Machine, Medium, QueuePair};
+use nvmev_sim::host::commands;
+use ssd_model::{namespace_bytes, profiles, AnyModel};
+use ssd_profile::{Profile, ProfileKind};
+
+use crate::work::{Addresses, DataPointer, Kind, Work, Zones, LONG_BYTES};
+
+/// RAM for queues, and 128 KiB for the data of each command where there is any.
+const RAM_BYTES: usize = 512 << 20;
+/// With the time that a worker is given, everything is due.
+const EVERYTHING_IS_DUE_NS: u64 = 1 << 60;
+
+/// What is set up.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    /// The drive.
+    pub profile: &'static str,
+    pub capacity_bytes: u64,
+    /// Bytes of an LBA.
+    pub lba_bytes: u32,
+    /// Whether there is a medium, and data is moved.
+    pub has_data: bool,
+    /// I/O queue pairs that there are, and how many of them, from the first, are used.
+    pub queues: u16,
+    pub busy_queues: u16,
+    /// Commands outstanding in each queue that is used.
+    pub depth: u16,
+    pub has_shadow_doorbells: bool,
+    /// A host has reserved the namespace: the one that uses it.
+    pub is_reserved: bool,
+    /// What is measured: commands of one kind and length.
+    pub kind: Kind,
+    pub len_bytes: u32,
+    pub data: DataPointer,
+    /// How far from the drive's beginning they go, bytes.
+    pub span_bytes: u64,
+    /// The drive's time between two commands, ns: about what it can do, so that it is in the state that it has at full load.
+    pub pace_ns: u64,
+}
+
+impl Setup {
+    /// Commands of 4 KiB in eight queues, 32 in each, doorbells in the BAR, no data.
+    pub const fn new(profile: &'static str, capacity_bytes: u64, kind: Kind, pace_ns: u64) -> Self {
+        Self {
+            profile,
+            capacity_bytes,
+            lba_bytes: 4096,
+            has_data: false,
+            queues: 8,
+            busy_queues: 8,
+            depth: 32,
+            has_shadow_doorbells: false,
+            is_reserved: false,
+            kind,
+            len_bytes: 4096,
+            data: DataPointer::Prps,
+            span_bytes: u64::MAX,
+            pace_ns,
+        }
+    }
+}
+
+/// See the module's documentation.
+pub struct Rig {
+    pub setup: Setup,
+    pub machine: Arc<Machine>,
+    pub controller: Box<Controller>,
+    pub worker: Worker,
+    pub shared: Arc<Shared>,
+    pub queues: Vec<QueuePair>,
+    pub work: Work,
+    /// The drive's time.
+    pub now_ns: u64,
+}
+
+/// A pass of the dispatcher: a function of its own, so that callgrind can count what happens in it.
+#[inline(never)]
+pub fn dispatcher_pass(controller: &mut Controller, now_ns: u64, machine: &Machine) -> Activity {
+    controller.poll(now_ns, machine)
+}
+
+/// A pass of a worker: as above.
+#[inline(never)]
+pub fn worker_pass(worker: &mut Worker, now_ns: u64, machine: &Machine) -> Activity {
+    worker.poll(now_ns, machine)
+}
+
+impl Rig {
+    /// The device, enabled, with its queues, and on it what the commands are about.
+    pub fn new(setup: Setup) -> Self {
+        let profile = profiles::by_name(setup.profile).expect("a built-in profile");
+        let (machine, device) = build(&setup, profile);
+        let Device {
+            mut controller,
+            mut workers,
+            shared,
+        } = device;
+        let mut worker = workers.pop().expect("the one worker");
+        let mut now_ns = 1_000_000_000;
+        let mut step = || {
+            let activity = controller.poll(now_ns, &*machine);
+            let worked = worker.poll(now_ns, &*machine);
+            if !activity.progressed && !worked.progressed {
+                now_ns = next_ns(now_ns, activity, worked);
+            }
+        };
+        let mut driver = Driver::enable(machine.clone(), &shared, &mut step);
+        if setup.has_shadow_doorbells {
+            driver.use_shadow_doorbells(&mut step);
+        }
+        let mut queues: Vec<QueuePair> = (1..=setup.queues)
+            .map(|qid| driver.create_queue_pair(qid, setup.depth + 1, &mut step))
+            .collect();
+        if setup.is_reserved {
+            let keys = driver.pages(1);
+            let register = commands::reservation(NvmOpcode::RESERVATION_REGISTER, 1, 0, keys);
+            let acquire = commands::reservation(NvmOpcode::RESERVATION_ACQUIRE, 1, 2 << 8, keys);
+            driver.execute(&mut queues[0], register, &mut step);
+            driver.execute(&mut queues[0], acquire, &mut step);
+        }
+        queues.truncate(setup.busy_queues.into());
+        let bytes = namespace_bytes(&profile.kind, setup.capacity_bytes).expect("a size it can have");
+        let addresses = Addresses::random(bytes.min(setup.span_bytes), setup.len_bytes);
+        let work = Work::new(
+            &setup,
+            setup.kind,
+            setup.len_bytes,
+            setup.data,
+            addresses,
+            &mut driver,
+        );
+        let mut rig = Self {
+            setup,
+            machine,
+            controller,
+            worker,
+            shared,
+            queues,
+            work,
+            now_ns,
+        };
+        match profile.kind {
+            ProfileKind::Nvm(_) | ProfileKind::KeyValue(_) => {}
+            ProfileKind::Conventional(_) => rig.fill_drive(&profile.kind, bytes, &mut driver),
+            ProfileKind::Zoned(_) => rig.use_zones(&profile.kind, bytes, &mut driver),
+        }
+        rig
+    }
+
+    /// Writes all of it and, for measuring writes, as much again as makes garbage collection steady: when the free lines of the beginning are used up
+    /// and lines are as mixed as they get.
+    fn fill_drive(&mut self, kind: &ProfileKind, bytes: u64, driver: &mut Driver) {
+        self.prepare(Kind::Write, LONG_BYTES, Addresses::Sequential(0), bytes, driver);
+        if self.setup.kind == Kind::Write {
+            let model = AnyModel::new(kind, self.setup.capacity_bytes).expect("enough memory");
+            let physical_pages = model.flash_report().map_or(0, |report| report.physical_pages);
+            let written = bytes + physical_pages * PAGE_SIZE_BYTES as u64;
+            let addresses = Addresses::random(bytes, self.setup.len_bytes);
+            self.prepare(Kind::Write, self.setup.len_bytes, addresses, written, driver);
+        }
+    }
+
+    /// Has writes go through zones in order, and reads to zones that are written.
+    fn use_zones(&mut self, kind: &ProfileKind, bytes: u64, driver: &mut Driver) {
+        let setup = self.setup;
+        let model = AnyModel::new(kind, setup.capacity_bytes).expect("enough memory");
+        let zone_bytes = model.zoned().expect("a zoned drive").geometry().zone_bytes;
+        let lba = u64::from(setup.lba_bytes);
+        let zones = |is_append| {
+            let zones = Zones::new(zone_bytes / lba, bytes / lba, setup.busy_queues, is_append);
+            Addresses::Zones(zones)
+        };
+        let addresses = if setup.kind == Kind::Read {
+            let written = zone_bytes * u64::from(setup.busy_queues);
+            self.prepare(Kind::Write, LONG_BYTES, zones(false), written, driver);
+            Addresses::random(written.min(setup.span_bytes), setup.len_bytes)
+        } else {
+            zones(setup.kind == Kind::Append)
+        };
+        self.work = Work::new(&setup, setup.kind, setup.len_bytes, setup.data, addresses, driver);
+    }
+
+    /// Carries out `bytes` of commands that are not measured.
+    fn prepare(&mut self, kind: Kind, len_bytes: u32, addresses: Addresses, bytes: u64, driver: &mut Driver) {
+        let work = Work::new(&self.setup, kind, len_bytes, DataPointer::Sgl, addresses, driver);
+        let measured = std::mem::replace(&mut self.work, work);
+        self.run_interleaved(bytes / u64::from(len_bytes) / self.batch());
+        self.work = measured;
+    }
+
+    /// Commands that all queues have together.
+    pub fn batch(&self) -> u64 {
+        u64::from(self.setup.depth) * self.queues.len() as u64
+    }
+
+    /// Fills all queues.
+    pub fn fill(&mut self) {
+        for (index, queue) in self.queues.iter_mut().enumerate() {
+            fill_queue(queue, index, &mut self.work, &self.machine);
+        }
+    }
+
+    /// Takes all completions out.
+    pub fn reap(&mut self) {
+        for queue in &mut self.queues {
+            reap_queue(queue, &self.machine);
+        }
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.queues.iter().all(|queue| queue.is_done(&self.machine))
+    }
+
+    /// Runs `batches` full queues, the dispatcher until it has fetched all of a batch, then the worker until all are posted. Returns the times that each
+    /// of the two took; the driver's is in neither.
+    pub fn run_in_phases(&mut self, batches: u64) -> [Duration; 2] {
+        let mut took = [Duration::ZERO; 2];
+        for _ in 0..batches {
+            let target = self.fetched() + self.batch() as u32;
+            self.fill();
+            let start = Instant::now();
+            self.dispatch_until(target);
+            let dispatched = Instant::now();
+            while worker_pass(&mut self.worker, EVERYTHING_IS_DUE_NS, &self.machine).progressed {}
+            took[0] += dispatched - start;
+            took[1] += dispatched.elapsed();
+            self.reap();
+        }
+        took
+    }
+
+    /// Runs the dispatcher until it has fetched `target` commands since the queues were made.
+    pub fn dispatch_until(&mut self, target: u32) {
+        loop {
+            let activity = dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
+            if activity.progressed {
+                self.now_ns += self.setup.pace_ns * self.queues.len() as u64;
+            } else if self.fetched() == target {
+                return;
+            } else {
+                self.now_ns = next_ns(self.now_ns, activity, Activity::default());
+            }
+        }
+    }
+
+    /// Commands fetched since the queues were made (wrapping).
+    pub fn fetched(&self) -> u32 {
+        let queues = self.shared.statistics().io_queues();
+        queues.map(|queue| queue.dispatched).fold(0, u32::wrapping_add)
+    }
+
+    /// Runs `batches` full queues, dispatcher and worker in turn, as one thread of the module does. Returns the time without the driver's.
+    pub fn run_interleaved(&mut self, batches: u64) -> Duration {
+        let mut took = Duration::ZERO;
+        for _ in 0..batches {
+            self.fill();
+            let start = Instant::now();
+            loop {
+                let activity = dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
+                let worked = worker_pass(&mut self.worker, self.now_ns, &self.machine);
+                if activity.progressed || worked.progressed {
+                    self.now_ns += self.setup.pace_ns * self.queues.len() as u64;
+                } else if self.is_done() {
+                    break;
+                } else {
+                    self.now_ns = next_ns(self.now_ns, activity, worked);
+                }
+            }
+            took += start.elapsed();
+            self.reap();
+        }
+        took
+    }
+
+    /// Runs at least `commands` from end to end: the driver keeps all queues full, dispatcher, worker and driver in turn. Returns the time of
+    /// all of it and the number of commands.
+    pub fn run_end_to_end(&mut self, commands: u64) -> (Duration, u64) {
+        let mut done = 0;
+        let start = Instant::now();
+        while done < commands {
+            self.fill();
+            let activity = dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
+            let worked = worker_pass(&mut self.worker, self.now_ns, &self.machine);
+            self.now_ns = if activity.progressed || worked.progressed {
+                self.now_ns + self.setup.pace_ns * self.queues.len() as u64
+            } else {
+                next_ns(self.now_ns, activity, worked)
+            };
+            for queue in &mut self.queues {
+                done += reap_queue(queue, &self.machine);
+            }
+        }
+        let took = start.elapsed();
+        // What is left over belongs to nobody's figures.
+        while !self.is_done() {
+            let activity = self.controller.poll(self.now_ns, &*self.machine);
+            let worked = self.worker.poll(EVERYTHING_IS_DUE_NS, &*self.machine);
+            self.now_ns = next_ns(self.now_ns, activity, worked);
+        }
+        self.reap();
+        (took, done)
+    }
+}
+
+/// The next time at which there is something to do, if nothing was done at `now_ns`.
+fn next_ns(now_ns: u64, activity: Activity, worked: Activity) -> u64 {
+    let next = activity
+        .next_event_ns
+        .into_iter()
+        .chain(worked.next_event_ns)
+        .min();
+    next.unwrap_or(0).max(now_ns + 1)
+}
+
+/// The device of `setup` in its machine.
+fn build(setup: &Setup, profile: &Profile<'_>) -> (Arc<Machine>, Device) {
+    let medium = if setup.has_data {
+        Medium::Bytes(usize::try_from(setup.capacity_bytes).expect("a medium that fits"))
+    } else {
+        Medium::Nothing
+    };
+    let machine = Machine::new(RAM_BYTES, medium).expect("enough memory");
+    let namespace = NamespaceConfig {
+        kind: profile.kind,
+        mdts: profile.mdts as u8,
+        lba_bytes: setup.lba_bytes,
+        media_offset: 0,
+        media_len_bytes: setup.capacity_bytes,
+    };
+    let config = DeviceConfig {
+        identity: Identity::derive(setup.profile, setup.capacity_bytes, setup.lba_bytes, None),
+        worker_count: 1,
+        namespaces: vec![namespace],
+        media_bytes: setup.capacity_bytes,
+        hash_seed: 0x5EED,
+    };
+    let device = Device::new(config, machine.bar()).expect("enough memory");
+    (Arc::new(machine), device)
+}
+
+/// Puts commands into `queue` until it is full.
+fn fill_queue(queue: &mut QueuePair, index: usize, work: &mut Work, machine: &Machine) {
+    let mut is_changed = false;
+    while let Some(cid) = queue.take_cid() {
+        queue.place(machine, &work.next(index, cid));
+        is_changed = true;
+    }
+    if is_changed {
+        queue.ring(machine);
+    }
+}
+
+/// Takes what is there out of `queue`; returns how much it was.
+fn reap_queue(queue: &mut QueuePair, machine: &Machine) -> u64 {
+    let mut count = 0;
+    while let Some(completion) = queue.reap(machine) {
+        assert_eq!(
+            completion.status,
+            Status::SUCCESSFUL_COMPLETION,
+            "a command failed"
+        );
+        count += 1;
+    }
+    if count > 0 {
+        queue.ring_head(machine);
+    }
+    count
+}
