@@ -9,6 +9,7 @@ use crate::bar::Bar;
 use crate::device::SetupError;
 use crate::flash_log::{FlashLog, NamespaceReport};
 use crate::host::Host;
+use crate::lateness::Lateness;
 use crate::power::Power;
 use crate::zoned::{ZoneMove, ZoneMoves};
 use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};
@@ -34,6 +35,7 @@ pub struct Shared {
     /// The controller has told the workers to forget everything, and they have not all done so: written by the controller, read by workers.
     is_resetting: AtomicBool,
     statistics: Statistics,
+    lateness: Lateness,
     flash_log: FlashLog,
     /// Movements of data in zones.
     zone_moves: Arc<ZoneMoves>,
@@ -49,13 +51,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// For a device in whose zones these movements are.
-    pub(crate) fn new(zone_moves: Arc<ZoneMoves>) -> Result<Self, SetupError> {
+    /// For a device in whose zones these movements are, with so many workers.
+    pub(crate) fn new(zone_moves: Arc<ZoneMoves>, worker_count: usize) -> Result<Self, SetupError> {
         Ok(Self {
             config_space: ConfigSpace::new(),
             power: Power::new()?,
             is_resetting: AtomicBool::new(false),
             statistics: Statistics::new()?,
+            lateness: Lateness::new(worker_count)?,
             flash_log: FlashLog::new(NAMESPACES_MAX as usize)?,
             zone_moves,
             sq_heads: [const { AtomicU16::new(0) }; QUEUES],
@@ -107,6 +110,11 @@ impl Shared {
     /// Counters of the submission queues.
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    /// How late completions are posted.
+    pub fn lateness(&self) -> &Lateness {
+        &self.lateness
     }
 
     /// Asks for the reports of what the namespaces' flash did; the result is the number of the request. The controller answers in its next
