@@ -20,6 +20,7 @@ extern crate alloc;
 
 mod admin;
 mod bar;
+mod coalescing;
 mod compare;
 mod controller;
 mod cut_off;

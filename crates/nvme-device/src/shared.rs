@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use nvme_spec::registers::{self, csts};
 
 use crate::bar::Bar;
+use crate::coalescing::CoalescingSettings;
 use crate::device::SetupError;
 use crate::flash_log::{FlashLog, NamespaceReport};
 use crate::host::Host;
@@ -46,6 +47,8 @@ pub struct Shared {
     cq_posted: [AtomicU32; QUEUES],
     /// Pin-based interrupt mask (INTMS/INTMC): written by the controller, read by workers.
     interrupt_mask: AtomicU32,
+    /// Which interrupts may come later.
+    coalescing: CoalescingSettings,
     /// A completion was posted while interrupts were masked: set by workers, cleared by the controller.
     interrupt_suppressed: AtomicBool,
 }
@@ -64,6 +67,7 @@ impl Shared {
             sq_heads: [const { AtomicU16::new(0) }; QUEUES],
             cq_posted: [const { AtomicU32::new(0) }; QUEUES],
             interrupt_mask: AtomicU32::new(0),
+            coalescing: CoalescingSettings::default(),
             interrupt_suppressed: AtomicBool::new(false),
         })
     }
@@ -176,6 +180,10 @@ impl Shared {
 
     pub(crate) fn set_interrupt_mask(&self, mask: u32) {
         self.interrupt_mask.store(mask, Ordering::Release);
+    }
+
+    pub(crate) fn coalescing(&self) -> &CoalescingSettings {
+        &self.coalescing
     }
 
     /// How interrupts can be raised now. Without MSI-X there is one vector, 0, for all queues (PCIe Transport 1.0

@@ -8,13 +8,14 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use nvme_spec::{CompletionQueueEntry, Status};
 use zerocopy::transmute;
 
+use crate::coalescing::Signals;
 use crate::cut_off::CutOff;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::movement::move_data;
 use crate::ring::{Consumer, Producer};
 use crate::schedule::{Pending, Schedule};
-use crate::shared::{Interrupts, Shared};
+use crate::shared::Shared;
 use crate::work::{Direction, Extents, Filling, Job, Part, Report, WorkItem, Zeroing};
 use crate::zoned::ZoneMove;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
@@ -73,8 +74,7 @@ pub struct Worker {
     gathered: usize,
     /// When the present pass began to post, while it is not done with what was due then.
     posting_since_ns: Option<u64>,
-    /// Vectors to be raised at the end of the pass.
-    touched: VectorSet,
+    signals: Signals,
     /// A completion could not be written, and the controller does not know yet.
     is_unreachable: bool,
 }
@@ -102,7 +102,7 @@ impl Worker {
             buffer: table(transfer_bytes_max as usize, || 0)?,
             gathered: 0,
             posting_since_ns: None,
-            touched: VectorSet::default(),
+            signals: Signals::new()?,
             is_unreachable: false,
         })
     }
@@ -129,7 +129,8 @@ impl Worker {
         }
     }
 
-    /// The second half of a pass: posts what is due at `now_ns`, and then raises one interrupt per completion queue. It does so in small
+    /// The second half of a pass: posts what is due at `now_ns`, and then raises one interrupt per completion queue, unless interrupts are
+    /// to be coalesced. It does so in small
     /// portions: `None` says that there is more, to be posted by calling again with the time that it is then. So the time at which a
     /// completion is posted is known well enough to say how late it is.
     pub fn post_completions<H: Host>(&mut self, now_ns: u64, host: &H) -> Option<Activity> {
@@ -141,11 +142,12 @@ impl Worker {
         let due_ns = since_ns.unwrap_or(now_ns);
         for posted in 0..COMPLETIONS_PER_CALL {
             let Some(pending) = self.schedule.pop_due(due_ns) else {
-                self.raise_touched(host);
+                let raises_held = self.signals.raise(now_ns, &self.shared, host);
                 self.report_unreachable();
+                let next_ns = [self.schedule.next_due_ns(), self.signals.next_due_ns()];
                 return Some(Activity {
-                    progressed: posted > 0 || since_ns.is_some(),
-                    next_event_ns: self.schedule.next_due_ns(),
+                    progressed: posted > 0 || since_ns.is_some() || raises_held,
+                    next_event_ns: next_ns.into_iter().flatten().min(),
                 });
             };
             self.complete(&pending, now_ns, host);
@@ -215,7 +217,13 @@ impl Worker {
                 };
                 self.set_queue(cqid, Some(ring));
             }
-            WorkItem::DeleteCq { cqid } => self.set_queue(cqid, None),
+            WorkItem::DeleteCq { cqid } => {
+                let ring = self.queues.get(usize::from(cqid)).copied().flatten();
+                if let Some(vector) = ring.and_then(|ring| ring.vector) {
+                    self.signals.release(vector, &self.shared, host);
+                }
+                self.set_queue(cqid, None);
+            }
             WorkItem::AbortQueue { sqid, ticket } => {
                 let is_meant = |command: crate::work::CommandRef| command.sqid == sqid;
                 self.schedule
@@ -236,7 +244,7 @@ impl Worker {
             WorkItem::Reset { ticket } => {
                 self.schedule.clear();
                 self.posting_since_ns = None;
-                self.touched = VectorSet::default();
+                self.signals.clear();
                 self.is_unreachable = false;
                 self.gathered = 0;
                 self.queues.fill(None);
@@ -339,24 +347,20 @@ impl Worker {
         while let Some(pending) = self.schedule.pop_due(now_ns) {
             self.complete(&pending, now_ns, host);
         }
-        self.raise_touched(host);
+        self.signals.raise(now_ns, &self.shared, host);
     }
 
     /// Posts a completion whose time has come, and notes how late it is.
     fn complete<H: Host>(&mut self, pending: &Pending, now_ns: u64, host: &H) {
         self.count_completed();
         match self.post(pending, host) {
-            Ok(vector) => self.touched.add(vector),
+            Ok(vector) => self.signals.add(vector, now_ns, &self.shared),
             Err(MemoryFault { .. }) => self.is_unreachable = true,
         }
         if pending.is_timed {
             let late_ns = now_ns.saturating_sub(pending.done_at_ns);
             self.shared.lateness().record(self.number, late_ns);
         }
-    }
-
-    fn raise_touched<H: Host>(&mut self, host: &H) {
-        core::mem::take(&mut self.touched).raise(&self.shared, host);
     }
 
     /// Done with an item that the controller counts as in flight.
@@ -449,39 +453,4 @@ fn fill_with<H: Host>(pattern: &[u8], part: Range<u64>, host: &H) -> Result<(), 
         at += len as u64;
     }
     Ok(())
-}
-
-/// Vectors to be raised at the end of a pass, each once.
-#[derive(Default)]
-struct VectorSet {
-    bits: [u64; 3],
-}
-
-const _: () = assert!(crate::VECTORS_MAX as usize <= 3 * 64);
-
-impl VectorSet {
-    fn add(&mut self, vector: Option<u16>) {
-        let Some(vector) = vector else { return };
-        if let Some(bits) = self.bits.get_mut(usize::from(vector / 64)) {
-            *bits |= 1 << (vector % 64);
-        }
-    }
-
-    fn raise<H: Host>(self, shared: &Shared, host: &H) {
-        if self.bits == [0; 3] {
-            return;
-        }
-        match shared.interrupts() {
-            Interrupts::Msix => {}
-            Interrupts::Pin => return shared.pull_pin(host),
-            // The controller makes up for it when it is allowed again.
-            Interrupts::PinMasked => return shared.note_masked_pin(),
-        }
-        for (base, mut bits) in (0u16..).step_by(64).zip(self.bits) {
-            while bits != 0 {
-                shared.raise_msix(base + bits.trailing_zeros() as u16, host);
-                bits &= bits - 1;
-            }
-        }
-    }
 }
