@@ -31,7 +31,8 @@ enum nvmev_proc_file {
 	NVMEV_PROC_STAT = 3,
 	NVMEV_PROC_DEBUG = 4,
 	NVMEV_PROC_FTL = 5,
-	NVMEV_PROC_FILES = 6,
+	NVMEV_PROC_LATENESS = 6,
+	NVMEV_PROC_FILES = 7,
 };
 
 /* The module's parameters as the user wrote them; NULL where not given. Not const because module_param() has it so. */
@@ -54,6 +55,7 @@ struct nvmev_params {
 	char *nr_io_units;
 	char *io_unit_shift;
 	char *idle_timeout_us;
+	char *lateness_bound_ns;
 	char *debug;
 };
 

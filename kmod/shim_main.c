@@ -40,6 +40,7 @@ NVMEV_PARAM(write_trailing, "Delay after a write in nanoseconds");
 NVMEV_PARAM(nr_io_units, "Number of I/O units that work in parallel");
 NVMEV_PARAM(io_unit_shift, "Size of an I/O unit as a power of two");
 NVMEV_PARAM(idle_timeout_us, "Microseconds without work after which the threads begin to sleep; 0: never");
+NVMEV_PARAM(lateness_bound_ns, "Nanoseconds after which a completion is posted too late, for /proc/nvmev/lateness");
 NVMEV_PARAM(debug, "Accepted for compatibility with NVMeVirt; has no effect");
 
 /* What Rust gave us for this load of the module. */
@@ -70,6 +71,10 @@ void nvmev_log(u32 is_error, const char *text, size_t len)
 		printk(KERN_INFO "NVMeVirt: %.*s\n", (int)len, text);
 }
 
+/*
+ * CLOCK_MONOTONIC. There is one for all CPUs: the kernel derives it from one clocksource, which is the TSC only as long as the TSCs of all
+ * CPUs agree, so a time that the dispatcher took can be compared with one that a worker takes.
+ */
 u64 nvmev_now_ns(void)
 {
 	return ktime_get_ns();

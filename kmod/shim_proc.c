@@ -16,7 +16,7 @@
 #define pde_data PDE_DATA
 #endif
 
-/* A line of `stat` is under 80 bytes, and there are at most 128 queues and a total. */
+/* A line of `stat` is under 80 bytes, and there are at most 128 queues and a total; `lateness` has as many buckets, of under 60 bytes. */
 #define SHOW_BYTES (16 * 1024)
 #define STORE_BYTES 128
 
@@ -36,6 +36,7 @@ static const char *const file_names[NVMEV_PROC_FILES] = {
 	[NVMEV_PROC_READ_TIMES] = "read_times", [NVMEV_PROC_WRITE_TIMES] = "write_times",
 	[NVMEV_PROC_IO_UNITS] = "io_units",	[NVMEV_PROC_STAT] = "stat",
 	[NVMEV_PROC_DEBUG] = "debug",		[NVMEV_PROC_FTL] = "ftl",
+	[NVMEV_PROC_LATENESS] = "lateness",
 };
 
 static int show(struct seq_file *seq, void *unused)

@@ -53,6 +53,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
         nr_io_units,
         io_unit_shift,
         idle_timeout_us,
+        lateness_bound_ns,
         debug,
     } = *params;
     // SAFETY: the module's parameters are null or C strings, and nobody can change them after loading began.
@@ -76,6 +77,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
             nr_io_units: text(nr_io_units),
             io_unit_shift: text(io_unit_shift),
             idle_timeout_us: text(idle_timeout_us),
+            lateness_bound_ns: text(lateness_bound_ns),
             debug: text(debug),
         }
     };
@@ -194,5 +196,5 @@ unsafe extern "C" fn nvmev_rs_proc_store(
 // C's idea of these is checked by nothing else.
 const _: () = {
     assert!(shim::EINVAL < 0 && shim::ENOMEM < 0);
-    assert!(size_of::<Params>() == 19 * size_of::<*const c_char>());
+    assert!(size_of::<Params>() == 20 * size_of::<*const c_char>());
 };

@@ -191,6 +191,7 @@ impl Instance {
             shared,
         } = Device::new(config, host.bar())?;
 
+        shared.lateness().set_bound_ns(settings.lateness_bound_ns);
         let running = Arc::new(Running::new(host, shared, nvm, settings.idle_timeout_ns));
         let kernel = |what| move |error| LoadError::Kernel { what, error };
         let proc = ProcFolder::new(running.clone()).ok_or(LoadError::Kernel {

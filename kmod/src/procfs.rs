@@ -6,9 +6,9 @@ use core::fmt::{self, Write};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use module_params::proc_text::{self, QueueLine};
+use module_params::proc_text::{self, LatenessBucketLine, LatenessSummary, QueueLine};
 use module_params::TextBuffer;
-use nvme_device::{NamespaceReport, QueueSnapshot, NAMESPACES_MAX};
+use nvme_device::{LatenessBucket, NamespaceReport, QueueSnapshot, NAMESPACES_MAX};
 
 use crate::running::{with_times, Running};
 use crate::shim;
@@ -58,8 +58,37 @@ pub fn show(running: &Running, file: u32, out: &mut TextBuffer<'_>) -> fmt::Resu
             written
         }
         shim::PROC_FTL => show_flash(running, out),
+        shim::PROC_LATENESS => show_lateness(running, out),
         _ => Ok(()),
     }
+}
+
+/// How late completions are posted, of all workers.
+fn show_lateness(running: &Running, out: &mut TextBuffer<'_>) -> fmt::Result {
+    let lateness = running.shared.lateness().snapshot();
+    let summary = LatenessSummary {
+        bound_ns: lateness.bound_ns,
+        count: lateness.count(),
+        misses: lateness.misses,
+        max_ns: lateness.max_ns,
+        p50_ns: lateness.quantile_ns(500),
+        p90_ns: lateness.quantile_ns(900),
+        p99_ns: lateness.quantile_ns(990),
+        p99_9_ns: lateness.quantile_ns(999),
+    };
+    let buckets = lateness.buckets().map(|bucket| {
+        let LatenessBucket {
+            from_ns,
+            to_ns,
+            count,
+        } = bucket;
+        LatenessBucketLine {
+            from_ns,
+            to_ns,
+            count,
+        }
+    });
+    proc_text::write_lateness(out, summary, buckets)
 }
 
 /// What the flash of each namespace did, as the dispatcher says when asked: at once, or when it wakes up next.
@@ -122,6 +151,10 @@ pub fn store(running: &Running, file: u32, text: &[u8]) -> Result<(), i32> {
         }
         shim::PROC_FTL => {
             running.shared.request_flash_reset();
+            return Ok(());
+        }
+        shim::PROC_LATENESS => {
+            running.shared.lateness().reset();
             return Ok(());
         }
         #[cfg(feature = "test-faults")]

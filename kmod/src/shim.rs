@@ -24,6 +24,7 @@ pub struct Params {
     pub nr_io_units: *const c_char,
     pub io_unit_shift: *const c_char,
     pub idle_timeout_us: *const c_char,
+    pub lateness_bound_ns: *const c_char,
     pub debug: *const c_char,
 }
 
@@ -51,6 +52,7 @@ pub const PROC_STAT: u32 = 3;
 #[cfg(feature = "test-faults")]
 pub const PROC_DEBUG: u32 = 4;
 pub const PROC_FTL: u32 = 5;
+pub const PROC_LATENESS: u32 = 6;
 
 /// Error numbers that we give to the kernel, negative.
 pub const ENOMEM: i32 = -12;

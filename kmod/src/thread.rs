@@ -12,6 +12,7 @@ use core::sync::atomic::Ordering;
 use module_params::{CpuList, Idle, TextBuffer};
 use nvme_device::{Activity, Controller, Worker};
 
+use crate::host::KernelHost;
 use crate::log::info;
 use crate::running::{with_times, Running};
 use crate::shim;
@@ -38,7 +39,7 @@ impl Dispatcher {
         }
         let mut activity = self.controller.poll(now_ns, &running.host);
         if let Some(worker) = &mut self.worker {
-            let worked = worker.poll(now_ns, &running.host);
+            let worked = work(worker, now_ns, activity.progressed, &running.host);
             activity.progressed |= worked.progressed;
             activity.next_event_ns = activity
                 .next_event_ns
@@ -49,6 +50,22 @@ impl Dispatcher {
             running.wake_workers();
         }
         activity
+    }
+}
+
+/// One pass of a worker, begun at `now_ns` or, with `is_stale`, some time after it. Fetching, copying and posting take time: completions are
+/// posted, and measured, at the time that it is when their turn comes.
+fn work(worker: &mut Worker, mut now_ns: u64, is_stale: bool, host: &KernelHost) -> Activity {
+    let has_taken = worker.take_items(now_ns, host);
+    if is_stale || has_taken {
+        now_ns = shim::nvmev_now_ns();
+    }
+    loop {
+        if let Some(mut activity) = worker.post_completions(now_ns, host) {
+            activity.progressed |= has_taken;
+            return activity;
+        }
+        now_ns = shim::nvmev_now_ns();
     }
 }
 
@@ -79,7 +96,7 @@ impl Body {
         }
         match role {
             Role::Dispatcher(dispatcher) => dispatcher.poll(now_ns, running),
-            Role::Worker(worker) => worker.poll(now_ns, &running.host),
+            Role::Worker(worker) => work(worker, now_ns, false, &running.host),
         }
     }
 

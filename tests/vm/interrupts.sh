@@ -37,6 +37,22 @@ for ((cpu = 0; cpu < cpus; cpu++)); do
         status=none
     check "CPU $cpu got its interrupts" test "$(interrupts "$((cpu + 1))")" -gt "$before"
 done
+
+# Interrupt Coalescing: an interrupt for 16 entries or after 1 ms.
+fio_interrupts() {
+    local before
+    before=$(interrupts '[1-9][0-9]*')
+    timeout 60 fio --name=coalescing --filename="$device" --direct=1 --bs=4k --rw=randread --number_ios=2000 --ioengine=libaio \
+        --iodepth=16 --iodepth_batch_submit=1 --output="$scratch/fio" || return
+    echo $(($(interrupts '[1-9][0-9]*') - before))
+}
+usual=$(fio_interrupts)
+check "interrupts can be coalesced" nvme set-feature "/dev/$controller" -f 8 -v 0x0A0F
+check_matches "the feature is set" '0x0*a0f' "$(nvme get-feature "/dev/$controller" -f 8 | tr '[:upper:]' '[:lower:]')"
+coalesced=$(fio_interrupts)
+check "then there are fewer of them" test "${coalesced:-$usual}" -lt "$usual"
+check "one command at a time does not hang" timeout 60 dd if="$device" of=/dev/null bs=4k count=16 iflag=direct status=none
+check "interrupts can be coalesced no more" nvme set-feature "/dev/$controller" -f 8 -v 0
 check "no command had to be polled for or timed out" \
     bash -c "! dmesg | grep -E '$controller: (I/O|.*timeout|.*completion polled)'"
 finish

@@ -4,7 +4,7 @@
 
 device=$(block_device)
 cd /proc/nvmev || not_ok "/proc/nvmev" "is not there"
-for file in read_times write_times io_units stat debug; do
+for file in read_times write_times io_units stat debug lateness; do
     check "$file can be read" cat "$file"
 done
 check_matches "read_times" '^[0-9]+ \+ [0-9]+ x \+ [0-9]+' "$(<read_times)"
@@ -60,6 +60,24 @@ bytes=$(grep -E "$line" <<<"$stat" | awk '{ sum += $NF } END { print sum }')
 check "stat counts bytes" test "$bytes" -ge 409600
 check "stat can be reset" bash -c 'echo 0 >stat'
 check_equal "and starts again from nothing" 0 "$(grep -E "$line" stat | awk '{ sum += $NF } END { print sum }')"
+
+value() {
+    awk -v name="$1" '$1 == name { print $2 }' lateness
+}
+check "lateness can be reset" bash -c 'echo 0 >lateness'
+dd if="$device" of=/dev/null bs=4k count=100 iflag=direct status=none
+lateness=$(<lateness)
+check_equal "lateness has its names" \
+    "bound_ns count misses p50_ns p90_ns p99_ns p99_9_ns max_ns" "$(awk '$1 != "bucket" { print $1 }' <<<"$lateness" | xargs)"
+check "lateness counts commands" test "$(value count)" -ge 100
+check_equal "each of them in a bucket" "$(awk '$1 == "count" { print $2 }' <<<"$lateness")" \
+    "$(awk '$1 == "bucket" { sum += $4 } END { print sum }' <<<"$lateness")"
+check "quantiles are in order" bash -c "awk '/^p|^max/ { print \$2 }' <<<'$lateness' | sort -nc"
+bound=$(sed -n 's/.*lateness_bound_ns=\([0-9]*\).*/\1/p' <<<"$PARAMETERS")
+check_equal "the bound" "${bound:-1000}" "$(value bound_ns)"
+echo 0 >lateness
+# Something else may have read meanwhile, but not as much.
+check "and starts again from nothing" test "$(value count)" -lt 100
 echo "${write_times_at_first//[!0-9]/ }" >write_times
 echo "${io_units_at_first//[!0-9]/ }" >io_units
 check_equal "everything is as it was" "$at_first $write_times_at_first $io_units_at_first" \

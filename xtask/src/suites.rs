@@ -289,6 +289,12 @@ pub const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
+        name: "6.12-polled",
+        append: "nvme.poll_queues=1",
+        scripts: &["polled"],
+        ..USUAL
+    },
+    Suite {
         name: "6.12-resets",
         scripts: RESETS,
         ..USUAL

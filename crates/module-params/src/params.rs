@@ -17,6 +17,8 @@ pub const MEMORY_ALIGNMENT: u64 = 16 << 10;
 pub const SERIAL_LEN_MAX: usize = 20;
 /// How long a thread polls in vain before it begins to sleep, unless `idle_timeout_us=` says otherwise.
 pub const IDLE_TIMEOUT_US_DEFAULT: u32 = 10_000;
+/// How late a completion may be posted without being a miss, unless `lateness_bound_ns=` says otherwise.
+pub const LATENESS_BOUND_NS_DEFAULT: u32 = 1000;
 
 /// The device to be unless `profile=` or `ns=` names another.
 pub const PROFILE_DEFAULT: &str = "optane";
@@ -46,6 +48,7 @@ pub struct RawParams<'a> {
     pub nr_io_units: Option<&'a str>,
     pub io_unit_shift: Option<&'a str>,
     pub idle_timeout_us: Option<&'a str>,
+    pub lateness_bound_ns: Option<&'a str>,
     pub debug: Option<&'a str>,
 }
 
@@ -159,6 +162,8 @@ pub struct Settings<'a> {
     pub nvm: NvmOverrides,
     /// Polling in vain for so long, a thread begins to sleep; never if `None`.
     pub idle_timeout_ns: Option<u64>,
+    /// A completion that is posted more than this after its time is counted as a miss.
+    pub lateness_bound_ns: u64,
 }
 
 /// A parameter that cannot be used.
@@ -250,6 +255,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         nr_io_units,
         io_unit_shift,
         idle_timeout_us,
+        lateness_bound_ns,
         debug,
     } = *raw;
     let namespaces = namespaces(profile, ns)?;
@@ -297,6 +303,9 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
             io_unit_shift: number("io_unit_shift", io_unit_shift)?,
         },
         idle_timeout_ns: (idle_timeout_us != 0).then_some(u64::from(idle_timeout_us) * 1000),
+        lateness_bound_ns: number("lateness_bound_ns", lateness_bound_ns)?
+            .unwrap_or(LATENESS_BOUND_NS_DEFAULT)
+            .into(),
     })
 }
 
@@ -452,6 +461,7 @@ mod tests {
             nr_io_units: None,
             io_unit_shift: None,
             idle_timeout_us: None,
+            lateness_bound_ns: None,
             debug: None,
         }
     }
@@ -467,6 +477,7 @@ mod tests {
         assert_eq!(settings.cpus.as_slice(), [2, 3]);
         assert_eq!(settings.lba_bytes, 512);
         assert_eq!(settings.idle_timeout_ns, Some(10_000_000));
+        assert_eq!(settings.lateness_bound_ns, 1000);
         assert!(settings.nvm.is_empty());
         assert_eq!(settings.namespaces, NamespaceList::one("optane"));
     }
@@ -646,11 +657,13 @@ mod tests {
             &RawParams {
                 serial: Some("A 1"),
                 idle_timeout_us: Some("0"),
+                lateness_bound_ns: Some("20000"),
                 ..SIZE
             },
             &Machine,
         )
         .unwrap();
         assert_eq!((settings.serial, settings.idle_timeout_ns), (Some("A 1"), None));
+        assert_eq!(settings.lateness_bound_ns, 20_000);
     }
 }

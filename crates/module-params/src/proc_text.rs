@@ -6,6 +6,7 @@
 //! | `io_units` | `units x shift` | `units shift` |
 //! | `stat` | a line per queue, then `total:` | anything: counters to zero |
 //! | `ftl` (new) | what the flash did, `name value` a line | anything: counters to zero |
+//! | `lateness` (new) | how late completions are posted: `name value` a line, then `bucket from to count` | anything: counters to zero |
 //!
 //! The first two end without a newline. Unlike NVMeVirt, a write that does not fit the format is refused.
 
@@ -43,6 +44,38 @@ pub struct QueueLine {
     pub bytes: u64,
 }
 
+/// How late completions were posted, all times in ns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LatenessSummary {
+    /// Later than this is a miss.
+    pub bound_ns: u64,
+    /// Completions counted.
+    pub count: u64,
+    /// Those that were posted later than the bound.
+    pub misses: u64,
+    /// The latest.
+    pub max_ns: u64,
+    /// Half of them were no later.
+    pub p50_ns: u64,
+    /// 90 % of them were no later.
+    pub p90_ns: u64,
+    /// 99 % of them were no later.
+    pub p99_ns: u64,
+    /// 99.9 % of them were no later.
+    pub p99_9_ns: u64,
+}
+
+/// A line of the histogram in `lateness`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LatenessBucketLine {
+    /// So late or later, ns.
+    pub from_ns: u64,
+    /// So late at most, ns.
+    pub to_ns: u64,
+    /// How many completions were.
+    pub count: u64,
+}
+
 /// Writes the text of `read_times` or `write_times`.
 ///
 /// # Errors
@@ -62,6 +95,48 @@ pub fn write_times(out: &mut impl Write, times: Times) -> fmt::Result {
 pub fn write_flash(out: &mut impl Write, nsid: u32, report: &FlashReport) -> fmt::Result {
     writeln!(out, "namespace {nsid}")?;
     write!(out, "{report}")
+}
+
+/// Writes the text of `lateness`: a name and a value in each line, then a line for each bucket.
+///
+/// # Errors
+/// If `out` is full.
+pub fn write_lateness(
+    out: &mut impl Write,
+    summary: LatenessSummary,
+    buckets: impl Iterator<Item = LatenessBucketLine>,
+) -> fmt::Result {
+    let LatenessSummary {
+        bound_ns,
+        count,
+        misses,
+        max_ns,
+        p50_ns,
+        p90_ns,
+        p99_ns,
+        p99_9_ns,
+    } = summary;
+    for (name, value) in [
+        ("bound_ns", bound_ns),
+        ("count", count),
+        ("misses", misses),
+        ("p50_ns", p50_ns),
+        ("p90_ns", p90_ns),
+        ("p99_ns", p99_ns),
+        ("p99_9_ns", p99_9_ns),
+        ("max_ns", max_ns),
+    ] {
+        writeln!(out, "{name} {value}")?;
+    }
+    for LatenessBucketLine {
+        from_ns,
+        to_ns,
+        count,
+    } in buckets
+    {
+        writeln!(out, "bucket {from_ns} {to_ns} {count}")?;
+    }
+    Ok(())
 }
 
 /// Writes the text of `io_units`.
@@ -162,6 +237,37 @@ mod tests {
         assert!(text.contains("\nwrite_amplification 2.234\n"));
         assert!(text.contains("\nline_erases_mean 12.003\n"));
         assert!(text.ends_with("\n"));
+    }
+
+    #[test]
+    fn lateness_is_a_name_and_a_value_in_each_line_and_then_the_buckets() {
+        let summary = LatenessSummary {
+            bound_ns: 1000,
+            count: 3,
+            misses: 1,
+            max_ns: 2000,
+            p50_ns: 111,
+            p90_ns: 2000,
+            p99_ns: 2001,
+            p99_9_ns: 2002,
+        };
+        let bucket = |from_ns, to_ns, count| LatenessBucketLine {
+            from_ns,
+            to_ns,
+            count,
+        };
+        let mut text = String::new();
+        write_lateness(
+            &mut text,
+            summary,
+            [bucket(96, 111, 2), bucket(1792, 2047, 1)].into_iter(),
+        )
+        .unwrap();
+        assert_eq!(
+            text,
+            "bound_ns 1000\ncount 3\nmisses 1\np50_ns 111\np90_ns 2000\np99_ns 2001\np99_9_ns 2002\nmax_ns 2000\n\
+             bucket 96 111 2\nbucket 1792 2047 1\n"
+        );
     }
 
     #[test]

@@ -104,16 +104,17 @@ impl Device {
         namespaces: Vec<Namespace>,
         bar: &[AtomicU32],
     ) -> Result<Self, SetupError> {
-        let shared = Arc::new(Shared::new(traits.zone_moves.clone())?);
+        let shared = Arc::new(Shared::new(traits.zone_moves.clone(), config.worker_count)?);
         let mut links = Vec::new();
         links.try_reserve_exact(config.worker_count)?;
         let mut workers = Vec::new();
         workers.try_reserve_exact(config.worker_count)?;
-        for _ in 0..config.worker_count {
+        for number in 0..config.worker_count {
             let (items, items_out) = ring(ITEMS)?;
             let (reports_in, reports) = ring(REPORTS)?;
             let completed = Arc::new(AtomicU32::new(0));
             workers.push(Worker::new(
+                number,
                 items_out,
                 reports_in,
                 shared.clone(),

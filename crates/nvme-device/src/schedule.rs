@@ -13,6 +13,8 @@ pub(crate) struct Pending {
     pub done_at_ns: u64,
     /// Order of arrival: completions that are due at the same time leave in the order in which they came.
     sequence: u64,
+    /// See [`Job::is_timed`](crate::work::Job::is_timed).
+    pub is_timed: bool,
     pub command: CommandRef,
     pub status: Status,
     pub result: u64,
@@ -64,7 +66,14 @@ impl Schedule {
     }
 
     /// Adds a completion. The caller has made sure that there is room.
-    pub fn push(&mut self, done_at_ns: u64, command: CommandRef, status: Status, result: u64) {
+    pub fn push(
+        &mut self,
+        done_at_ns: u64,
+        is_timed: bool,
+        command: CommandRef,
+        status: Status,
+        result: u64,
+    ) {
         debug_assert!(
             self.heap.len() < self.capacity,
             "the controller limits what is in flight"
@@ -72,6 +81,7 @@ impl Schedule {
         self.heap.push(Pending {
             done_at_ns,
             sequence: self.next_sequence,
+            is_timed,
             command,
             status,
             result,
@@ -98,6 +108,7 @@ impl Schedule {
         let mut ended = 0;
         for entry in entries.iter_mut().filter(|entry| is_meant(entry.command)) {
             (entry.done_at_ns, entry.status, entry.result) = (now_ns, status, 0);
+            entry.is_timed = false;
             ended += 1;
         }
         self.heap = BinaryHeap::from(entries);
@@ -125,7 +136,7 @@ mod tests {
     fn completions_leave_by_time_then_by_arrival_and_never_early() {
         let mut schedule = Schedule::new(8).unwrap();
         for (cid, at) in [(0, 30), (1, 10), (2, 30), (3, 20)] {
-            schedule.push(at, command(cid), Status::SUCCESSFUL_COMPLETION, 0);
+            schedule.push(at, true, command(cid), Status::SUCCESSFUL_COMPLETION, 0);
         }
         assert_eq!(schedule.next_due_ns(), Some(10));
         assert!(schedule.pop_due(9).is_none());
@@ -139,7 +150,7 @@ mod tests {
     fn an_abort_ends_only_what_is_meant() {
         let mut schedule = Schedule::new(8).unwrap();
         for cid in 0..4 {
-            schedule.push(1000, command(cid), Status::SUCCESSFUL_COMPLETION, 7);
+            schedule.push(1000, true, command(cid), Status::SUCCESSFUL_COMPLETION, 7);
         }
         let ended = schedule.end_early(5, Status::COMMAND_ABORTED_SQ_DELETION, |command| {
             command.sqid == 1
@@ -147,8 +158,8 @@ mod tests {
         assert_eq!(ended, 2);
         let first = schedule.pop_due(5).unwrap();
         assert_eq!(
-            (first.command.cid, first.status, first.result),
-            (0, Status::COMMAND_ABORTED_SQ_DELETION, 0)
+            (first.command.cid, first.status, first.result, first.is_timed),
+            (0, Status::COMMAND_ABORTED_SQ_DELETION, 0, false)
         );
         assert_eq!(schedule.pop_due(5).unwrap().command.cid, 2);
         assert!(schedule.pop_due(999).is_none());

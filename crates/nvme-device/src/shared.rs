@@ -6,9 +6,11 @@ use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use nvme_spec::registers::{self, csts};
 
 use crate::bar::Bar;
+use crate::coalescing::CoalescingSettings;
 use crate::device::SetupError;
 use crate::flash_log::{FlashLog, NamespaceReport};
 use crate::host::Host;
+use crate::lateness::Lateness;
 use crate::power::Power;
 use crate::zoned::{ZoneMove, ZoneMoves};
 use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};
@@ -34,6 +36,7 @@ pub struct Shared {
     /// The controller has told the workers to forget everything, and they have not all done so: written by the controller, read by workers.
     is_resetting: AtomicBool,
     statistics: Statistics,
+    lateness: Lateness,
     flash_log: FlashLog,
     /// Movements of data in zones.
     zone_moves: Arc<ZoneMoves>,
@@ -44,23 +47,27 @@ pub struct Shared {
     cq_posted: [AtomicU32; QUEUES],
     /// Pin-based interrupt mask (INTMS/INTMC): written by the controller, read by workers.
     interrupt_mask: AtomicU32,
+    /// Which interrupts may come later.
+    coalescing: CoalescingSettings,
     /// A completion was posted while interrupts were masked: set by workers, cleared by the controller.
     interrupt_suppressed: AtomicBool,
 }
 
 impl Shared {
-    /// For a device in whose zones these movements are.
-    pub(crate) fn new(zone_moves: Arc<ZoneMoves>) -> Result<Self, SetupError> {
+    /// For a device in whose zones these movements are, with so many workers.
+    pub(crate) fn new(zone_moves: Arc<ZoneMoves>, worker_count: usize) -> Result<Self, SetupError> {
         Ok(Self {
             config_space: ConfigSpace::new(),
             power: Power::new()?,
             is_resetting: AtomicBool::new(false),
             statistics: Statistics::new()?,
+            lateness: Lateness::new(worker_count)?,
             flash_log: FlashLog::new(NAMESPACES_MAX as usize)?,
             zone_moves,
             sq_heads: [const { AtomicU16::new(0) }; QUEUES],
             cq_posted: [const { AtomicU32::new(0) }; QUEUES],
             interrupt_mask: AtomicU32::new(0),
+            coalescing: CoalescingSettings::default(),
             interrupt_suppressed: AtomicBool::new(false),
         })
     }
@@ -107,6 +114,11 @@ impl Shared {
     /// Counters of the submission queues.
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    /// How late completions are posted.
+    pub fn lateness(&self) -> &Lateness {
+        &self.lateness
     }
 
     /// Asks for the reports of what the namespaces' flash did; the result is the number of the request. The controller answers in its next
@@ -168,6 +180,10 @@ impl Shared {
 
     pub(crate) fn set_interrupt_mask(&self, mask: u32) {
         self.interrupt_mask.store(mask, Ordering::Release);
+    }
+
+    pub(crate) fn coalescing(&self) -> &CoalescingSettings {
+        &self.coalescing
     }
 
     /// How interrupts can be raised now. Without MSI-X there is one vector, 0, for all queues (PCIe Transport 1.0

@@ -143,6 +143,8 @@ pub(crate) struct Job {
     pub status: Status,
     pub result: u64,
     pub done_at_ns: u64,
+    /// Whether a model gave that time, so that the completion can be late: not for an admin command, nor for one that is over at once.
+    pub is_timed: bool,
     pub transfer: Transfer,
     /// For the error log.
     pub nsid: u32,
@@ -157,6 +159,7 @@ impl Job {
             status,
             result,
             done_at_ns: now_ns,
+            is_timed: false,
             transfer: Transfer::NONE,
             nsid: 0,
             lba: 0,

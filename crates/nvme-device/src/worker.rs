@@ -8,13 +8,14 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use nvme_spec::{CompletionQueueEntry, Status};
 use zerocopy::transmute;
 
+use crate::coalescing::Signals;
 use crate::cut_off::CutOff;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::movement::move_data;
 use crate::ring::{Consumer, Producer};
 use crate::schedule::{Pending, Schedule};
-use crate::shared::{Interrupts, Shared};
+use crate::shared::Shared;
 use crate::work::{Direction, Extents, Filling, Job, Part, Report, WorkItem, Zeroing};
 use crate::zoned::ZoneMove;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
@@ -27,6 +28,9 @@ pub(crate) const SCHEDULE_MAX: usize = IN_FLIGHT_MAX + 256;
 
 /// Items taken from the ring in one pass: completions that have come due should not wait behind many copies.
 const ITEMS_PER_PASS: usize = 8;
+
+/// Completions posted at one time: however many are due, lateness is measured that finely.
+const COMPLETIONS_PER_CALL: usize = 8;
 
 /// So much of the medium is filled in one pass, for the same reason: a range of Dataset Management takes several passes.
 const FILLED_PER_PASS_BYTES: u64 = 256 << 10;
@@ -51,6 +55,8 @@ struct CompletionRing {
 
 /// One worker. It owns its completion queues: nobody else writes to them.
 pub struct Worker {
+    /// Which one it is.
+    number: usize,
     items: Consumer<WorkItem>,
     reports: Producer<Report>,
     shared: Arc<Shared>,
@@ -66,12 +72,16 @@ pub struct Worker {
     /// What was gathered for the Copy that comes next: the first `gathered` bytes. As long as the longest transfer.
     buffer: Vec<u8>,
     gathered: usize,
+    /// When the present pass began to post, while it is not done with what was due then.
+    posting_since_ns: Option<u64>,
+    signals: Signals,
     /// A completion could not be written, and the controller does not know yet.
     is_unreachable: bool,
 }
 
 impl Worker {
     pub(crate) fn new(
+        number: usize,
         items: Consumer<WorkItem>,
         reports: Producer<Report>,
         shared: Arc<Shared>,
@@ -79,6 +89,7 @@ impl Worker {
         transfer_bytes_max: u32,
     ) -> Result<Self, SetupError> {
         Ok(Self {
+            number,
             items,
             reports,
             shared,
@@ -90,6 +101,8 @@ impl Worker {
             pattern_bytes: 0,
             buffer: table(transfer_bytes_max as usize, || 0)?,
             gathered: 0,
+            posting_since_ns: None,
+            signals: Signals::new()?,
             is_unreachable: false,
         })
     }
@@ -97,24 +110,53 @@ impl Worker {
     /// One pass: takes a few items from the ring, then posts every completion that is due at `now_ns`, with one
     /// interrupt per completion queue.
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
-        if !self.shared.reaches_memory() {
-            return Activity {
-                progressed: self.shared.is_resetting() && self.take_items(now_ns, &CutOff(host)),
-                // Everything waits for the host, and the controller tells when it has done something about it.
-                next_event_ns: None,
-            };
-        }
-        let mut progressed = self.take_items(now_ns, host);
-        progressed |= self.post_due(now_ns, host);
-        self.report_unreachable();
-        Activity {
-            progressed,
-            next_event_ns: self.schedule.next_due_ns(),
+        let has_taken = self.take_items(now_ns, host);
+        loop {
+            if let Some(mut activity) = self.post_completions(now_ns, host) {
+                activity.progressed |= has_taken;
+                return activity;
+            }
         }
     }
 
-    /// Takes a few items from the ring; returns whether there were any.
-    fn take_items<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
+    /// The first half of a pass: takes a few items from the ring and moves their data, which takes time of its own; returns whether there
+    /// were any.
+    pub fn take_items<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
+        if self.shared.reaches_memory() {
+            self.take_some(now_ns, host)
+        } else {
+            self.shared.is_resetting() && self.take_some(now_ns, &CutOff(host))
+        }
+    }
+
+    /// The second half of a pass: posts what is due at `now_ns`, and then raises one interrupt per completion queue, unless interrupts are
+    /// to be coalesced. It does so in small
+    /// portions: `None` says that there is more, to be posted by calling again with the time that it is then. So the time at which a
+    /// completion is posted is known well enough to say how late it is.
+    pub fn post_completions<H: Host>(&mut self, now_ns: u64, host: &H) -> Option<Activity> {
+        if !self.shared.reaches_memory() {
+            // Everything waits for the host, and the controller tells when it has done something about it.
+            return Some(Activity::default());
+        }
+        let since_ns = self.posting_since_ns.take();
+        let due_ns = since_ns.unwrap_or(now_ns);
+        for posted in 0..COMPLETIONS_PER_CALL {
+            let Some(pending) = self.schedule.pop_due(due_ns) else {
+                let raises_held = self.signals.raise(now_ns, &self.shared, host);
+                self.report_unreachable();
+                let next_ns = [self.schedule.next_due_ns(), self.signals.next_due_ns()];
+                return Some(Activity {
+                    progressed: posted > 0 || since_ns.is_some() || raises_held,
+                    next_event_ns: next_ns.into_iter().flatten().min(),
+                });
+            };
+            self.complete(&pending, now_ns, host);
+        }
+        self.posting_since_ns = Some(due_ns);
+        None
+    }
+
+    fn take_some<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
         let mut progressed = false;
         for _ in 0..ITEMS_PER_PASS {
             if !self.filling.is_empty() {
@@ -175,13 +217,19 @@ impl Worker {
                 };
                 self.set_queue(cqid, Some(ring));
             }
-            WorkItem::DeleteCq { cqid } => self.set_queue(cqid, None),
+            WorkItem::DeleteCq { cqid } => {
+                let ring = self.queues.get(usize::from(cqid)).copied().flatten();
+                if let Some(vector) = ring.and_then(|ring| ring.vector) {
+                    self.signals.release(vector, &self.shared, host);
+                }
+                self.set_queue(cqid, None);
+            }
             WorkItem::AbortQueue { sqid, ticket } => {
                 let is_meant = |command: crate::work::CommandRef| command.sqid == sqid;
                 self.schedule
                     .end_early(now_ns, Status::COMMAND_ABORTED_SQ_DELETION, is_meant);
                 // What was aborted is posted before the answer: the queue's deletion completes after its commands.
-                self.post_due(now_ns, host);
+                self.post_all_due(now_ns, host);
                 self.answer(ticket, true);
             }
             WorkItem::AbortCommand { sqid, cid, ticket } => {
@@ -189,12 +237,14 @@ impl Worker {
                 let ended = self
                     .schedule
                     .end_early(now_ns, Status::COMMAND_ABORT_REQUESTED, is_meant);
-                self.post_due(now_ns, host);
+                self.post_all_due(now_ns, host);
                 self.answer(ticket, ended > 0);
             }
             WorkItem::Answer { ticket } => self.answer(ticket, true),
             WorkItem::Reset { ticket } => {
                 self.schedule.clear();
+                self.posting_since_ns = None;
+                self.signals.clear();
                 self.is_unreachable = false;
                 self.gathered = 0;
                 self.queues.fill(None);
@@ -280,30 +330,37 @@ impl Worker {
         };
         self.end_move(job.transfer.zone);
         match transferred {
-            Ok(()) => self
-                .schedule
-                .push(job.done_at_ns, job.command, job.status, job.result),
+            Ok(()) => {
+                self.schedule
+                    .push(job.done_at_ns, job.is_timed, job.command, job.status, job.result);
+            }
             Err(status) => {
                 self.report_failure(&job, status);
-                self.schedule
-                    .push(job.failed_at_ns(status, now_ns), job.command, status, 0);
+                let failed_at_ns = job.failed_at_ns(status, now_ns);
+                let is_timed = job.is_timed && failed_at_ns == job.done_at_ns;
+                self.schedule.push(failed_at_ns, is_timed, job.command, status, 0);
             }
         }
     }
 
-    fn post_due<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
-        let mut touched = VectorSet::default();
-        let mut progressed = false;
+    fn post_all_due<H: Host>(&mut self, now_ns: u64, host: &H) {
         while let Some(pending) = self.schedule.pop_due(now_ns) {
-            progressed = true;
-            self.count_completed();
-            match self.post(&pending, host) {
-                Ok(vector) => touched.add(vector),
-                Err(MemoryFault { .. }) => self.is_unreachable = true,
-            }
+            self.complete(&pending, now_ns, host);
         }
-        touched.raise(&self.shared, host);
-        progressed
+        self.signals.raise(now_ns, &self.shared, host);
+    }
+
+    /// Posts a completion whose time has come, and notes how late it is.
+    fn complete<H: Host>(&mut self, pending: &Pending, now_ns: u64, host: &H) {
+        self.count_completed();
+        match self.post(pending, host) {
+            Ok(vector) => self.signals.add(vector, now_ns, &self.shared),
+            Err(MemoryFault { .. }) => self.is_unreachable = true,
+        }
+        if pending.is_timed {
+            let late_ns = now_ns.saturating_sub(pending.done_at_ns);
+            self.shared.lateness().record(self.number, late_ns);
+        }
     }
 
     /// Done with an item that the controller counts as in flight.
@@ -396,39 +453,4 @@ fn fill_with<H: Host>(pattern: &[u8], part: Range<u64>, host: &H) -> Result<(), 
         at += len as u64;
     }
     Ok(())
-}
-
-/// Vectors to be raised at the end of a pass, each once.
-#[derive(Default)]
-struct VectorSet {
-    bits: [u64; 3],
-}
-
-const _: () = assert!(crate::VECTORS_MAX as usize <= 3 * 64);
-
-impl VectorSet {
-    fn add(&mut self, vector: Option<u16>) {
-        let Some(vector) = vector else { return };
-        if let Some(bits) = self.bits.get_mut(usize::from(vector / 64)) {
-            *bits |= 1 << (vector % 64);
-        }
-    }
-
-    fn raise<H: Host>(self, shared: &Shared, host: &H) {
-        if self.bits == [0; 3] {
-            return;
-        }
-        match shared.interrupts() {
-            Interrupts::Msix => {}
-            Interrupts::Pin => return shared.pull_pin(host),
-            // The controller makes up for it when it is allowed again.
-            Interrupts::PinMasked => return shared.note_masked_pin(),
-        }
-        for (base, mut bits) in (0u16..).step_by(64).zip(self.bits) {
-            while bits != 0 {
-                shared.raise_msix(base + bits.trailing_zeros() as u16, host);
-                bits &= bits - 1;
-            }
-        }
-    }
 }

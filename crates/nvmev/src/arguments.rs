@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use crate::kv::KvCommand;
+use crate::lateness::LatenessArguments;
 use crate::sim::SimArguments;
 
 /// NVMeVirt: software-defined NVMe drives.
@@ -21,6 +22,7 @@ pub enum Subcommand {
     Sim(Box<SimArguments>),
     #[command(subcommand)]
     Kv(KvCommand),
+    Lateness(LatenessArguments),
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -1,15 +1,17 @@
-//! The `nvmev` command: what can be done with the models without a kernel module, and a client for key-value drives.
+//! The `nvmev` command: what can be done with the models without a kernel module, a client for key-value drives, and a reader of what the
+//! module says of its own exactness.
 //!
 //! How it is built: [`arguments`] declares the command line, one enum variant per subcommand; each subcommand is a
 //! module with a `run` that gets its parsed arguments and where to write, and does the work. This file decides what an
 //! error looks like and with which status the command ends: 0 done, 1 failed, 2 wrong usage.
 //!
-//! What is not here: only `kv` talks to a device, through the kernel's passthrough; nothing talks to the module.
+//! What is not here: only `kv` talks to a device, through the kernel's passthrough, and only `lateness` to the module, through `/proc`.
 #![deny(unsafe_code)]
 
 mod arguments;
 mod error;
 mod kv;
+mod lateness;
 mod profile;
 mod sim;
 
@@ -42,5 +44,6 @@ fn run(arguments: &Arguments, output: &mut dyn Write) -> Result<(), CommandError
         Subcommand::Profile(command) => profile::run(command, output),
         Subcommand::Sim(arguments) => sim::run(arguments, output),
         Subcommand::Kv(command) => kv::run(command, output),
+        Subcommand::Lateness(arguments) => lateness::run(arguments, output),
     }
 }

@@ -118,3 +118,38 @@ fn a_full_disk_is_an_error() {
         "{stderr}"
     );
 }
+
+#[test]
+fn lateness_says_whether_the_emulator_kept_up() {
+    let folder = std::env::temp_dir().join(format!("nvmev-lateness-{}", std::process::id()));
+    let text = |misses: u32| {
+        format!(
+            "bound_ns 1000\ncount 4\nmisses {misses}\np50_ns 111\np90_ns 1200\np99_ns 1200\np99_9_ns 1200\nmax_ns 1200\n\
+             bucket 96 111 3\nbucket 1024 1279 1\n"
+        )
+    };
+    let lateness = |content: &str, arguments: &[&str]| {
+        std::fs::write(&folder, content).expect("a temporary file");
+        let file = folder.to_str().expect("a plain name");
+        output(&[&["lateness", "--file", file], arguments].concat())
+    };
+    let (status, stdout, stderr) = lateness(&text(1), &[]);
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    assert!(
+        stdout.ends_with("not always keep up: 1 (25.000 %) were more than 1000 ns late.\n"),
+        "{stdout}"
+    );
+    assert!(lateness(&text(0), &[]).1.contains("The emulator kept up"));
+    let (status, stdout, _) = lateness(&text(1), &["--json", "--reset"]);
+    let value: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!((status, &value["misses"]), (Some(0), &1.into()));
+    assert_eq!(value["buckets"][1]["to_ns"], 1279);
+    let written = std::fs::read_to_string(&folder).expect("a temporary file");
+    assert_eq!(written, "0\n", "reset");
+    assert_eq!(lateness("something else", &[]).0, Some(1));
+    std::fs::remove_file(&folder).expect("a temporary file");
+    let file = folder.to_str().expect("a plain name");
+    let (status, _, stderr) = output(&["lateness", "--file", file]);
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("is the module loaded?"), "{stderr}");
+}

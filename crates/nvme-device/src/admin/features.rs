@@ -255,6 +255,14 @@ impl Features {
         }
     }
 
+    /// Dword 11 of Interrupt Coalescing, and a bit for each vector that is not coalesced.
+    pub fn interrupt_coalescing(&self) -> (u32, [u64; 3]) {
+        (
+            self.current.interrupt_coalescing,
+            self.current.coalescing_disabled,
+        )
+    }
+
     /// Whether changed namespaces are to be reported as events.
     pub fn wants_namespace_notices(&self) -> bool {
         self.current.async_events & OAES_NAMESPACE_ATTRIBUTE != 0
@@ -491,6 +499,7 @@ impl Controller {
         if self.admin.features.wants_temperature_event() {
             self.admin.events.smart(SMART_EVENT_TEMPERATURE_THRESHOLD);
         }
+        self.apply_coalescing();
         if feature == FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION {
             self.admin.raise_telemetry_notice();
         }

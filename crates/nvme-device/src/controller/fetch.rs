@@ -250,7 +250,7 @@ impl Controller {
         };
         match dispatched {
             Ok(dispatched) => {
-                self.finish_dispatch(dispatched, bar);
+                self.finish_dispatch(dispatched, now_ns, bar);
                 Turn::Fetched
             }
             Err(wait) => {
@@ -313,11 +313,13 @@ impl Controller {
                 ..Job::immediate(command, now_ns, status, 0)
             },
         };
-        self.finish_dispatch(job.into(), bar);
+        self.finish_dispatch(job.into(), now_ns, bar);
     }
 
-    pub(super) fn finish_dispatch(&mut self, dispatched: Dispatched, bar: Bar<'_>) {
-        let Dispatched { zeroing, job } = dispatched;
+    /// Hands a command over to its worker, with the time that it takes from now on.
+    pub(super) fn finish_dispatch(&mut self, dispatched: Dispatched, now_ns: u64, bar: Bar<'_>) {
+        let Dispatched { zeroing, mut job } = dispatched;
+        job.is_timed = job.done_at_ns > now_ns;
         if let Some(zeroing) = zeroing {
             if self.send(job.command.cqid, WorkItem::Zero(zeroing)).is_err() {
                 return self.fail(bar);

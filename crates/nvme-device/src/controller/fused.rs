@@ -128,23 +128,24 @@ impl Controller {
         host: &H,
     ) -> Turn {
         self.consume(command.sqid, command.cqid);
-        self.finish_half(Half { entry, command }, status, now_ns, host);
+        self.finish_half(Half { entry, command }, status, now_ns, now_ns, host);
         Turn::Fetched
     }
 
-    fn finish_half<H: Host>(&mut self, half: Half, status: Status, done_at_ns: u64, host: &H) {
+    fn finish_half<H: Host>(&mut self, half: Half, status: Status, done_at_ns: u64, now_ns: u64, host: &H) {
         let job = Job {
+            done_at_ns,
             nsid: half.entry.nsid.get(),
             lba: Request::parse(&half.entry).slba(),
-            ..Job::immediate(half.command, done_at_ns, status, 0)
+            ..Job::immediate(half.command, now_ns, status, 0)
         };
-        self.finish_dispatch(job.into(), Bar(host.bar()));
+        self.finish_dispatch(job.into(), now_ns, Bar(host.bar()));
     }
 
     fn begin_pair<H: Host>(&mut self, compare: Half, write: Half, now_ns: u64, host: &H) -> Turn {
         if !belong_together(&compare.entry, &write.entry) {
             for half in [compare, write] {
-                self.finish_half(half, Status::INVALID_FIELD_IN_COMMAND, now_ns, host);
+                self.finish_half(half, Status::INVALID_FIELD_IN_COMMAND, now_ns, now_ns, host);
             }
             return Turn::Fetched;
         }
@@ -206,7 +207,7 @@ impl Controller {
             Err(Wait { retry_at_ns, .. }) => return Some(Step::Comparing { retry_at_ns }),
         };
         let (is_equal, compared_at_ns) = (job.status.is_success(), job.done_at_ns);
-        self.finish_dispatch(job.into(), Bar(host.bar()));
+        self.finish_dispatch(job.into(), now_ns, Bar(host.bar()));
         if is_equal {
             return Some(Step::Writing {
                 compared_at_ns,
@@ -214,7 +215,7 @@ impl Controller {
             });
         }
         let status = Status::COMMAND_ABORTED_FAILED_FUSED;
-        self.finish_half(pair.write, status, compared_at_ns, host);
+        self.finish_half(pair.write, status, compared_at_ns, now_ns, host);
         None
     }
 
@@ -238,7 +239,7 @@ impl Controller {
         // It is written when the comparison is done.
         let write_ns = job.done_at_ns.saturating_sub(now_ns);
         job.done_at_ns = compared_at_ns.max(now_ns).saturating_add(write_ns);
-        self.finish_dispatch(job.into(), Bar(host.bar()));
+        self.finish_dispatch(job.into(), now_ns, Bar(host.bar()));
         None
     }
 

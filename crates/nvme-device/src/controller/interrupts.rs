@@ -15,6 +15,12 @@ impl Controller {
         self.poll_suppressed(host);
     }
 
+    /// Tells the workers which interrupts the host wants coalesced.
+    pub(crate) fn apply_coalescing(&self) {
+        let (aggregation, disabled) = self.admin.features.interrupt_coalescing();
+        self.shared.coalescing().set(aggregation, disabled);
+    }
+
     /// Lets go of the pin when nothing is left to tell. It is a level: there is something until the host has consumed all completions, and
     /// Interrupt Status in configuration space says so. Hosts that share the line look there (Linux' uio_pci_generic does).
     pub(super) fn poll_pin<H: Host>(&mut self, host: &H) {

@@ -195,6 +195,7 @@ impl Controller {
         self.shadow_doorbells.reset();
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
         self.admin.reset(now_ns);
+        self.apply_coalescing();
         for namespace in self.io.namespaces.iter_mut() {
             namespace.error_recovery.reset();
             if let Some(key_value) = &mut namespace.key_value {

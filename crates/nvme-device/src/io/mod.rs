@@ -292,13 +292,11 @@ impl IoUnit {
             clears_on_failure: placed.clears_on_failure,
         };
         let job = Job {
-            command,
-            status: Status::SUCCESSFUL_COMPLETION,
-            result: placed.result,
             done_at_ns,
             transfer,
             nsid,
             lba,
+            ..Job::immediate(command, now_ns, Status::SUCCESSFUL_COMPLETION, placed.result)
         };
         Ok(Dispatched {
             zeroing: placed.zeroing,
