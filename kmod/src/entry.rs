@@ -38,6 +38,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
         memmap_start,
         memmap_size,
         size,
+        data,
         cpus,
         profile,
         ns,
@@ -61,6 +62,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
             memmap_start: text(memmap_start),
             memmap_size: text(memmap_size),
             size: text(size),
+            data: text(data),
             cpus: text(cpus),
             profile: text(profile),
             ns: text(ns),
@@ -194,5 +196,5 @@ unsafe extern "C" fn nvmev_rs_proc_store(
 // C's idea of these is checked by nothing else.
 const _: () = {
     assert!(shim::EINVAL < 0 && shim::ENOMEM < 0);
-    assert!(size_of::<Params>() == 19 * size_of::<*const c_char>());
+    assert!(size_of::<Params>() == 20 * size_of::<*const c_char>());
 };

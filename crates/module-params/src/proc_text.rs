@@ -5,6 +5,7 @@
 //! | `read_times`, `write_times` | `delay + time x + trailing` | `delay time trailing` |
 //! | `io_units` | `units x shift` | `units shift` |
 //! | `stat` | a line per queue, then `total:` | anything: counters to zero |
+//! | `data` (new) | `memory`, or `none` and what that means | refused |
 //! | `ftl` (new) | what the flash did, `name value` a line | anything: counters to zero |
 //!
 //! The first two end without a newline. Unlike NVMeVirt, a write that does not fit the format is refused.
@@ -62,6 +63,17 @@ pub fn write_times(out: &mut impl Write, times: Times) -> fmt::Result {
 pub fn write_flash(out: &mut impl Write, nsid: u32, report: &FlashReport) -> fmt::Result {
     writeln!(out, "namespace {nsid}")?;
     write!(out, "{report}")
+}
+
+/// Writes the text of `data`: whether what is written is kept.
+///
+/// # Errors
+/// If `out` is full.
+pub fn write_data(out: &mut impl Write, has_medium: bool) -> fmt::Result {
+    out.write_str(match has_medium {
+        true => "memory\n",
+        false => "none: nothing that is written is kept, reads return zeros\n",
+    })
 }
 
 /// Writes the text of `io_units`.
