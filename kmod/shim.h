@@ -32,7 +32,8 @@ enum nvmev_proc_file {
 	NVMEV_PROC_DEBUG = 4,
 	NVMEV_PROC_FTL = 5,
 	NVMEV_PROC_LATENESS = 6,
-	NVMEV_PROC_FILES = 7,
+	NVMEV_PROC_DATA = 7,
+	NVMEV_PROC_FILES = 8,
 };
 
 /* The module's parameters as the user wrote them; NULL where not given. Not const because module_param() has it so. */
@@ -40,6 +41,7 @@ struct nvmev_params {
 	char *memmap_start;
 	char *memmap_size;
 	char *size;
+	char *data;
 	char *cpus;
 	char *profile;
 	char *ns;
@@ -116,6 +118,7 @@ void nvmev_clear(void *mapping, u64 size);
 /* shim_copy.c */
 u32 nvmev_host_read(struct nvmev_peers *peers, u64 address, void *into, size_t len);
 u32 nvmev_host_load(struct nvmev_peers *peers, u64 address, u32 *into, size_t words);
+u32 nvmev_host_is_readable(struct nvmev_peers *peers, u64 address, size_t len);
 u32 nvmev_host_write(struct nvmev_peers *peers, u64 address, const void *from, size_t len);
 u32 nvmev_host_publish(struct nvmev_peers *peers, u64 address, const u64 *entry);
 

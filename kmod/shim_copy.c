@@ -110,6 +110,25 @@ u32 nvmev_host_read(struct nvmev_peers *peers, u64 address, void *into, size_t l
 	return 1;
 }
 
+/*
+ * Whether nvmev_host_read() would find memory at each address. What other devices have is read to find out, as it would be
+ * then.
+ */
+u32 nvmev_host_is_readable(struct nvmev_peers *peers, u64 address, size_t len)
+{
+	while (len) {
+		size_t part = within_page(address, len);
+		struct page *page = host_page(address);
+		u8 unused;
+
+		if (page ? !is_readable(page) : !nvmev_peer_access(peers, NVMEV_ACCESS_READ, address, &unused, 1))
+			return 0;
+		address += part;
+		len -= part;
+	}
+	return 1;
+}
+
 /* Aligned words that the host may be writing: each of them at once. Returns how much was copied, as above. */
 static size_t load_part(struct nvmev_peers *peers, u64 address, u32 *into, size_t len)
 {

@@ -9,6 +9,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
 #include <linux/vmalloc.h>
@@ -25,6 +26,7 @@ static struct nvmev_params params;
 NVMEV_PARAM(memmap_start, "Start of the memory reserved with memmap=SIZE$START on the kernel command line, e.g. 4G");
 NVMEV_PARAM(memmap_size, "Size of the reserved memory, e.g. 2G; the first 1 MiB holds the registers");
 NVMEV_PARAM(size, "Take this much memory from the running kernel instead, e.g. 1G; no memmap= needed");
+NVMEV_PARAM(data, "Where data is kept: memory (default), or none: NOTHING THAT IS WRITTEN IS KEPT, reads return zeros, size= says how large the drive is");
 NVMEV_PARAM(cpus, "CPUs to use, e.g. 2,3: the first runs the dispatcher, the others I/O workers");
 NVMEV_PARAM(profile, "Device to emulate");
 NVMEV_PARAM(ns, "Namespaces of different kinds: PROFILE:SIZE,PROFILE:SIZE,...; one without a size has what is left");
@@ -108,6 +110,10 @@ u32 nvmev_cpu_node(u32 cpu)
 	return node == NUMA_NO_NODE ? 0 : node;
 }
 
+/* Tables of large drives, which must not take the last page: others' processes would be killed for the next one. */
+#define LARGE_BYTES SZ_64M
+#define LEFT_BYTES SZ_128M
+
 /*
  * Small requests wait until they succeed, so that the handful of infallible allocations in Rust (an Arc, a Box) cannot
  * fail; large ones may fail and are asked for fallibly: they fail before others' processes are killed for them.
@@ -117,6 +123,8 @@ void *nvmev_alloc(size_t bytes, size_t align, u32 zeroed)
 	gfp_t gfp = GFP_KERNEL | (zeroed ? __GFP_ZERO : 0);
 
 	if (align > PAGE_SIZE)
+		return NULL;
+	if (bytes >= LARGE_BYTES && PFN_UP(bytes) + PFN_UP(LEFT_BYTES) > si_mem_available())
 		return NULL;
 	/* kmalloc aligns a power of two to itself; beyond that kvmalloc gives whole pages. */
 	if (align > ARCH_KMALLOC_MINALIGN && bytes <= PAGE_SIZE)

@@ -62,14 +62,15 @@ impl Drop for Peers {
 /// function has is mapped at the first access.
 pub struct KernelHost {
     bar: Mapping,
-    storage: Mapping,
+    /// None: nothing of what is written is kept.
+    storage: Option<Mapping>,
     irqs: Irqs,
     peers: Peers,
 }
 
 impl KernelHost {
-    /// Puts it together. `bar` has [`BAR_SIZE_BYTES`].
-    pub fn new(bar: Mapping, storage: Mapping, irqs: Irqs, peers: Peers) -> Self {
+    /// Puts it together. `bar` has [`BAR_SIZE_BYTES`]. Without `storage`, what reads the medium gets zeros.
+    pub fn new(bar: Mapping, storage: Option<Mapping>, irqs: Irqs, peers: Peers) -> Self {
         Self {
             bar,
             storage,
@@ -83,16 +84,36 @@ impl KernelHost {
         &self.irqs
     }
 
-    /// The bytes from `offset` on the medium, if all of `len` are there.
-    fn media(&self, offset: u64, len: usize, address: u64) -> Result<*mut u8, MemoryFault> {
+    /// Whether there is a medium.
+    pub fn has_medium(&self) -> bool {
+        self.storage.is_some()
+    }
+
+    /// The bytes from `offset` on the medium, if all of `len` are there; nothing if there is no medium.
+    fn media(&self, offset: u64, len: usize, address: u64) -> Result<Option<*mut u8>, MemoryFault> {
+        let Some(storage) = &self.storage else {
+            return Ok(None);
+        };
         let end = u64::try_from(len).ok().and_then(|len| offset.checked_add(len));
         match (end, usize::try_from(offset)) {
             // `wrapping_add` stays inside the mapping, because `offset` does.
-            (Some(end), Ok(offset)) if end <= self.storage.bytes() => {
-                Ok(self.storage.as_ptr().wrapping_add(offset))
+            (Some(end), Ok(offset)) if end <= storage.bytes() => {
+                Ok(Some(storage.as_ptr().wrapping_add(offset)))
             }
             _ => Err(MemoryFault { address }),
         }
+    }
+
+    /// Fills host memory with zeros: what was in it is not to be taken for data.
+    fn write_zeros(&self, address: u64, len_bytes: usize) -> Result<(), MemoryFault> {
+        static ZEROS: [u8; 4096] = [0; 4096];
+        let mut done = 0;
+        while done < len_bytes {
+            let zeros = ZEROS.get(..len_bytes - done).unwrap_or(&ZEROS);
+            self.write(address.wrapping_add(done as u64), zeros)?;
+            done += zeros.len();
+        }
+        Ok(())
     }
 }
 
@@ -148,7 +169,9 @@ impl Host for KernelHost {
     }
 
     fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault> {
-        let from = self.media(media_offset, len_bytes, address)?;
+        let Some(from) = self.media(media_offset, len_bytes, address)? else {
+            return self.write_zeros(address, len_bytes);
+        };
         // SAFETY: `from` has `len_bytes` inside the storage, of which we never make references; the C side checks each
         // page of the other end.
         copied(
@@ -158,7 +181,11 @@ impl Host for KernelHost {
     }
 
     fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
-        let into = self.media(media_offset, len_bytes, address)?;
+        let Some(into) = self.media(media_offset, len_bytes, address)? else {
+            // SAFETY: the C side looks at each page of the other end.
+            let readable = unsafe { shim::nvmev_host_is_readable(self.peers.0.as_ptr(), address, len_bytes) };
+            return copied(readable, address);
+        };
         // SAFETY: as above.
         copied(
             unsafe { shim::nvmev_host_read(self.peers.0.as_ptr(), address, into, len_bytes) },
@@ -167,21 +194,28 @@ impl Host for KernelHost {
     }
 
     fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
-        let from = self.media(media_offset, into.len(), media_offset)?;
+        let Some(from) = self.media(media_offset, into.len(), media_offset)? else {
+            into.fill(0);
+            return Ok(());
+        };
         // SAFETY: `from` has this many bytes inside the storage, of which we never make references, and `into` is ours to write.
         unsafe { from.copy_to_nonoverlapping(into.as_mut_ptr(), into.len()) };
         Ok(())
     }
 
     fn write_media(&self, media_offset: u64, from: &[u8]) -> Result<(), MemoryFault> {
-        let into = self.media(media_offset, from.len(), media_offset)?;
+        let Some(into) = self.media(media_offset, from.len(), media_offset)? else {
+            return Ok(());
+        };
         // SAFETY: `into` has this many bytes inside the storage, of which we never make references, and `from` is ours to read.
         unsafe { into.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
         Ok(())
     }
 
     fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
-        let at = self.media(media_offset, len_bytes, media_offset)?;
+        let Some(at) = self.media(media_offset, len_bytes, media_offset)? else {
+            return Ok(());
+        };
         // SAFETY: `at` has `len_bytes` inside the storage, of which we never make references.
         unsafe { at.write_bytes(0, len_bytes) };
         Ok(())

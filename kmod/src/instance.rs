@@ -5,15 +5,14 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use module_params::namespaces::NamespaceListError;
-use module_params::params::BAR_AREA_BYTES;
-use module_params::{Cpus, ParamError, RawParams};
-use nvme_device::{Device, DeviceConfig, Host, Identity, BAR_SIZE_BYTES};
+use module_params::{Cpus, MemorySource, ParamError, RawParams};
+use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, BAR_SIZE_BYTES};
 use ssd_model::profiles;
 use ssd_profile::SetError;
 
 use crate::host::{Irqs, KernelHost, Peers};
 use crate::log::info;
-use crate::memory::{DeviceMemory, Mapping, MemoryError};
+use crate::memory::{DeviceMemory, Mapping, MemoryError, LEFT_FOR_KERNEL_BYTES};
 use crate::namespaces::{self, NamespaceError};
 use crate::pci::PciBus;
 use crate::procfs::ProcFolder;
@@ -39,6 +38,8 @@ pub enum LoadError<'a> {
     },
     /// No memory for the device's content.
     Memory(MemoryError),
+    /// No memory for what the device has to know of its content.
+    Tables { needed: u64, available: u64 },
     /// The core refused.
     Setup(nvme_device::SetupError),
     /// The kernel refused.
@@ -55,7 +56,7 @@ impl LoadError<'_> {
             | Self::Namespaces(_)
             | Self::Namespace { .. } => shim::EINVAL,
             Self::Setup(nvme_device::SetupError::Model(error)) if !error.is_lack_of_memory() => shim::EINVAL,
-            Self::Memory(_) | Self::Setup(_) => shim::ENOMEM,
+            Self::Memory(_) | Self::Tables { .. } | Self::Setup(_) => shim::ENOMEM,
             Self::Kernel { error, .. } => *error,
         }
     }
@@ -83,6 +84,13 @@ impl fmt::Display for LoadError<'_> {
                 error.fmt(f)
             }
             Self::Memory(error) => error.fmt(f),
+            Self::Tables { needed, available } => write!(
+                f,
+                "the tables of a drive of this size and kind take {} MiB of the kernel's memory, beside what size= takes, \
+                 and of all that is available, {} MiB, some must be left; choose a smaller size, or another profile",
+                needed.div_ceil(1 << 20),
+                available >> 20
+            ),
             Self::Setup(error) => error.fmt(f),
             Self::Kernel { what, error } => write!(f, "{what} could not be made (error {error})"),
         }
@@ -113,6 +121,39 @@ impl Cpus for Machine {
     }
 }
 
+/// Refuses what would take all of the kernel's memory for tables: programs would be killed for it.
+fn check_tables<'a>(plan: &[NamespaceConfig], memory: MemorySource) -> Result<(), LoadError<'a>> {
+    let mut needed: u64 = 0;
+    for namespace in plan {
+        let table_bytes = namespace.table_bytes().map_err(nvme_device::SetupError::from)?;
+        needed = needed.saturating_add(table_bytes);
+    }
+    let available = shim::nvmev_memory_available();
+    let taken = match memory {
+        MemorySource::Taken { size_bytes } => size_bytes.next_multiple_of(shim::nvmev_block_bytes().max(1)),
+        MemorySource::Reserved { .. } => 0,
+    };
+    // Too much to take is refused with another line.
+    if taken < available && needed > (available - taken).saturating_sub(LEFT_FOR_KERNEL_BYTES) {
+        return Err(LoadError::Tables { needed, available });
+    }
+    Ok(())
+}
+
+/// Says where the data is, or that it is nowhere.
+fn describe_storage(memory: &DeviceMemory) {
+    match memory.storage() {
+        Some((start, bytes)) => info!(
+            "Storage: {start:#010x}-{:#010x} ({} MiB)",
+            start + bytes,
+            bytes >> 20
+        ),
+        None => info!(
+            "Storage: none (data=none): NOTHING THAT IS WRITTEN IS KEPT, reads return zeros, and no file system can be used"
+        ),
+    }
+}
+
 /// Everything that is there while the module is loaded.
 ///
 /// The fields are dropped in this order, which is the only safe one: the driver leaves while the threads still answer it;
@@ -134,30 +175,24 @@ impl Instance {
     pub fn load<'a>(params: &RawParams<'a>) -> Result<Self, LoadError<'a>> {
         let settings = module_params::params::validate(params, &Machine).map_err(LoadError::Param)?;
         // Before memory is taken: what cannot become a drive is refused in one line.
-        let storage_bytes = settings.memory.size_bytes().saturating_sub(BAR_AREA_BYTES);
-        let plan = namespaces::plan(&settings, storage_bytes)?;
+        let plan = namespaces::plan(&settings)?;
+        check_tables(&plan, settings.memory)?;
         let node = settings
             .cpus
             .as_slice()
             .first()
             .map_or(0, |&cpu| shim::nvmev_cpu_node(cpu));
 
-        let memory = DeviceMemory::acquire(settings.memory, node)?;
+        let memory = DeviceMemory::acquire(settings.memory, settings.has_medium, node)?;
         let mut bar = Mapping::bar(&memory, BAR_SIZE_BYTES as u64)?;
         bar.clear();
         let mut storage = Mapping::storage(&memory)?;
         // Not before the memory is there: a load that is refused says one line, why.
         info!("Version {}", env!("CARGO_PKG_VERSION"));
-        if memory.is_taken() {
+        if let Some(storage) = storage.as_mut().filter(|_| memory.is_taken()) {
             storage.clear();
         }
-        let bytes = memory.storage_bytes();
-        let start = memory.storage_start();
-        info!(
-            "Storage: {start:#010x}-{:#010x} ({} MiB)",
-            start + bytes,
-            bytes >> 20
-        );
+        describe_storage(&memory);
 
         let irqs = Irqs::new().ok_or(LoadError::Kernel {
             what: "the interrupts",
@@ -176,13 +211,18 @@ impl Instance {
             .iter()
             .map(|request| request.profile);
         let namespaces = names.zip(plan.iter().map(|namespace| namespace.media_len_bytes));
-        let identity =
-            Identity::derive_for_namespaces(namespaces, bytes, settings.lba_bytes, settings.serial);
+        let identity = Identity::derive_for_namespaces(
+            namespaces,
+            settings.storage_bytes,
+            settings.lba_bytes,
+            settings.serial,
+        );
         let config = DeviceConfig {
             identity,
             worker_count: settings.cpus.worker_count(),
             namespaces: plan,
-            media_bytes: bytes,
+            media_bytes: settings.storage_bytes,
+            has_medium: settings.has_medium,
             hash_seed: shim::nvmev_random(),
         };
         let Device {

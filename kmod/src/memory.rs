@@ -7,7 +7,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use module_params::carve::{carve, Blocks, CarveError};
-use module_params::params::BAR_AREA_BYTES;
+use module_params::memory::BAR_AREA_BYTES;
 use module_params::size::Bytes;
 use module_params::MemorySource;
 
@@ -15,7 +15,26 @@ use crate::log::error;
 use crate::shim;
 
 /// What the kernel keeps at least, beyond what we take.
-const LEFT_FOR_KERNEL_BYTES: u64 = 128 << 20;
+pub const LEFT_FOR_KERNEL_BYTES: u64 = 128 << 20;
+
+/// What is taken from the kernel, as the user asked for it: with `data=none`, what `size=` says is not taken.
+struct Wanted(u64);
+
+impl Wanted {
+    /// Whether it is for the registers alone.
+    fn is_for_registers(&self) -> bool {
+        self.0 <= BAR_AREA_BYTES
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_for_registers() {
+            true => f.write_str("data=none, which takes one memory block for the registers"),
+            false => write!(f, "size={}", Bytes(self.0)),
+        }
+    }
+}
 
 /// Why there is no memory for the device.
 pub enum MemoryError {
@@ -67,25 +86,32 @@ impl fmt::Display for MemoryError {
             ),
             Self::NoHotRemove { size } => write!(
                 f,
-                "size={}: this kernel cannot part with memory (CONFIG_MEMORY_HOTREMOVE is off); reserve it with \
+                "{}: this kernel cannot part with memory (CONFIG_MEMORY_HOTREMOVE is off); reserve it with \
                  memmap=SIZE$START on the kernel command line and load with memmap_start= and memmap_size=",
-                Bytes(size)
+                Wanted(size)
             ),
             Self::NotAvailable { size, available } => write!(
                 f,
-                "size={}: only {} MiB of memory are available, and the kernel needs some of it; stop programs, or choose \
-                 a smaller size",
-                Bytes(size),
-                available >> 20
+                "{}: only {} MiB of memory are available, and the kernel needs some of it; stop programs{}",
+                Wanted(size),
+                available >> 20,
+                match Wanted(size).is_for_registers() {
+                    true => "",
+                    false => ", or choose a smaller size",
+                }
             ),
             Self::NotContiguous { size, longest, block } => write!(
                 f,
-                "size={}: at most {} in one piece can be taken from the kernel (in blocks of {}); try a smaller size, \
-                 echo 3 >/proc/sys/vm/drop_caches, or boot with movablecore={} or with memmap=SIZE$START",
-                Bytes(size),
+                "{}: at most {} in one piece can be taken from the kernel (in blocks of {}); try {}echo 3 \
+                 >/proc/sys/vm/drop_caches, or boot with movablecore={} or with memmap=SIZE$START",
+                Wanted(size),
                 Bytes(longest),
                 Bytes(block),
-                Bytes(size)
+                match Wanted(size).is_for_registers() {
+                    true => "",
+                    false => "a smaller size, ",
+                },
+                Bytes(size.max(block))
             ),
             Self::Interrupted => f.write_str("interrupted while taking memory from the kernel"),
             Self::NotMapped { start, size } => {
@@ -99,17 +125,17 @@ impl fmt::Display for MemoryError {
 /// Memory that is the device's until this is dropped.
 pub struct DeviceMemory {
     // Dropped in this order: the claim before the memory goes back.
-    claim: Claim,
+    claim: Option<Claim>,
     start: u64,
     blocks: Option<TakenBlocks>,
 }
 
 impl DeviceMemory {
-    /// Gets the memory.
+    /// Gets the memory: for the registers, and for the storage if there is to be one.
     ///
     /// # Errors
     /// If it cannot be had; then nothing has changed.
-    pub fn acquire(source: MemorySource, node: u32) -> Result<Self, MemoryError> {
+    pub fn acquire(source: MemorySource, has_storage: bool, node: u32) -> Result<Self, MemoryError> {
         let (start, blocks) = match source {
             MemorySource::Reserved {
                 start,
@@ -127,7 +153,8 @@ impl DeviceMemory {
                 (blocks.start, Some(blocks))
             }
         };
-        let claim = Claim::new(start + BAR_AREA_BYTES, source.size_bytes() - BAR_AREA_BYTES)?;
+        let storage = has_storage.then(|| Claim::new(start + BAR_AREA_BYTES, source.storage_bytes()));
+        let claim = storage.transpose()?;
         Ok(Self { claim, start, blocks })
     }
 
@@ -136,14 +163,9 @@ impl DeviceMemory {
         self.start
     }
 
-    /// Where the storage begins.
-    pub fn storage_start(&self) -> u64 {
-        self.claim.start
-    }
-
-    /// How large the storage is.
-    pub fn storage_bytes(&self) -> u64 {
-        self.claim.size
+    /// Where the storage is, and how large it is, if there is one.
+    pub fn storage(&self) -> Option<(u64, u64)> {
+        self.claim.as_ref().map(|claim| (claim.start, claim.size))
     }
 
     /// Whether it held the kernel's data until now.
@@ -321,14 +343,16 @@ impl Mapping {
         Self::new(unsafe { shim::nvmev_map_bar(start, bytes) }, start, bytes)
     }
 
-    /// Maps the storage.
+    /// Maps the storage, if there is one.
     ///
     /// # Errors
     /// If the kernel refuses.
-    pub fn storage(memory: &DeviceMemory) -> Result<Self, MemoryError> {
-        let (start, bytes) = (memory.storage_start(), memory.storage_bytes());
+    pub fn storage(memory: &DeviceMemory) -> Result<Option<Self>, MemoryError> {
+        let Some((start, bytes)) = memory.storage() else {
+            return Ok(None);
+        };
         // SAFETY: as above.
-        Self::new(unsafe { shim::nvmev_map_storage(start, bytes) }, start, bytes)
+        Self::new(unsafe { shim::nvmev_map_storage(start, bytes) }, start, bytes).map(Some)
     }
 
     fn new(memory: *mut c_void, start: u64, size: u64) -> Result<Self, MemoryError> {

@@ -23,6 +23,8 @@ use crate::running::{times_of, with_times};
 pub enum NamespaceError {
     /// Parameters that no device can have.
     Parameter(ParameterError),
+    /// `data=none`, of a key-value drive.
+    KeysWithoutData,
     /// Nothing that the drive can be, with this memory.
     Model(ssd_model::SetupError),
 }
@@ -31,20 +33,24 @@ impl fmt::Display for NamespaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Parameter(error) => error.fmt(f),
+            Self::KeysWithoutData => f.write_str(
+                "data=none: a key-value drive has its keys among its data and cannot find anything without; load it with \
+                 data=memory",
+            ),
             Self::Model(error) => error.fmt(f),
         }
     }
 }
 
-/// The namespaces of a device with `storage_bytes` for data, checked.
+/// The namespaces of the device, checked.
 ///
 /// # Errors
 /// The first thing that cannot be.
-pub fn plan<'a>(settings: &Settings<'a>, storage_bytes: u64) -> Result<Vec<NamespaceConfig>, LoadError<'a>> {
+pub fn plan<'a>(settings: &Settings<'a>) -> Result<Vec<NamespaceConfig>, LoadError<'a>> {
     let requests = settings.namespaces.as_slice();
     let parts = settings
         .namespaces
-        .divide(storage_bytes)
+        .divide(settings.storage_bytes)
         .map_err(LoadError::Namespaces)?;
     let mut plan = Vec::new();
     plan.try_reserve_exact(requests.len())
@@ -63,6 +69,9 @@ pub fn plan<'a>(settings: &Settings<'a>, storage_bytes: u64) -> Result<Vec<Names
         profile
             .validate()
             .map_err(|error| refuse(NamespaceError::Parameter(error)))?;
+        if !settings.has_medium && matches!(profile.kind, ProfileKind::KeyValue(_)) {
+            return Err(refuse(NamespaceError::KeysWithoutData));
+        }
         let config = NamespaceConfig {
             kind: profile.kind,
             mdts: profile.mdts as u8,

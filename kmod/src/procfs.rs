@@ -59,6 +59,7 @@ pub fn show(running: &Running, file: u32, out: &mut TextBuffer<'_>) -> fmt::Resu
         }
         shim::PROC_FTL => show_flash(running, out),
         shim::PROC_LATENESS => show_lateness(running, out),
+        shim::PROC_DATA => proc_text::write_data(out, running.host.has_medium()),
         _ => Ok(()),
     }
 }
@@ -169,6 +170,8 @@ pub fn store(running: &Running, file: u32, text: &[u8]) -> Result<(), i32> {
             crate::thread::request_fault(running, text);
             return Ok(());
         }
+        // What becomes of data was said when loading.
+        shim::PROC_DATA => return Err(shim::EINVAL),
         // `debug` takes anything and does nothing, as in NVMeVirt.
         _ => return Ok(()),
     }

@@ -9,6 +9,7 @@ pub struct Params {
     pub memmap_start: *const c_char,
     pub memmap_size: *const c_char,
     pub size: *const c_char,
+    pub data: *const c_char,
     pub cpus: *const c_char,
     pub profile: *const c_char,
     pub ns: *const c_char,
@@ -53,6 +54,7 @@ pub const PROC_STAT: u32 = 3;
 pub const PROC_DEBUG: u32 = 4;
 pub const PROC_FTL: u32 = 5;
 pub const PROC_LATENESS: u32 = 6;
+pub const PROC_DATA: u32 = 7;
 
 /// Error numbers that we give to the kernel, negative.
 pub const ENOMEM: i32 = -12;
@@ -91,6 +93,7 @@ unsafe extern "C" {
     // shim_copy.c
     pub unsafe fn nvmev_host_read(peers: *mut Peers, address: u64, into: *mut u8, len: usize) -> u32;
     pub unsafe fn nvmev_host_load(peers: *mut Peers, address: u64, into: *mut u32, words: usize) -> u32;
+    pub unsafe fn nvmev_host_is_readable(peers: *mut Peers, address: u64, len: usize) -> u32;
     pub unsafe fn nvmev_host_write(peers: *mut Peers, address: u64, from: *const u8, len: usize) -> u32;
     pub unsafe fn nvmev_host_publish(peers: *mut Peers, address: u64, entry: *const u64) -> u32;
 

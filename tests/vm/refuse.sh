@@ -34,6 +34,10 @@ refused "no size" size=0 cpus=1,2
 refused "a size that is a word" size=much cpus=1,2
 refused "more memory than there is" size=100T cpus=1,2
 refused "a size and a range" size=256M memmap_start=4G memmap_size=256M cpus=1,2
+refused "a place for data that there is not" size=256M cpus=1,2 data=disk
+refused "no data and no size" cpus=1,2 data=none
+refused "no data, but keys" size=1G cpus=1,2 data=none profile=kv-prototype
+refused "tables larger than memory" size=16T cpus=1,2 data=none profile=970pro
 refused "a range without its length" memmap_start=4G cpus=1,2
 refused "a range in use as memory" memmap_start=16M memmap_size=256M cpus=1,2
 refused "a range beyond everything" memmap_start=16000T memmap_size=256M cpus=1,2

@@ -62,6 +62,7 @@ const KEY_VALUE_LBAS: &str =
 const ALL_KINDS: &str =
     "ns=optane:64M,tlc-ssd:128M,zn540:128M,kv-prototype:32M size=512M cpus=1,2 idle_timeout_us=20 \
     profile_set=3/zone.size_kib=16384,3/zone.max_open=2,3/zone.max_active=3";
+const NO_DATA: &str = "size=16T data=none cpus=1,2 idle_timeout_us=20";
 const SIZE_LONG: &str = "size=1G cpus=1,2 idle_timeout_us=20";
 const MEMMAP_LONG: &str = "memmap_start=4G memmap_size=1G cpus=1,2 idle_timeout_us=20";
 const ALL: &[&str] = &[
@@ -147,6 +148,14 @@ pub const SUITES: &[Suite] = &[
         append: "memmap=256M$4G",
         scripts: &["identify"],
         brief: true,
+        ..USUAL
+    },
+    Suite {
+        name: "6.12-nodata",
+        loaded: false,
+        modparams: NO_DATA,
+        append: "memmap=16M$4G",
+        scripts: &["nodata"],
         ..USUAL
     },
     Suite {

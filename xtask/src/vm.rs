@@ -61,6 +61,9 @@ pub fn memory_for(modparams: &str) -> String {
 /// What `size=` takes from the guest's kernel, GiB.
 fn taken_gib(modparams: &str) -> u64 {
     let mut parameters = modparams.split_whitespace();
+    if parameters.clone().any(|parameter| parameter == "data=none") {
+        return 0;
+    }
     parameters
         .find_map(|parameter| parameter.strip_prefix("size="))
         .and_then(|size| module_params::size::parse_size(size).ok())

@@ -5,6 +5,7 @@
 //! explanation out.
 //!
 //! - [`params`]: the module's parameters, checked once into an immutable [`Settings`].
+//! - [`memory`]: where the memory comes from, and whether there is any for data.
 //! - [`namespaces`]: which namespaces a device has.
 //! - [`proc_text`]: the formats of the files in `/proc/nvmev`.
 //! - [`carve`]: which memory blocks of a running kernel to take.
@@ -21,6 +22,7 @@ pub mod carve;
 pub mod cpus;
 pub mod idle;
 pub mod live;
+pub mod memory;
 pub mod namespaces;
 pub mod params;
 pub mod proc_text;
@@ -30,5 +32,6 @@ pub mod text;
 pub use cpus::{CpuList, Cpus};
 pub use idle::Idle;
 pub use live::LiveTimes;
-pub use params::{MemorySource, NvmOverrides, NvmTimes, ParamError, RawParams, Settings};
+pub use memory::MemorySource;
+pub use params::{NvmOverrides, NvmTimes, ParamError, RawParams, Settings};
 pub use text::TextBuffer;

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::Range;
 
-use crate::params::MEMORY_ALIGNMENT;
+use crate::memory::MEMORY_ALIGNMENT;
 use crate::size::{parse_size, Bytes, SizeError};
 
 /// Most namespaces of a device.

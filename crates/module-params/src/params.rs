@@ -3,16 +3,11 @@
 use core::fmt;
 
 use crate::cpus::{CpuList, CpuListError, Cpus};
+use crate::memory::{MemoryPlan, MemorySource, RawMemory, MEMORY_ALIGNMENT};
 use crate::namespaces::{NamespaceList, NamespaceListError, ProfileSet, ProfileSetError};
 use crate::proc_text::Times;
-use crate::size::{parse_size, Bytes, SizeError};
+use crate::size::{Bytes, SizeError};
 
-/// The registers' area at the beginning of the device's memory, as in NVMeVirt: what is left is the storage.
-pub const BAR_AREA_BYTES: u64 = 1 << 20;
-/// Below this, a file system hardly fits on the device.
-pub const MEMORY_BYTES_MIN: u64 = 16 << 20;
-/// What addresses and sizes of memory are multiples of: the size of the BAR, which PCI aligns to itself.
-pub const MEMORY_ALIGNMENT: u64 = 16 << 10;
 /// A serial number's field in Identify Controller (NVMe Base 2.0 §5.17.2.1).
 pub const SERIAL_LEN_MAX: usize = 20;
 /// How long a thread polls in vain before it begins to sleep, unless `idle_timeout_us=` says otherwise.
@@ -33,6 +28,7 @@ pub struct RawParams<'a> {
     pub memmap_start: Option<&'a str>,
     pub memmap_size: Option<&'a str>,
     pub size: Option<&'a str>,
+    pub data: Option<&'a str>,
     pub cpus: Option<&'a str>,
     pub profile: Option<&'a str>,
     pub ns: Option<&'a str>,
@@ -50,32 +46,6 @@ pub struct RawParams<'a> {
     pub idle_timeout_us: Option<&'a str>,
     pub lateness_bound_ns: Option<&'a str>,
     pub debug: Option<&'a str>,
-}
-
-/// Where the device's memory comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemorySource {
-    /// A range that was kept from the kernel at boot with `memmap=SIZE$START`.
-    Reserved {
-        /// Physical address of its first byte.
-        start: u64,
-        /// Its length.
-        size_bytes: u64,
-    },
-    /// So much, taken from the running kernel.
-    Taken {
-        /// How much.
-        size_bytes: u64,
-    },
-}
-
-impl MemorySource {
-    /// How much memory the device has, registers included.
-    pub fn size_bytes(&self) -> u64 {
-        match *self {
-            Self::Reserved { size_bytes, .. } | Self::Taken { size_bytes } => size_bytes,
-        }
-    }
 }
 
 /// The timing of an NVM device.
@@ -148,6 +118,10 @@ impl NvmOverrides {
 pub struct Settings<'a> {
     /// Where the memory comes from.
     pub memory: MemorySource,
+    /// How large the drive is.
+    pub storage_bytes: u64,
+    /// Whether there is memory for what is written. If not, nothing of it is kept, and reads return zeros.
+    pub has_medium: bool,
     /// Which CPUs to use.
     pub cpus: CpuList,
     /// The namespaces. Whether there are profiles of their names, the models know.
@@ -183,12 +157,13 @@ pub struct ParamError<'a> {
 pub enum Problem<'a> {
     NoMemory,
     BothMemories,
+    Data,
     ProfileAndNamespaces,
     Namespaces(NamespaceListError<'a>),
     ProfileSet(ProfileSetError<'a>),
     Needs { other: &'static str },
     Size(SizeError),
-    TooSmall,
+    TooSmall { min_bytes: u64 },
     Unaligned,
     Zero,
     BeyondAddressSpace,
@@ -211,6 +186,9 @@ impl fmt::Display for ParamError<'_> {
                  memmap_size= for a range reserved at boot",
             ),
             Problem::BothMemories => f.write_str("give either size=, or memmap_start= and memmap_size=, not both"),
+            Problem::Data => f.write_str(
+                "not a place for data; write memory, or none for a drive that keeps nothing and reads as zeros",
+            ),
             Problem::ProfileAndNamespaces => {
                 f.write_str("give either profile=, for one namespace, or ns=, which names a profile for each; not both")
             }
@@ -218,7 +196,9 @@ impl fmt::Display for ParamError<'_> {
             Problem::ProfileSet(error) => error.fmt(f),
             Problem::Needs { other } => write!(f, "needs {other}= beside it"),
             Problem::Size(error) => error.fmt(f),
-            Problem::TooSmall => write!(f, "too small; at least {} are needed", Bytes(MEMORY_BYTES_MIN)),
+            Problem::TooSmall { min_bytes } => {
+                write!(f, "too small; at least {} are needed", Bytes(min_bytes))
+            }
             Problem::Unaligned => write!(f, "not a multiple of {}", Bytes(MEMORY_ALIGNMENT)),
             Problem::Zero => f.write_str("address 0 cannot be used"),
             Problem::BeyondAddressSpace => f.write_str("the range ends beyond 64-bit addresses"),
@@ -240,6 +220,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         memmap_start,
         memmap_size,
         size,
+        data,
         cpus,
         profile,
         ns,
@@ -259,10 +240,23 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         debug,
     } = *raw;
     let namespaces = namespaces(profile, ns)?;
+    let MemoryPlan {
+        source,
+        storage_bytes,
+        has_medium,
+    } = RawMemory {
+        start: memmap_start,
+        range: memmap_size,
+        size,
+        data,
+    }
+    .validate()?;
     number("debug", debug)?;
     let idle_timeout_us = number("idle_timeout_us", idle_timeout_us)?.unwrap_or(IDLE_TIMEOUT_US_DEFAULT);
     Ok(Settings {
-        memory: memory(memmap_start, memmap_size, size)?,
+        memory: source,
+        storage_bytes,
+        has_medium,
         cpus: match cpus {
             Some(list) => CpuList::parse(list, machine),
             None => CpuList::choose(machine),
@@ -325,80 +319,6 @@ fn namespaces<'a>(
     }
 }
 
-fn memory<'a>(
-    start: Option<&'a str>,
-    range: Option<&'a str>,
-    size: Option<&'a str>,
-) -> Result<MemorySource, ParamError<'a>> {
-    let needs = |parameter, value, other| {
-        Err(ParamError {
-            parameter,
-            value,
-            problem: Problem::Needs { other },
-        })
-    };
-    match (start, range, size) {
-        (None, None, None) => Err(ParamError {
-            parameter: "size",
-            value: None,
-            problem: Problem::NoMemory,
-        }),
-        (None, None, Some(size)) => Ok(MemorySource::Taken {
-            size_bytes: memory_size("size", size)?,
-        }),
-        (_, _, Some(_)) => Err(ParamError {
-            parameter: "size",
-            value: size,
-            problem: Problem::BothMemories,
-        }),
-        (Some(_), None, None) => needs("memmap_start", start, "memmap_size"),
-        (None, Some(_), None) => needs("memmap_size", range, "memmap_start"),
-        (Some(text), Some(range), None) => {
-            let refuse = |problem| {
-                Err(ParamError {
-                    parameter: "memmap_start",
-                    value: start,
-                    problem,
-                })
-            };
-            let start = aligned_size("memmap_start", text)?;
-            let size_bytes = memory_size("memmap_size", range)?;
-            if start == 0 {
-                return refuse(Problem::Zero);
-            }
-            if start.checked_add(size_bytes).is_none() {
-                return refuse(Problem::BeyondAddressSpace);
-            }
-            Ok(MemorySource::Reserved { start, size_bytes })
-        }
-    }
-}
-
-fn memory_size<'a>(parameter: &'static str, value: &'a str) -> Result<u64, ParamError<'a>> {
-    let bytes = aligned_size(parameter, value)?;
-    if bytes < MEMORY_BYTES_MIN {
-        return Err(ParamError {
-            parameter,
-            value: Some(value),
-            problem: Problem::TooSmall,
-        });
-    }
-    Ok(bytes)
-}
-
-fn aligned_size<'a>(parameter: &'static str, value: &'a str) -> Result<u64, ParamError<'a>> {
-    let error = |problem| ParamError {
-        parameter,
-        value: Some(value),
-        problem,
-    };
-    let bytes = parse_size(value).map_err(|cause| error(Problem::Size(cause)))?;
-    if bytes % MEMORY_ALIGNMENT != 0 {
-        return Err(error(Problem::Unaligned));
-    }
-    Ok(bytes)
-}
-
 fn number<'a>(parameter: &'static str, value: Option<&'a str>) -> Result<Option<u32>, ParamError<'a>> {
     value
         .map(|text| {
@@ -446,6 +366,7 @@ mod tests {
             memmap_start: None,
             memmap_size: None,
             size: Some("1G"),
+            data: None,
             cpus: None,
             profile: None,
             ns: None,
@@ -474,6 +395,8 @@ mod tests {
     fn a_size_is_enough() {
         let settings = validate(&SIZE, &Machine).unwrap();
         assert_eq!(settings.memory, MemorySource::Taken { size_bytes: 1 << 30 });
+        assert_eq!(settings.storage_bytes, (1 << 30) - (1 << 20));
+        assert!(settings.has_medium);
         assert_eq!(settings.cpus.as_slice(), [2, 3]);
         assert_eq!(settings.lba_bytes, 512);
         assert_eq!(settings.idle_timeout_ns, Some(10_000_000));
@@ -562,65 +485,6 @@ mod tests {
             ..profile
         };
         assert_eq!(settings.nvm.apply(profile), expected);
-    }
-
-    #[test]
-    fn memory_comes_from_one_place_and_is_large_enough() {
-        let none = RawParams { size: None, ..SIZE };
-        assert!(refused(none).starts_with("size: no memory given; load with size=1G"));
-        assert_eq!(
-            refused(RawParams {
-                memmap_size: Some("1G"),
-                ..SIZE
-            }),
-            "size=1G: give either size=, or memmap_start= and memmap_size=, not both"
-        );
-        assert_eq!(
-            refused(RawParams {
-                memmap_start: Some("1G"),
-                ..none
-            }),
-            "memmap_start=1G: needs memmap_size= beside it"
-        );
-        assert_eq!(
-            refused(RawParams {
-                memmap_size: Some("1G"),
-                ..none
-            }),
-            "memmap_size=1G: needs memmap_start= beside it"
-        );
-        assert_eq!(
-            refused(RawParams {
-                size: Some("1M"),
-                ..SIZE
-            }),
-            "size=1M: too small; at least 16M are needed"
-        );
-        assert_eq!(
-            refused(RawParams {
-                size: Some("20000001"),
-                ..SIZE
-            }),
-            "size=20000001: not a multiple of 16K"
-        );
-        assert!(refused(RawParams {
-            size: Some("lots"),
-            ..SIZE
-        })
-        .starts_with("size=lots: not a size; write"));
-        let range = RawParams {
-            memmap_start: Some("0"),
-            memmap_size: Some("1G"),
-            ..none
-        };
-        assert_eq!(refused(range), "memmap_start=0: address 0 cannot be used");
-        assert_eq!(
-            refused(RawParams {
-                memmap_start: Some("0xffffffffffffc000"),
-                ..range
-            }),
-            "memmap_start=0xffffffffffffc000: the range ends beyond 64-bit addresses"
-        );
     }
 
     #[test]

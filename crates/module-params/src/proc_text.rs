@@ -5,6 +5,7 @@
 //! | `read_times`, `write_times` | `delay + time x + trailing` | `delay time trailing` |
 //! | `io_units` | `units x shift` | `units shift` |
 //! | `stat` | a line per queue, then `total:` | anything: counters to zero |
+//! | `data` (new) | `memory`, or `none` and what that means | refused |
 //! | `ftl` (new) | what the flash did, `name value` a line | anything: counters to zero |
 //! | `lateness` (new) | how late completions are posted: `name value` a line, then `bucket from to count` | anything: counters to zero |
 //!
@@ -137,6 +138,17 @@ pub fn write_lateness(
         writeln!(out, "bucket {from_ns} {to_ns} {count}")?;
     }
     Ok(())
+}
+
+/// Writes the text of `data`: whether what is written is kept.
+///
+/// # Errors
+/// If `out` is full.
+pub fn write_data(out: &mut impl Write, has_medium: bool) -> fmt::Result {
+    out.write_str(match has_medium {
+        true => "memory\n",
+        false => "none: nothing that is written is kept, reads return zeros\n",
+    })
 }
 
 /// Writes the text of `io_units`.

@@ -37,6 +37,9 @@ pub struct DeviceConfig {
     pub namespaces: Vec<NamespaceConfig>,
     /// Bytes of the medium. What no namespace has is there for a host to create others.
     pub media_bytes: u64,
+    /// Whether the medium keeps what is written to it. If not, the machine's reads of it return zeros and its writes do nothing (see [`crate::Host`]),
+    /// and the device never fills it, however large it is. Key-value namespaces cannot be without it: their keys are there.
+    pub has_medium: bool,
     /// For the index of keys: whoever does not know this number cannot choose keys that make it slow.
     pub hash_seed: u64,
 }
@@ -80,7 +83,11 @@ impl Device {
                 needed_bytes,
             });
         }
-        let templates = Templates::new(&config.namespaces)?;
+        let needs_medium = |namespace: &NamespaceConfig| matches!(namespace.kind, ProfileKind::KeyValue(_));
+        if !config.has_medium && config.namespaces.iter().any(needs_medium) {
+            return Err(SetupError::NoMediumForKeys);
+        }
+        let templates = Templates::new(&config.namespaces, config.has_medium)?;
         let zones_min_bytes = smallest_zone_bytes(config.namespaces.iter().chain(templates.all()));
         let traits = DeviceTraits {
             zone_moves: Arc::new(ZoneMoves::new(
@@ -105,6 +112,7 @@ impl Device {
         bar: &[AtomicU32],
     ) -> Result<Self, SetupError> {
         let shared = Arc::new(Shared::new(traits.zone_moves.clone(), config.worker_count)?);
+        let has_medium = config.has_medium;
         let mut links = Vec::new();
         links.try_reserve_exact(config.worker_count)?;
         let mut workers = Vec::new();
@@ -120,6 +128,7 @@ impl Device {
                 shared.clone(),
                 completed.clone(),
                 transfer_bytes_max(mdts),
+                has_medium,
             )?);
             links.push(WorkerLink::new(items, reports, completed));
         }
@@ -131,6 +140,7 @@ impl Device {
             provisioning,
             links,
             shared.clone(),
+            has_medium,
         )?;
         controller.initialise_registers(bar);
         Ok(Self {
@@ -204,6 +214,8 @@ pub enum SetupError {
         /// Where the last namespace ends.
         needed_bytes: u64,
     },
+    /// A key-value namespace, of a device that keeps nothing of what is written.
+    NoMediumForKeys,
     /// Not an LBA size on offer.
     LbaSize(u32),
     /// A namespace without room for one LBA, or beyond 2^64.
@@ -249,6 +261,9 @@ impl fmt::Display for SetupError {
                     "the namespaces take {needed_bytes} bytes of a medium of {bytes}; make them smaller"
                 )
             }
+            Self::NoMediumForKeys => f.write_str(
+                "a key-value namespace has its keys on the medium, and this device keeps nothing that is written",
+            ),
             Self::LbaSize(bytes) => write!(f, "LBA size {bytes} is not on offer; use 512 or 4096"),
             Self::NamespaceSize { nsid, bytes } => {
                 write!(f, "namespace {nsid} would have {bytes} bytes; it needs at least one LBA and must end below 2^64")

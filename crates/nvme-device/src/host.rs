@@ -13,6 +13,9 @@ pub struct MemoryFault {
 ///
 /// One value serves the dispatcher and all workers at once, so every method takes `&self`. Host memory is shared with a
 /// host that may change it at any moment; implementations copy and never hand out references into it.
+///
+/// A machine may be without a medium ([`crate::DeviceConfig::has_medium`]): then what reads it gets zeros, what writes it does nothing, and host memory is
+/// written, and checked, as ever.
 pub trait Host {
     /// BAR0 as the host sees it, [`crate::BAR_SIZE_BYTES`] / 4 little-endian words. Host and device both write here.
     fn bar(&self) -> &[AtomicU32];

@@ -4,8 +4,9 @@ use alloc::sync::Arc;
 use core::ops::Range;
 
 use nvme_spec::CommandSet;
-use ssd_model::{namespace_bytes, AnyModel, Command, Model, Refusal};
-use ssd_profile::{KeyValueParameters, NvmParameters, ProfileKind};
+use ssd_model::zoned::ZonedGeometry;
+use ssd_model::{namespace_bytes, table_bytes, AnyModel, Command, Model, Refusal};
+use ssd_profile::{KeyValueCommandSet, KeyValueParameters, NvmParameters, ProfileKind};
 
 use crate::admin::NamespaceFeature;
 use crate::device::SetupError;
@@ -33,6 +34,31 @@ pub struct NamespaceConfig {
 }
 
 impl NamespaceConfig {
+    /// Bytes of memory for the tables that grow with the size, without which there is no such namespace. To format or sanitize it, as many again are
+    /// needed for a moment.
+    ///
+    /// # Errors
+    /// What [`namespace_bytes`] says of a drive that cannot be.
+    pub fn table_bytes(&self) -> Result<u64, ssd_model::SetupError> {
+        let size_lbas = match &self.kind {
+            ProfileKind::KeyValue(parameters)
+                if parameters.command_set == KeyValueCommandSet::WithoutLbas =>
+            {
+                0
+            }
+            _ => namespace_bytes(&self.kind, self.media_len_bytes)? / u64::from(self.lba_bytes.max(1)),
+        };
+        let zones_bytes = match &self.kind {
+            ProfileKind::Zoned(parameters) => {
+                let geometry = ZonedGeometry::new(parameters, self.media_len_bytes)?;
+                Zoned::table_bytes(parameters, &geometry)
+            }
+            ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::KeyValue(_) => 0,
+        };
+        let model_bytes = table_bytes(&self.kind, self.media_len_bytes)?;
+        Ok(model_bytes + UncorrectableLbas::table_bytes(size_lbas) + zones_bytes)
+    }
+
     /// Gives a drive without flash other timing parameters.
     pub(crate) fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
         match &mut self.kind {

@@ -30,7 +30,7 @@ pub(crate) struct Templates(Vec<NamespaceConfig>);
 
 impl Templates {
     #[inline(never)]
-    pub fn new(namespaces: &[NamespaceConfig]) -> Result<Self, TryReserveError> {
+    pub fn new(namespaces: &[NamespaceConfig], has_medium: bool) -> Result<Self, TryReserveError> {
         let mut templates = Vec::new();
         templates.try_reserve_exact(DEFAULT_PROFILES.len())?;
         for (command_set, profile) in DEFAULT_PROFILES {
@@ -45,7 +45,10 @@ impl Templates {
                     media_len_bytes: 0,
                 })
             };
-            templates.extend(first.copied().or_else(built_in));
+            // Without a medium there is no place for keys.
+            if has_medium || command_set != CommandSet::KEY_VALUE {
+                templates.extend(first.copied().or_else(built_in));
+            }
         }
         Ok(Self(templates))
     }

@@ -66,6 +66,7 @@ pub struct Worker {
     queues: Vec<Option<CompletionRing>>,
     /// What is left of the range that is being filled, and what is to be told then; until it is done, no other item is taken.
     filling: Range<u64>,
+    filled_per_pass_bytes: u64,
     filling_zone: Option<ZoneMove>,
     /// So many bytes of the buffer are full of the pattern to fill with; 0 for zeros.
     pattern_bytes: usize,
@@ -87,6 +88,7 @@ impl Worker {
         shared: Arc<Shared>,
         completed: Arc<AtomicU32>,
         transfer_bytes_max: u32,
+        has_medium: bool,
     ) -> Result<Self, SetupError> {
         Ok(Self {
             number,
@@ -97,6 +99,11 @@ impl Worker {
             schedule: Schedule::new(SCHEDULE_MAX)?,
             queues: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || None)?,
             filling: 0..0,
+            // What is not kept takes no time to fill.
+            filled_per_pass_bytes: match has_medium {
+                true => FILLED_PER_PASS_BYTES,
+                false => u64::MAX,
+            },
             filling_zone: None,
             pattern_bytes: 0,
             buffer: table(transfer_bytes_max as usize, || 0)?,
@@ -255,7 +262,7 @@ impl Worker {
 
     fn fill_a_part<H: Host>(&mut self, host: &H) {
         let Range { start, end } = self.filling;
-        let part_end = end.min(start.saturating_add(FILLED_PER_PASS_BYTES));
+        let part_end = end.min(start.saturating_add(self.filled_per_pass_bytes));
         let filled = match self.buffer.get(..self.pattern_bytes) {
             Some(pattern) if !pattern.is_empty() => fill_with(pattern, start..part_end, host),
             _ => host.zero_media(start, (part_end - start) as usize),

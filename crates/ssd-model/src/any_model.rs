@@ -47,6 +47,21 @@ pub fn namespace_bytes(kind: &ProfileKind, capacity_bytes: u64) -> Result<u64, S
     }
 }
 
+/// Bytes of memory for the tables that grow with the capacity, of a drive of `kind` with `capacity_bytes`.
+///
+/// # Errors
+/// As [`namespace_bytes`].
+pub fn table_bytes(kind: &ProfileKind, capacity_bytes: u64) -> Result<u64, SetupError> {
+    match kind {
+        ProfileKind::Nvm(_) => Ok(0),
+        ProfileKind::Conventional(parameters) => Ok(Geometry::new(parameters, capacity_bytes)?.table_bytes()),
+        ProfileKind::Zoned(parameters) => Ok(ZonedGeometry::new(parameters, capacity_bytes)?.table_bytes()),
+        ProfileKind::KeyValue(parameters) => {
+            Ok(key_value::table_sizes(parameters, capacity_bytes)?.memory_bytes)
+        }
+    }
+}
+
 impl AnyModel {
     /// Sets up a model of `kind` for a drive of `capacity_bytes`, of which [`namespace_bytes`] are the namespace's.
     ///

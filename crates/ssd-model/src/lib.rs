@@ -32,7 +32,7 @@ mod table;
 pub mod write_buffer;
 pub mod zoned;
 
-pub use any_model::{namespace_bytes, AnyModel};
+pub use any_model::{namespace_bytes, table_bytes, AnyModel};
 pub use error::SetupError;
 pub use flash_report::{EraseCounts, FlashReport, FlashStatistics, LineCounts, Utilisation, ZoneCounts};
 

@@ -1,7 +1,7 @@
 //! What Format NVM, Namespace Management and Sanitize have in common: parts of the medium are erased while I/O goes on elsewhere.
 //!
 //! First all workers move what they were told to move before: no write that was under way lands on what is erased. Then each of them
-//! erases a piece at a time, between its other work. The host's admin queue goes on meanwhile. A controller level reset takes the command that
+//! erases a piece at a time, between its other work; without a medium there is nothing to do. The host's admin queue goes on meanwhile. A controller level reset takes the command that
 //! began it away, but not what it does.
 
 use alloc::vec::Vec;
@@ -92,6 +92,8 @@ enum Stage {
 /// An erasure under way, or none.
 pub(crate) struct Erasure {
     stage: Stage,
+    /// Whether there is anything to fill.
+    has_medium: bool,
     purpose: Purpose,
     /// To be completed in the end, with this in dword 0.
     command: Option<(CommandRef, u32)>,
@@ -105,11 +107,12 @@ pub(crate) struct Erasure {
 }
 
 impl Erasure {
-    pub fn new(worker_count: usize) -> Result<Self, SetupError> {
+    pub fn new(worker_count: usize, has_medium: bool) -> Result<Self, SetupError> {
         let mut extents = Vec::new();
         extents.try_reserve_exact(NAMESPACES_MAX as usize)?;
         Ok(Self {
             stage: Stage::Idle,
+            has_medium,
             purpose: Purpose::Sanitize,
             command: None,
             passes: Passes::ZEROS,
@@ -290,6 +293,9 @@ impl Controller {
                 for namespace in core::mem::take(&mut self.erasure.renewed) {
                     self.io.namespaces.replace(namespace);
                 }
+                if !self.erasure.has_medium {
+                    return self.end_erasure(now_ns, bar);
+                }
                 self.erasure.stage = Stage::Filling {
                     pass: 0,
                     given_bytes: 0,
@@ -339,7 +345,7 @@ mod tests {
 
     #[test]
     fn pieces_cover_every_extent_once_and_stay_inside() {
-        let mut erasure = Erasure::new(2).unwrap();
+        let mut erasure = Erasure::new(2, true).unwrap();
         erasure.begin(Purpose::Sanitize, None, Passes::ZEROS);
         erasure.add(0..PIECE_BYTES + 1);
         erasure.add(100 << 20..(100 << 20) + 5);

@@ -85,6 +85,7 @@ impl Controller {
         provisioning: Provisioning,
         links: Vec<WorkerLink>,
         shared: Arc<Shared>,
+        has_medium: bool,
     ) -> Result<Self, SetupError> {
         let queues = usize::from(IO_QUEUE_PAIRS_MAX) + 1;
         let transfer_bytes_max = transfer_bytes_max(mdts);
@@ -121,7 +122,7 @@ impl Controller {
                 streams: Streams::new()?,
             },
             provisioning,
-            erasure: Erasure::new(links.len())?,
+            erasure: Erasure::new(links.len(), has_medium)?,
             submission_queues: table(queues, || None)?,
             completion_queues: table(queues, || None)?,
             links,

@@ -256,6 +256,10 @@ impl IoUnit {
             Access::Write | Access::Spoil => namespace.streams.written(entry).map_err(Refusal::Failed)?,
             Access::Neither | Access::Read => None,
         };
+        let spoiled = namespace.lbas(plan.range);
+        if plan.access == Access::Spoil && !namespace.uncorrectable.has_room_for(spoiled) {
+            return Err(Refusal::Failed(Status::INTERNAL_ERROR));
+        }
         let placed = namespace.place(now_ns, fetched.worker, &plan.command, plan.range)?;
         let lba = plan.range.offset_bytes >> namespace.lba_log2;
         let lbas = namespace.lbas(match plan.command {

@@ -89,6 +89,9 @@ impl<H: Host> Execution<'_, H> {
                 self.uncorrectable.clear(lbas);
             }
             (Access::Spoil, _) => {
+                if !self.uncorrectable.has_room_for(lbas.clone()) {
+                    return Err(Status::INTERNAL_ERROR.into());
+                }
                 self.forget(range)?;
                 self.uncorrectable.mark(lbas);
             }

@@ -53,6 +53,12 @@ impl Zoned {
         })
     }
 
+    /// Bytes of memory for the tables that grow with the number of zones, beside those of the model.
+    pub fn table_bytes(parameters: &ZonedParameters, geometry: &ZonedGeometry) -> u64 {
+        let extension_bytes = u64::from(parameters.zone.descriptor_extension_bytes);
+        u64::from(geometry.zones) * (extension_bytes + ZoneOrder::BYTES_PER_ZONE)
+    }
+
     /// Whether a zone begins at `offset_bytes` of the namespace.
     pub fn is_zone_start(&self, offset_bytes: u64) -> bool {
         self.geometry

@@ -101,6 +101,9 @@ pub(crate) struct ZoneOrder {
 }
 
 impl ZoneOrder {
+    /// Bytes of memory for a zone, with its counter in [`ZoneMoves`].
+    pub const BYTES_PER_ZONE: u64 = (size_of::<Movements>() + size_of::<AtomicU32>()) as u64;
+
     /// For `zones` zones with `zone_bytes` of the medium each, one after the other from `media_offset` on.
     pub fn new(
         moves: Arc<ZoneMoves>,

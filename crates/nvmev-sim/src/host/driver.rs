@@ -95,6 +95,15 @@ impl TestHost {
         Self::in_machine(machine, namespaces, workers)
     }
 
+    /// A host with a device of these namespaces that keeps nothing of what is written.
+    ///
+    /// # Panics
+    /// If the device refuses the configuration.
+    pub fn without_medium(namespaces: Vec<NamespaceConfig>, workers: usize) -> Self {
+        let machine = Machine::without_medium(RAM_BYTES, media_bytes(&namespaces));
+        Self::in_machine(machine, namespaces, workers)
+    }
+
     /// A host with a device of these namespaces in `machine`, which is new or has been wiped.
     ///
     /// # Panics
@@ -106,6 +115,7 @@ impl TestHost {
             worker_count: workers,
             namespaces,
             media_bytes,
+            has_medium: machine.has_medium(),
             hash_seed: 0x5EED,
         };
         let device = Device::new(config, machine.bar()).expect("a sound configuration");

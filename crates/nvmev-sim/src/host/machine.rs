@@ -32,10 +32,12 @@ pub struct Fetch {
 /// Changes what the device writes to host memory: sees the bytes before they get there.
 type Tampering = Box<dyn Fn(&mut [u8]) + Send>;
 
-/// Memory, medium and interrupt lines. Cells instead of locks: one thread uses it.
+/// Memory, medium (or none) and interrupt lines. Cells instead of locks: one thread uses it.
 pub struct Machine {
     ram: RefCell<Memory>,
-    media: RefCell<Memory>,
+    /// The medium, or none: then nothing of what is written is kept.
+    media: Option<RefCell<Memory>>,
+    media_bytes: u64,
     bar: Vec<AtomicU32>,
     interrupts: RefCell<Interrupts>,
     /// Bytes of host memory that the device has read and written, for tests that count accesses.
@@ -52,8 +54,17 @@ impl Machine {
     /// A machine with zeroed RAM and medium.
     pub fn new(ram_bytes: usize, media_bytes: usize) -> Self {
         Self {
+            media: Some(RefCell::new(Memory::new(media_bytes))),
+            ..Self::without_medium(ram_bytes, media_bytes as u64)
+        }
+    }
+
+    /// A machine with zeroed RAM, which keeps nothing of what is written to its `media_bytes`.
+    pub fn without_medium(ram_bytes: usize, media_bytes: u64) -> Self {
+        Self {
             ram: RefCell::new(Memory::new(ram_bytes)),
-            media: RefCell::new(Memory::new(media_bytes)),
+            media: None,
+            media_bytes,
             bar: (0..BAR_SIZE_BYTES / 4).map(|_| AtomicU32::new(0)).collect(),
             interrupts: RefCell::new(Interrupts {
                 msix: vec![0; VECTORS_MAX.into()],
@@ -69,7 +80,9 @@ impl Machine {
     /// Makes all of it as it was when it was new, for the next test: quicker than a new one, where little was written.
     pub fn wipe(&mut self) {
         self.ram.get_mut().wipe();
-        self.media.get_mut().wipe();
+        if let Some(media) = &mut self.media {
+            media.get_mut().wipe();
+        }
         self.bar.iter_mut().for_each(|word| *word.get_mut() = 0);
         self.take_interrupts();
         self.reads.set(0);
@@ -152,9 +165,32 @@ impl Machine {
         ram.write(at..at + bytes.len()).copy_from_slice(bytes);
     }
 
-    /// The whole medium.
+    /// Whether it keeps what is written to the medium.
+    pub fn has_medium(&self) -> bool {
+        self.media.is_some()
+    }
+
+    /// The whole medium; empty if there is none.
     pub fn media(&self) -> Vec<u8> {
-        self.media.borrow().bytes().to_vec()
+        let media = self.media.as_ref();
+        media.map_or_else(Vec::new, |media| media.borrow().bytes().to_vec())
+    }
+
+    fn check_media_range(&self, offset: u64, len: usize) {
+        let end = offset.checked_add(len as u64);
+        assert!(
+            end.is_some_and(|end| end <= self.media_bytes),
+            "the core left the medium: {len} bytes at {offset:#x}"
+        );
+    }
+
+    /// Changes a part of the medium, if there is one.
+    fn change_media(&self, offset: u64, len: usize, change: impl FnOnce(&mut [u8])) {
+        self.check_media_range(offset, len);
+        if let Some(media) = &self.media {
+            let at = offset as usize;
+            change(media.borrow_mut().write(at..at + len));
+        }
     }
 }
 
@@ -165,15 +201,6 @@ fn ram_index(ram: &[u8], address: u64, len: usize) -> Result<usize, MemoryFault>
         Some(end) if end <= ram.len() => Ok(at),
         _ => Err(fault),
     }
-}
-
-fn media_range(media: &Memory, offset: u64, len: usize) -> std::ops::Range<usize> {
-    let at = usize::try_from(offset).expect("the core stays on the medium");
-    assert!(
-        at + len <= media.bytes().len(),
-        "the core left the medium: {len} bytes at {offset:#x}"
-    );
-    at..at + len
 }
 
 impl Host for Machine {
@@ -218,9 +245,9 @@ impl Host for Machine {
     }
 
     fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault> {
-        let media = self.media.borrow();
-        let range = media_range(&media, media_offset, len_bytes);
-        self.write(address, &media.bytes()[range])
+        let mut data = vec![0; len_bytes];
+        self.read_media(media_offset, &mut data)?;
+        self.write(address, &data)
     }
 
     fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
@@ -230,22 +257,24 @@ impl Host for Machine {
     }
 
     fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
-        let media = self.media.borrow();
-        into.copy_from_slice(&media.bytes()[media_range(&media, media_offset, into.len())]);
+        self.check_media_range(media_offset, into.len());
+        match &self.media {
+            Some(media) => {
+                let at = media_offset as usize;
+                into.copy_from_slice(&media.borrow().bytes()[at..at + into.len()]);
+            }
+            None => into.fill(0),
+        }
         Ok(())
     }
 
     fn write_media(&self, media_offset: u64, from: &[u8]) -> Result<(), MemoryFault> {
-        let mut media = self.media.borrow_mut();
-        let range = media_range(&media, media_offset, from.len());
-        media.write(range).copy_from_slice(from);
+        self.change_media(media_offset, from.len(), |media| media.copy_from_slice(from));
         Ok(())
     }
 
     fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
-        let mut media = self.media.borrow_mut();
-        let range = media_range(&media, media_offset, len_bytes);
-        media.write(range).fill(0);
+        self.change_media(media_offset, len_bytes, |media| media.fill(0));
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 
 use ssd_profile::{ConventionalParameters, GeometryRule, ParameterError, Rule};
 
+use super::lines::Lines;
+use super::mapping::PageTable;
 use crate::SetupError;
 
 /// Unit of mapping, bytes.
@@ -133,6 +135,13 @@ impl Geometry {
     /// Bytes of a line.
     pub fn line_bytes(&self) -> u64 {
         u64::from(self.pages_per_line) * PAGE_BYTES
+    }
+
+    /// Bytes of memory for the tables of all partitions: of pages and of lines.
+    pub fn table_bytes(&self) -> u64 {
+        let mapping_bytes = PageTable::table_bytes(self.logical_pages);
+        let lines_bytes = Lines::table_bytes(self.lines, self.pages_per_line);
+        u64::from(self.partitions) * (mapping_bytes + lines_bytes)
     }
 
     /// LUNs of a partition.

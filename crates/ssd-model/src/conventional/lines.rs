@@ -22,6 +22,9 @@ pub enum LineState {
     Victim,
 }
 
+/// What a line takes in the tables of `super::victim`, at most.
+const VICTIM_BYTES: u64 = 16;
+
 #[derive(Clone, Copy, Debug)]
 struct Line {
     valid_pages: u32,
@@ -67,6 +70,13 @@ impl Lines {
             free_head: 0,
             free_len: lines as usize,
         })
+    }
+
+    /// Bytes of memory for so many lines, with what the choice of victims needs for each.
+    pub fn table_bytes(lines: u32, pages_per_line: u32) -> u64 {
+        let (lines, entry_bytes) = (u64::from(lines), size_of::<u32>() as u64);
+        let line_bytes = size_of::<Line>() as u64 + entry_bytes + VICTIM_BYTES;
+        lines * (line_bytes + u64::from(pages_per_line) * entry_bytes)
     }
 
     /// How many lines there are.

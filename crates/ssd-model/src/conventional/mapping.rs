@@ -40,6 +40,11 @@ impl PageTable {
         })
     }
 
+    /// Bytes of memory for so many pages.
+    pub fn table_bytes(logical_pages: u32) -> u64 {
+        u64::from(logical_pages) * size_of::<u32>() as u64
+    }
+
     /// Bytes of the table.
     pub(super) fn metadata_bytes(&self) -> u64 {
         size_of_val(self.entries.as_slice()) as u64

@@ -7,6 +7,9 @@ use crate::SetupError;
 /// Unit of reading, bytes: reads are whole pages of it.
 pub const PAGE_BYTES: u64 = 4096;
 
+/// What is known of a zone: its state, its place in the order of opening, what of it is in the write buffer.
+const ZONE_TABLE_BYTES: u64 = 64;
+
 /// A drive's layout. All sizes are of one zone unless they say otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ZonedGeometry {
@@ -109,6 +112,11 @@ impl ZonedGeometry {
     /// Bytes that can be written in all.
     pub fn capacity_bytes(&self) -> u64 {
         u64::from(self.zones) * self.zone_capacity_bytes
+    }
+
+    /// Bytes of memory for the tables of zones.
+    pub fn table_bytes(&self) -> u64 {
+        u64::from(self.zones) * ZONE_TABLE_BYTES
     }
 
     /// The zone that has the byte at `offset_bytes`, and where in it that is; nothing beyond the namespace.
