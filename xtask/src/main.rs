@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 mod accel;
 mod apt;
 mod bench;
+mod bench_vm;
 mod demo;
 mod doctor;
 mod fuzz;
@@ -82,6 +83,8 @@ enum Subject {
     Fuzz(fuzz::FuzzArguments),
     /// Measures how fast the models and the simulator are
     Bench,
+    /// Compares the module with another one, in a VM
+    BenchVm(bench_vm::BenchVmArguments),
     /// Checks whether the module can run on this machine
     Doctor,
     /// Builds the module and loads it on this machine
@@ -194,6 +197,7 @@ fn run(command: Subject) -> Result<ExitCode> {
             bench::run()?;
             0
         }
+        Subject::BenchVm(arguments) => bench_vm::run(&arguments)?,
         Subject::Doctor => doctor::run(),
         Subject::Load { modparams } => {
             host::load(&modparams)?;
@@ -287,6 +291,18 @@ mod tests {
                 "vm",
                 &[
                     "--cmd",
+                    "--modparams",
+                    "--kver",
+                    "--mem",
+                    "--append",
+                    "--qemuopts",
+                ],
+            ),
+            (
+                "bench-vm",
+                &[
+                    "--other",
+                    "--otherparams",
                     "--modparams",
                     "--kver",
                     "--mem",

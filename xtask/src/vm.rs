@@ -2,7 +2,7 @@
 //!
 //! The guest sees the host's root over a read-only 9p file system with a tmpfs over it, so every program and file of the host is
 //! there at the same path and nothing that the guest does reaches the host. A second, writable 9p folder (the *share*) carries
-//! the settings in and the exit status out; a virtio port carries the output; the kernel's messages go to a file.
+//! the settings in, the exit status and files with results out; a virtio port carries the output; the kernel's messages go to a file.
 
 use std::fs;
 use std::io::{IsTerminal, Read, Write};
@@ -58,6 +58,15 @@ pub fn memory_for(modparams: &str) -> String {
     format!("{}G", gib.saturating_add(beside).max(7))
 }
 
+/// Of two modules' parameters those that take more memory.
+pub fn larger<'a>(one: &'a str, other: &'a str) -> &'a str {
+    if taken_gib(other) > taken_gib(one) {
+        other
+    } else {
+        one
+    }
+}
+
 /// What `size=` takes from the guest's kernel, GiB.
 fn taken_gib(modparams: &str) -> u64 {
     let mut parameters = modparams.split_whitespace();
@@ -69,8 +78,8 @@ fn taken_gib(modparams: &str) -> u64 {
 }
 
 /// A kernel spreads what cannot be moved over its memory as that grows, and puts itself anywhere: much memory in one piece is there for certain only
-/// if it is kept movable and the kernel stays where it always was.
-fn movable_memory(modparams: &str) -> String {
+/// if it is kept movable and the kernel stays where it always was. For a module that the command loads, this belongs into [`VmOptions::append`].
+pub fn movable_memory(modparams: &str) -> String {
     match taken_gib(modparams) {
         0..=1 => String::new(),
         // Some of it, at the end, the kernel has already used when it comes to that.
@@ -96,6 +105,8 @@ pub struct Outcome {
     pub end: End,
     /// What the command printed.
     pub output: String,
+    /// Files that it left in the share's folder `results`, with their content.
+    pub results: Vec<(String, String)>,
     /// The kernel's messages.
     pub kernel_log: String,
     /// How long it took, boot included.
@@ -215,6 +226,7 @@ fn boot_once(
     Ok(Outcome {
         end,
         output: String::from_utf8_lossy(&output).into_owned(),
+        results: share.results()?,
         kernel_log: String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).replace('\r', ""),
         elapsed: start.elapsed(),
         accelerator,
