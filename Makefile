@@ -18,6 +18,7 @@ export NVMEV_VMCPUS      = $(value VMCPUS)
 export NVMEV_VMMEM       = $(value VMMEM)
 export NVMEV_TIMEOUT     = $(value TIMEOUT)
 export NVMEV_SUITE       = $(value SUITE)
+export NVMEV_ADD         = $(value ADD)
 export NVMEV_KDIR        = $(value KDIR)
 export NVMEV_PATHS       = $(value PATHS)
 export NVMEV_OTHER       = $(value OTHER)
@@ -25,7 +26,7 @@ export NVMEV_OTHERPARAMS = $(value OTHERPARAMS)
 export NVMEV_ROUNDS      = $(value ROUNDS)
 export NVMEV_JOBSECONDS  = $(value JOBSECONDS)
 # These names are also what other tools read from their environment.
-unexport CMD MODPARAMS KVER APPEND QEMUOPTS VMCPUS VMMEM TIMEOUT SUITE KDIR PATHS OTHER OTHERPARAMS ROUNDS JOBSECONDS
+unexport CMD MODPARAMS KVER APPEND QEMUOPTS VMCPUS VMMEM TIMEOUT SUITE ADD KDIR PATHS OTHER OTHERPARAMS ROUNDS JOBSECONDS
 
 # Kbuild and cargo must not take over this make's flags and variables.
 XTASK = env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u MAKELEVEL cargo xtask
@@ -55,7 +56,7 @@ test-long: setup ## the checks in VMs that take long: whole devices, many cycles
 	@$(XTASK) test --long
 
 .PHONY: test-vm
-test-vm: setup ## only the checks in VMs  [SUITE=6.12-size]
+test-vm: setup ## only the checks in VMs  [SUITE=6.12-size], also with other settings: ADD='cpus=1' APPEND= QEMUOPTS=
 	@$(XTASK) test --vm
 
 .PHONY: bench

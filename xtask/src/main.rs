@@ -72,6 +72,8 @@ enum Subject {
         /// Only VM suites whose name starts so
         #[arg(long, env = "NVMEV_SUITE", default_value = "")]
         suite: String,
+        #[command(flatten)]
+        added: suites::Added,
     },
     /// Replays traces in the golden format
     Golden {
@@ -182,6 +184,7 @@ fn run(command: Subject) -> Result<ExitCode> {
             long,
             vm,
             suite,
+            added,
         } => {
             let scope = match (quick, long, vm) {
                 (true, ..) => Scope::Quick,
@@ -189,7 +192,7 @@ fn run(command: Subject) -> Result<ExitCode> {
                 (_, _, true) => Scope::Vm,
                 _ => Scope::Usual,
             };
-            test::run(scope, &suite)?
+            test::run(scope, &suite, &added)?
         }
         Subject::Golden { paths } => return Ok(golden::run(&paths)),
         Subject::Fuzz(arguments) => fuzz::run(&arguments)?,
@@ -311,7 +314,7 @@ mod tests {
                 ],
             ),
             ("demo", &["--kver"]),
-            ("test", &["--suite"]),
+            ("test", &["--suite", "--add", "--append", "--qemuopts"]),
             ("load", &["--modparams"]),
         ] {
             for option in options {

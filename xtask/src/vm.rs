@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail, Context, Result};
+use module_params::{CpuList, Cpus};
 
 use crate::accel::{self, Accelerator};
 use crate::kernels::Kernel;
@@ -56,6 +57,29 @@ pub fn memory_for(modparams: &str) -> String {
     let gib = taken_gib(modparams);
     let beside = if gib > 1 { 7 } else { 5 };
     format!("{}G", gib.saturating_add(beside).max(7))
+}
+
+/// How many CPUs a guest needs for a module with these parameters to find all that its `cpus=` names.
+pub fn cpus_for(modparams: &str) -> u32 {
+    let mut parameters = modparams.split_whitespace();
+    parameters
+        .find_map(|parameter| parameter.strip_prefix("cpus="))
+        .and_then(|cpus| CpuList::parse(cpus, &ManyCpus).ok())
+        .and_then(|cpus| cpus.as_slice().iter().max().copied())
+        .map_or(1, |highest| highest + 1)
+}
+
+/// A machine with more CPUs than anybody gives a guest.
+struct ManyCpus;
+
+impl Cpus for ManyCpus {
+    fn limit(&self) -> u32 {
+        64
+    }
+
+    fn is_online(&self, _cpu: u32) -> bool {
+        true
+    }
 }
 
 /// Of two modules' parameters those that take more memory.
@@ -375,4 +399,26 @@ pub fn run_for_person(options: &VmOptions) -> Result<i32> {
         );
     }
     Ok(outcome.status())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_has_the_cpus_that_the_module_is_to_use() {
+        assert_eq!(cpus_for("size=1G cpus=1-2,5 debug=1"), 6);
+        assert_eq!(cpus_for("size=1G cpus=0"), 1);
+        // What the module will refuse or choose by itself is no reason for more.
+        assert_eq!(cpus_for("size=1G"), 1);
+        assert_eq!(cpus_for("cpus=one"), 1);
+        assert_eq!(cpus_for("cpus=1,4294967295"), 1);
+    }
+
+    #[test]
+    fn memory_is_for_the_larger_of_two_drives() {
+        assert_eq!(larger("size=1G a=1", "size=2G"), "size=2G");
+        assert_eq!(larger("size=8G", "memmap_start=4G memmap_size=1G"), "size=8G");
+        assert_eq!(larger("a=1", "a=2"), "a=1");
+    }
 }
