@@ -64,7 +64,7 @@ bench: setup ## how fast the models and the simulator are, on this machine
 	@$(XTASK) bench
 
 .PHONY: bench-vm
-bench-vm: setup ## fio on the module and on another, in turns in a VM: OTHER=FILE.ko OTHERPARAMS='...' MODPARAMS='...' ROUNDS= JOBSECONDS= (and as for vm)
+bench-vm: setup ## fio on the module and on another, in turns in a VM: OTHER=FILE.ko OTHERPARAMS='...' MODPARAMS='...' ROUNDS= JOBSECONDS= KVER= VMCPUS= VMMEM= APPEND= QEMUOPTS=
 	@$(XTASK) bench-vm
 
 .PHONY: golden

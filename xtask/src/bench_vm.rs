@@ -225,17 +225,13 @@ fn report(
     println!("ours:  {}", describe(&guest.ours));
     println!("other: {}", describe(&guest.other));
     println!(
-        "Linux {}, {}, {} CPUs, {}; {} rounds in {}, {}; a ratio above 1: ours is faster",
+        "Linux {}, {}, {} CPUs, {}; rounds: {}, boots: {}, {}",
         guest.kernel.release,
         measured.accelerator,
         guest.cpus,
         guest.memory,
         rounds.len(),
-        if measured.boots == 1 {
-            "one boot".to_owned()
-        } else {
-            format!("{} boots", measured.boots)
-        },
+        measured.boots,
         seconds(measured.elapsed)
     );
     if measured.complained {

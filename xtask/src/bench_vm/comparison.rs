@@ -173,7 +173,7 @@ pub fn table(jobs: &[JobComparison], summaries: &[Summary]) -> String {
     }
     let even = jobs.iter().filter(|job| job.iops.ratio.has(1.0)).count();
     text + &format!(
-        "IOPS and mean latencies: medians of the rounds. Ratio: ours/other in IOPS, median and ends of the rounds' ratios;\n\
+        "IOPS and mean latencies: medians of the rounds. Ratio: ours/other in IOPS (above 1 ours is faster), median and ends of the rounds' ratios;\n\
          1 lies between the ends for {even} of {} jobs.\n",
         jobs.len()
     )
