@@ -178,6 +178,8 @@ fn next(outcome: &Outcome, is_done: bool, has_boot_each: bool) -> Next {
     match outcome.end {
         _ if is_done => Next::GoOn,
         End::Exited(status) if status != STATUS_NEEDS_BOOT => Next::GiveUp,
+        // QEMU did not even start.
+        End::Died if outcome.kernel_log.trim().is_empty() => Next::GiveUp,
         _ if !has_boot_each => Next::BootEach,
         End::Died if outcome.emulator_tripped() => Next::Again,
         _ => Next::GiveUp,
@@ -203,8 +205,13 @@ mod tests {
     #[test]
     fn a_module_that_stays_or_takes_the_machine_down_gets_a_boot_for_each_turn() {
         for end in [End::Exited(STATUS_NEEDS_BOOT), End::Died, End::TimedOut] {
-            assert_eq!(next(&outcome(end, ""), false, false), Next::BootEach);
+            assert_eq!(next(&outcome(end, "Linux version"), false, false), Next::BootEach);
         }
+    }
+
+    #[test]
+    fn a_vm_that_does_not_start_is_not_started_again() {
+        assert_eq!(next(&outcome(End::Died, "\n"), false, false), Next::GiveUp);
     }
 
     #[test]
