@@ -20,7 +20,7 @@ mod other;
 
 use crate::kernels::{self, Kernel};
 use crate::packages::{self, Purpose};
-use crate::paths::root;
+use crate::paths::{root, Lock};
 use crate::process::{seconds, step};
 use crate::{build_module, vm};
 use comparison::{JobComparison, Round, Summary};
@@ -104,6 +104,9 @@ pub fn run(arguments: &BenchVmArguments) -> Result<i32> {
     let kernel = kernels::provide(arguments.kver.as_deref())?;
     let [ours, other] = sides(arguments, &kernel)?;
     let folder = root().join("target/bench/vm");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    // The job file and the reports are those of one comparison.
+    let _lock = Lock::take(&folder.with_extension("lock"), "another comparison to end")?;
     let guest = prepare(arguments, kernel, ours, other, &folder)?;
     let turns = order::turns(arguments.rounds.into());
     println!("ours:  {}", describe(&guest.ours));
