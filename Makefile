@@ -1,25 +1,32 @@
 # What people type; `make help` lists it. The work is done by xtask/ (cargo xtask), in Rust.
 
-VMCPUS  ?= 3
-VMMEM   ?=
-TIMEOUT ?= 1800
-PATHS   ?= crates/nvmev-sim/golden
+VMCPUS     ?= 3
+VMMEM      ?=
+TIMEOUT    ?= 1800
+PATHS      ?= crates/nvmev-sim/golden
+ROUNDS     ?= 6
+JOBSECONDS ?= 1
 
 # Variables go to xtask through the environment and as they were typed: $(value) does not expand a $ in them, so that
 # APPEND='memmap=1G$4G' and CMD='echo $HOME' arrive as they are. Nothing of them is in a command line here.
-export NVMEV_CMD       = $(value CMD)
-export NVMEV_MODPARAMS = $(value MODPARAMS)
-export NVMEV_KVER      = $(value KVER)
-export NVMEV_APPEND    = $(value APPEND)
-export NVMEV_QEMUOPTS  = $(value QEMUOPTS)
-export NVMEV_VMCPUS    = $(value VMCPUS)
-export NVMEV_VMMEM     = $(value VMMEM)
-export NVMEV_TIMEOUT   = $(value TIMEOUT)
-export NVMEV_SUITE     = $(value SUITE)
-export NVMEV_KDIR      = $(value KDIR)
-export NVMEV_PATHS     = $(value PATHS)
+export NVMEV_CMD         = $(value CMD)
+export NVMEV_MODPARAMS   = $(value MODPARAMS)
+export NVMEV_KVER        = $(value KVER)
+export NVMEV_APPEND      = $(value APPEND)
+export NVMEV_QEMUOPTS    = $(value QEMUOPTS)
+export NVMEV_VMCPUS      = $(value VMCPUS)
+export NVMEV_VMMEM       = $(value VMMEM)
+export NVMEV_TIMEOUT     = $(value TIMEOUT)
+export NVMEV_SUITE       = $(value SUITE)
+export NVMEV_ADD         = $(value ADD)
+export NVMEV_KDIR        = $(value KDIR)
+export NVMEV_PATHS       = $(value PATHS)
+export NVMEV_OTHER       = $(value OTHER)
+export NVMEV_OTHERPARAMS = $(value OTHERPARAMS)
+export NVMEV_ROUNDS      = $(value ROUNDS)
+export NVMEV_JOBSECONDS  = $(value JOBSECONDS)
 # These names are also what other tools read from their environment.
-unexport CMD MODPARAMS KVER APPEND QEMUOPTS VMCPUS VMMEM TIMEOUT SUITE KDIR PATHS
+unexport CMD MODPARAMS KVER APPEND QEMUOPTS VMCPUS VMMEM TIMEOUT SUITE ADD KDIR PATHS OTHER OTHERPARAMS ROUNDS JOBSECONDS
 
 # Kbuild and cargo must not take over this make's flags and variables.
 XTASK = env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u MAKELEVEL cargo xtask
@@ -49,12 +56,16 @@ test-long: setup ## the checks in VMs that take long: whole devices, many cycles
 	@$(XTASK) test --long
 
 .PHONY: test-vm
-test-vm: setup ## only the checks in VMs  [SUITE=6.12-size]
+test-vm: setup ## only the checks in VMs  [SUITE=6.12-size], also with other settings: ADD='cpus=1' APPEND= QEMUOPTS=
 	@$(XTASK) test --vm
 
 .PHONY: bench
 bench: setup ## how fast the models and the simulator are, on this machine
 	@$(XTASK) bench
+
+.PHONY: bench-vm
+bench-vm: setup ## fio on the module and on another, in turns in a VM: OTHER=FILE.ko OTHERPARAMS='...' MODPARAMS='...' ROUNDS= JOBSECONDS= KVER= VMCPUS= VMMEM= APPEND= QEMUOPTS=
+	@$(XTASK) bench-vm
 
 .PHONY: golden
 golden: setup ## replay traces in the golden format  [PATHS='FILE FOLDER']

@@ -17,6 +17,12 @@ verify() {
         --randrepeat=1 --allrandrepeat=1 --output-format=terse "$@"
 }
 
+# A queue whose completions the program polls for (nvme.poll_queues=).
+if [[ $(<"/sys/block/$(basename "$device")/queue/io_poll") == 1 ]]; then
+    verify "randrw 4k, polled" io_uring 1 128 --rw=randrw --bs=4k --hipri=1
+    verify "randrw 4k, polled" io_uring 32 32 --rw=randrw --bs=4k --hipri=1
+    verify "write 128k, polled" io_uring 8 4 --rw=write --bs=128k --hipri=1
+fi
 engines="libaio io_uring"
 if [[ -n ${NVMEV_BRIEF:-} ]]; then
     verify "randrw 4k" libaio 32 32 --rw=randrw --bs=4k

@@ -1,5 +1,5 @@
 #!/bin/bash
-# One queue and one interrupt for each CPU, and they are used. Without MSI, one interrupt for all.
+# One queue and one interrupt for each CPU, and they are used. Without MSI, one interrupt for all. With nvme.poll_queues=, queues without any.
 . "$(dirname "$0")/lib.sh"
 
 device=$(block_device)
@@ -25,9 +25,10 @@ if grep -qw 'pci=nomsi' /proc/cmdline; then
     finish
 fi
 
-check_equal "queues for blocks" "$cpus" "$(find "/sys/block/$name/mq" "/sys/block/${controller}c"*"n1/mq" -mindepth 1 -maxdepth 1 \
+polled=$(</sys/module/nvme/parameters/poll_queues)
+check_equal "queues for blocks" "$((cpus + polled))" "$(find "/sys/block/$name/mq" "/sys/block/${controller}c"*"n1/mq" -mindepth 1 -maxdepth 1 \
     2>/dev/null | wc -l)"
-check_matches "queues in the log" "$controller: $cpus/0/0 default/read/poll queues" "$(dmesg | grep "$controller:" | tail -n 3)"
+check_matches "queues in the log" "$controller: $cpus/0/$polled default/read/poll queues" "$(dmesg | grep "$controller:" | tail -n 3)"
 check_equal "an interrupt for each I/O queue and one for the admin queue" "$((cpus + 1))" \
     "$(find "/sys/bus/pci/devices/$function/msi_irqs" -mindepth 1 | wc -l)"
 check_equal "as many lines in /proc/interrupts" "$((cpus + 1))" "$(lines)"
@@ -53,6 +54,14 @@ coalesced=$(fio_interrupts)
 check "then there are fewer of them" test "${coalesced:-$usual}" -lt "$usual"
 check "one command at a time does not hang" timeout 60 dd if="$device" of=/dev/null bs=4k count=16 iflag=direct status=none
 check "interrupts can be coalesced no more" nvme set-feature "/dev/$controller" -f 8 -v 0
+if ((polled > 0)); then
+    before=$(interrupts '[1-9][0-9]*')
+    check "polled reads work" timeout 60 fio --name=poll --filename="$device" --readonly --rw=randread --bs=4k --ioengine=io_uring \
+        --hipri=1 --direct=1 --number_ios=256 --size=64m
+    raised=$(($(interrupts '[1-9][0-9]*') - before))
+    # What else looks at the drive, when fio closes it, has interrupts.
+    check "without an interrupt for each ($raised for 256)" test "$raised" -lt 64
+fi
 check "no command had to be polled for or timed out" \
     bash -c "! dmesg | grep -E '$controller: (I/O|.*timeout|.*completion polled)'"
 finish

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 mod accel;
 mod apt;
 mod bench;
+mod bench_vm;
 mod demo;
 mod doctor;
 mod fuzz;
@@ -71,6 +72,8 @@ enum Subject {
         /// Only VM suites whose name starts so
         #[arg(long, env = "NVMEV_SUITE", default_value = "")]
         suite: String,
+        #[command(flatten)]
+        added: suites::Added,
     },
     /// Replays traces in the golden format
     Golden {
@@ -82,6 +85,8 @@ enum Subject {
     Fuzz(fuzz::FuzzArguments),
     /// Measures how fast the models and the simulator are
     Bench,
+    /// Compares the module with another one, in a VM
+    BenchVm(bench_vm::BenchVmArguments),
     /// Checks whether the module can run on this machine
     Doctor,
     /// Builds the module and loads it on this machine
@@ -179,6 +184,7 @@ fn run(command: Subject) -> Result<ExitCode> {
             long,
             vm,
             suite,
+            added,
         } => {
             let scope = match (quick, long, vm) {
                 (true, ..) => Scope::Quick,
@@ -186,7 +192,7 @@ fn run(command: Subject) -> Result<ExitCode> {
                 (_, _, true) => Scope::Vm,
                 _ => Scope::Usual,
             };
-            test::run(scope, &suite)?
+            test::run(scope, &suite, &added)?
         }
         Subject::Golden { paths } => return Ok(golden::run(&paths)),
         Subject::Fuzz(arguments) => fuzz::run(&arguments)?,
@@ -194,6 +200,7 @@ fn run(command: Subject) -> Result<ExitCode> {
             bench::run()?;
             0
         }
+        Subject::BenchVm(arguments) => bench_vm::run(&arguments)?,
         Subject::Doctor => doctor::run(),
         Subject::Load { modparams } => {
             host::load(&modparams)?;
@@ -294,8 +301,20 @@ mod tests {
                     "--qemuopts",
                 ],
             ),
+            (
+                "bench-vm",
+                &[
+                    "--other",
+                    "--otherparams",
+                    "--modparams",
+                    "--kver",
+                    "--mem",
+                    "--append",
+                    "--qemuopts",
+                ],
+            ),
             ("demo", &["--kver"]),
-            ("test", &["--suite"]),
+            ("test", &["--suite", "--add", "--append", "--qemuopts"]),
             ("load", &["--modparams"]),
         ] {
             for option in options {

@@ -1,4 +1,4 @@
-//! The folder through which host and guest tell each other things: settings in, the exit status out.
+//! The folder through which host and guest tell each other things: settings in, the exit status and results out.
 
 use std::env;
 use std::fs::{self, File};
@@ -75,6 +75,26 @@ impl Share {
             .trim()
             .parse()
             .ok()
+    }
+
+    /// The files in the folder `results`, if the command made one, by name.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn results(&self) -> Result<Vec<(String, String)>> {
+        let folder = self.path.join("results");
+        let mut results = Vec::new();
+        if folder.is_dir() {
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                let content = fs::read(entry.path())
+                    .with_context(|| format!("cannot read {}", entry.path().display()))?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                results.push((name, String::from_utf8_lossy(&content).into_owned()));
+            }
+        }
+        results.sort();
+        Ok(results)
     }
 
     /// Whether the guest came as far as the host's files, so that its end is no longer the boot's fault.

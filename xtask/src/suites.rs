@@ -1,5 +1,9 @@
 //! What `make test` does in VMs: which kernel, which machine, which parameters, which scripts of tests/vm.
 
+use clap::Args;
+
+mod variations;
+
 /// When a suite runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
@@ -9,18 +13,48 @@ pub enum Length {
     Long,
 }
 
+/// What all suites get beside their own settings: `make test-vm SUITE=6.12-size ADD='cpus=1'`.
+#[derive(Args, Debug, Default)]
+pub struct Added {
+    /// More parameters for the module, instead of the suite's of the same name
+    #[arg(
+        id = "add",
+        long = "add",
+        allow_hyphen_values = true,
+        env = "NVMEV_ADD",
+        default_value = ""
+    )]
+    pub modparams: String,
+    /// More parameters for the guest's kernel
+    #[arg(long, allow_hyphen_values = true, env = "NVMEV_APPEND", default_value = "")]
+    pub append: String,
+    /// More options for QEMU
+    #[arg(long, allow_hyphen_values = true, env = "NVMEV_QEMUOPTS", default_value = "")]
+    pub qemuopts: String,
+}
+
+/// The parameters of a module with those in `added`, which take the place of those of the same name.
+pub fn with_added(modparams: &str, added: &str) -> String {
+    let name = |parameter: &str| parameter.split('=').next().map(str::to_owned);
+    let is_kept = |parameter: &&str| added.split_whitespace().all(|new| name(new) != name(parameter));
+    let kept = modparams.split_whitespace().filter(is_kept);
+    kept.chain(added.split_whitespace()).collect::<Vec<_>>().join(" ")
+}
+
 /// One VM.
 pub struct Suite {
     /// As printed, and as `make test-vm SUITE=` selects it, by its start.
     pub name: &'static str,
     /// The kernel's series.
     pub kver: &'static str,
-    /// Number of CPUs.
+    /// Number of CPUs; more if the parameters name more.
     pub cpus: u32,
     /// Whether the module is loaded before the scripts start; else they do it themselves, with the same parameters.
     pub loaded: bool,
     /// The module's parameters.
     pub modparams: &'static str,
+    /// Parameters instead of those of the same name there.
+    pub added: &'static str,
     /// Added to the kernel's command line.
     pub append: &'static str,
     /// Added to QEMU's options.
@@ -96,6 +130,7 @@ const USUAL: Suite = Suite {
     cpus: 3,
     loaded: true,
     modparams: SIZE,
+    added: "",
     append: "",
     qemuopts: "",
     scripts: ALL,
@@ -112,7 +147,11 @@ const IOMMU: Suite = Suite {
 };
 
 /// All of them.
-pub const SUITES: &[Suite] = &[
+pub fn all() -> impl Iterator<Item = &'static Suite> {
+    SUITES.iter().chain(variations::SUITES)
+}
+
+const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-size",
         append: "iomem=relaxed",
@@ -440,7 +479,7 @@ mod tests {
     #[test]
     fn every_script_is_there_and_is_used() {
         let folder = crate::paths::root().join("tests/vm");
-        for suite in SUITES {
+        for suite in all() {
             for script in suite.scripts {
                 assert!(
                     folder.join(format!("{script}.sh")).is_file(),
@@ -453,7 +492,7 @@ mod tests {
             let name = entry.unwrap().file_name().into_string().unwrap();
             if let Some(script) = name.strip_suffix(".sh").filter(|script| *script != "lib") {
                 assert!(
-                    SUITES.iter().any(|suite| suite.scripts.contains(&script)),
+                    all().any(|suite| suite.scripts.contains(&script)),
                     "no suite runs {name}"
                 );
             }
@@ -461,13 +500,24 @@ mod tests {
     }
 
     #[test]
+    fn added_parameters_replace_those_of_the_same_name_and_no_others() {
+        assert_eq!(with_added("size=1G cpus=1,2", ""), "size=1G cpus=1,2");
+        assert_eq!(
+            with_added("size=1G cpus=1,2 ns=a:1", "cpus=1  debug=1"),
+            "size=1G ns=a:1 cpus=1 debug=1"
+        );
+        assert_eq!(
+            with_added("size=1G lba_size=512", "lba=1"),
+            "size=1G lba_size=512 lba=1"
+        );
+        assert_eq!(with_added("", "cpus=3"), "cpus=3");
+    }
+
+    #[test]
     fn names_are_unique() {
-        for (index, suite) in SUITES.iter().enumerate() {
-            assert!(
-                SUITES[..index].iter().all(|other| other.name != suite.name),
-                "{} is there twice",
-                suite.name
-            );
+        let mut names = std::collections::BTreeSet::new();
+        for suite in all() {
+            assert!(names.insert(suite.name), "{} is there twice", suite.name);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::fuzz::Limit;
 use crate::packages::{self, Purpose};
 use crate::paths::root;
 use crate::process::seconds;
-use crate::suites::Length;
+use crate::suites::{Added, Length};
 use crate::{fuzz, klog};
 
 mod vms;
@@ -93,11 +93,12 @@ impl Found {
     }
 }
 
-/// Runs the checks of `scope`, those in VMs only of suites whose name starts with `suite`. Returns the status to end with.
+/// Runs the checks of `scope`, those in VMs only of suites whose name starts with `suite`, with what is added to their settings. Returns
+/// the status to end with.
 ///
 /// # Errors
 /// If the checks cannot be run at all.
-pub fn run(scope: Scope, suite: &str) -> Result<i32> {
+pub fn run(scope: Scope, suite: &str, added: &Added) -> Result<i32> {
     let start = Instant::now();
     let mut tally = Tally::default();
     if matches!(scope, Scope::Quick | Scope::Usual) {
@@ -123,6 +124,7 @@ pub fn run(scope: Scope, suite: &str) -> Result<i32> {
                 Length::Usual
             },
             suite,
+            added,
         )?;
     }
     for what in &tally.failed {
@@ -173,7 +175,9 @@ fn source_checks(tally: &mut Tally) {
         passes(command)
     });
     tally.step("shell scripts", || {
-        let mut scripts = vec![PathBuf::from("tests/vm/stage2"), PathBuf::from(".ci/run")];
+        let mut scripts = ["tests/vm/stage2", "tests/vm/demo", "tests/vm/bench", ".ci/run"]
+            .map(PathBuf::from)
+            .to_vec();
         for entry in fs::read_dir(root().join("tests/vm"))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "sh") {

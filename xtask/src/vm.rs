@@ -2,7 +2,7 @@
 //!
 //! The guest sees the host's root over a read-only 9p file system with a tmpfs over it, so every program and file of the host is
 //! there at the same path and nothing that the guest does reaches the host. A second, writable 9p folder (the *share*) carries
-//! the settings in and the exit status out; a virtio port carries the output; the kernel's messages go to a file.
+//! the settings in, the exit status and files with results out; a virtio port carries the output; the kernel's messages go to a file.
 
 use std::fs;
 use std::io::{IsTerminal, Read, Write};
@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail, Context, Result};
+use module_params::{CpuList, Cpus};
 
 use crate::accel::{self, Accelerator};
 use crate::kernels::Kernel;
@@ -58,6 +59,38 @@ pub fn memory_for(modparams: &str) -> String {
     format!("{}G", gib.saturating_add(beside).max(7))
 }
 
+/// How many CPUs a guest needs for a module with these parameters to find all that its `cpus=` names.
+pub fn cpus_for(modparams: &str) -> u32 {
+    let mut parameters = modparams.split_whitespace();
+    parameters
+        .find_map(|parameter| parameter.strip_prefix("cpus="))
+        .and_then(|cpus| CpuList::parse(cpus, &ManyCpus).ok())
+        .and_then(|cpus| cpus.as_slice().iter().max().copied())
+        .map_or(1, |highest| highest + 1)
+}
+
+/// A machine with more CPUs than anybody gives a guest.
+struct ManyCpus;
+
+impl Cpus for ManyCpus {
+    fn limit(&self) -> u32 {
+        64
+    }
+
+    fn is_online(&self, _cpu: u32) -> bool {
+        true
+    }
+}
+
+/// Of two modules' parameters those that take more memory.
+pub fn larger<'a>(one: &'a str, other: &'a str) -> &'a str {
+    if taken_gib(other) > taken_gib(one) {
+        other
+    } else {
+        one
+    }
+}
+
 /// What `size=` takes from the guest's kernel, GiB.
 fn taken_gib(modparams: &str) -> u64 {
     let mut parameters = modparams.split_whitespace();
@@ -72,8 +105,8 @@ fn taken_gib(modparams: &str) -> u64 {
 }
 
 /// A kernel spreads what cannot be moved over its memory as that grows, and puts itself anywhere: much memory in one piece is there for certain only
-/// if it is kept movable and the kernel stays where it always was.
-fn movable_memory(modparams: &str) -> String {
+/// if it is kept movable and the kernel stays where it always was. For a module that the command loads, this belongs into [`VmOptions::append`].
+pub fn movable_memory(modparams: &str) -> String {
     match taken_gib(modparams) {
         0..=1 => String::new(),
         // Some of it, at the end, the kernel has already used when it comes to that.
@@ -99,6 +132,8 @@ pub struct Outcome {
     pub end: End,
     /// What the command printed.
     pub output: String,
+    /// Files that it left in the share's folder `results`, with their content.
+    pub results: Vec<(String, String)>,
     /// The kernel's messages.
     pub kernel_log: String,
     /// How long it took, boot included.
@@ -218,6 +253,7 @@ fn boot_once(
     Ok(Outcome {
         end,
         output: String::from_utf8_lossy(&output).into_owned(),
+        results: share.results()?,
         kernel_log: String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).replace('\r', ""),
         elapsed: start.elapsed(),
         accelerator,
@@ -366,4 +402,26 @@ pub fn run_for_person(options: &VmOptions) -> Result<i32> {
         );
     }
     Ok(outcome.status())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_has_the_cpus_that_the_module_is_to_use() {
+        assert_eq!(cpus_for("size=1G cpus=1-2,5 debug=1"), 6);
+        assert_eq!(cpus_for("size=1G cpus=0"), 1);
+        // What the module will refuse or choose by itself is no reason for more.
+        assert_eq!(cpus_for("size=1G"), 1);
+        assert_eq!(cpus_for("cpus=one"), 1);
+        assert_eq!(cpus_for("cpus=1,4294967295"), 1);
+    }
+
+    #[test]
+    fn memory_is_for_the_larger_of_two_drives() {
+        assert_eq!(larger("size=1G a=1", "size=2G"), "size=2G");
+        assert_eq!(larger("size=8G", "memmap_start=4G memmap_size=1G"), "size=8G");
+        assert_eq!(larger("a=1", "a=2"), "a=1");
+    }
 }

@@ -11,7 +11,7 @@ use anyhow::Result;
 use super::{cargo, passes, Found, Tally};
 use crate::kernels::{self, Kernel};
 use crate::paths::root;
-use crate::suites::{Length, Suite, SUITES};
+use crate::suites::{self, with_added, Added, Length, Suite};
 use crate::vm::{self, VmOptions};
 use crate::{build_module, klog};
 
@@ -48,13 +48,12 @@ impl Program {
     }
 }
 
-/// Runs the suites of `length` whose name starts with `selected`.
+/// Runs the suites of `length` whose name starts with `selected`, with what is added to their settings.
 ///
 /// # Errors
 /// If there is none, or no kernel can be had.
-pub(super) fn run(tally: &mut Tally, length: Length, selected: &str) -> Result<()> {
-    let suites: Vec<&Suite> = SUITES
-        .iter()
+pub(super) fn run(tally: &mut Tally, length: Length, selected: &str, added: &Added) -> Result<()> {
+    let suites: Vec<&Suite> = suites::all()
         .filter(|suite| suite.length == length && suite.name.starts_with(selected))
         .collect();
     anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{selected}'");
@@ -79,7 +78,7 @@ pub(super) fn run(tally: &mut Tally, length: Length, selected: &str) -> Result<(
         let Some(path) = path else { continue };
         for suite in &module.suites {
             tally.step(&format!("VM {}", suite.name), || {
-                run_suite(suite, &module.kernel, &path)
+                run_suite(suite, added, &module.kernel, &path)
             });
         }
     }
@@ -156,7 +155,8 @@ fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
+fn run_suite(suite: &Suite, added: &Added, kernel: &Kernel, module: &Path) -> Result<Found> {
+    let modparams = with_added(&with_added(suite.modparams, suite.added), &added.modparams);
     let folder = root().join("tests/vm");
     let mut command = String::new();
     for script in suite.scripts {
@@ -167,23 +167,19 @@ fn run_suite(suite: &Suite, kernel: &Kernel, module: &Path) -> Result<Found> {
     let mut environment = vec![
         flag("NVMEV_LONG", long),
         flag("NVMEV_BRIEF", suite.brief),
-        ("NVMEV_PARAMETERS".to_owned(), suite.modparams.to_owned()),
+        ("NVMEV_PARAMETERS".to_owned(), modparams.clone()),
     ];
     environment
         .extend(PROGRAMS.map(|program| (program.variable.to_owned(), program.path().display().to_string())));
     let options = VmOptions {
         kernel: kernel.clone(),
         module: Some(module.to_owned()),
-        modparams: if suite.loaded {
-            suite.modparams.to_owned()
-        } else {
-            String::new()
-        },
+        cpus: suite.cpus.max(vm::cpus_for(&modparams)),
+        memory: vm::memory_for(&modparams),
+        modparams: if suite.loaded { modparams } else { String::new() },
         command: Some(command),
-        cpus: suite.cpus,
-        memory: vm::memory_for(suite.modparams),
-        append: suite.append.to_owned(),
-        qemuopts: suite.qemuopts.to_owned(),
+        append: format!("{} {}", suite.append, added.append),
+        qemuopts: format!("{} {}", suite.qemuopts, added.qemuopts),
         environment,
         timeout: Some(Duration::from_secs(if long { 3 * 3600 } else { 600 })),
         live: false,
