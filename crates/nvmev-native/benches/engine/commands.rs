@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::instructions::{self, Instructions};
 use crate::rig::{Rig, Setup};
 use crate::rounds::{alternate, Figure};
 use crate::work::Kind;
@@ -50,7 +49,6 @@ struct Row {
     worker_ns: Figure,
     both_on_one_thread_ns: Figure,
     with_driver_ns: Figure,
-    instructions: Option<Instructions>,
 }
 
 /// Time of a command in the dispatcher, in the worker, in both in turn, and with the driver, ns.
@@ -96,7 +94,7 @@ pub fn head(what: &str) -> String {
 }
 
 /// Measures and prints; the rows for JSON.
-pub fn run(rounds: usize, with_instructions: bool) -> serde_json::Value {
+pub fn run(rounds: usize) -> serde_json::Value {
     let mut rigs: Vec<Rig> = CASES.iter().map(|(_, setup)| Rig::new(*setup)).collect();
     let figures = alternate(&mut rigs, rounds, measure);
     drop(rigs);
@@ -111,15 +109,7 @@ pub fn run(rounds: usize, with_instructions: bool) -> serde_json::Value {
             worker_ns,
             both_on_one_thread_ns,
             with_driver_ns,
-            instructions: None,
         });
-    }
-    if with_instructions {
-        println!("\n{}", instructions::head());
-        for row in &mut rows {
-            row.instructions = instructions::of(row.name);
-            println!("{}", instructions::line(row.name, row.instructions));
-        }
     }
     serde_json::to_value(rows).expect("plain figures")
 }

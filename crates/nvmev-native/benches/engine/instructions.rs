@@ -11,33 +11,38 @@ use crate::rig::Rig;
 
 /// Batches of the longer run.
 const BATCHES: u64 = 100;
+/// What is counted: functions of this program, and what they call.
+const DISPATCHER: &str = "dispatcher_pass";
+const WORKER: &str = "worker_pass";
 
-#[derive(Clone, Copy, Serialize)]
-pub struct Instructions {
-    pub dispatcher: u64,
-    pub worker: u64,
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    dispatcher: u64,
+    worker: u64,
 }
 
-pub fn head() -> String {
-    format!(
+/// Counts and prints; the rows for JSON, none without valgrind.
+pub fn run() -> serde_json::Value {
+    let mut rows = Vec::new();
+    println!(
         "{:<34} {:>10} {:>10}",
         "instructions of a command", "dispatcher", "worker"
-    )
-}
-
-pub fn line(name: &str, instructions: Option<Instructions>) -> String {
-    match instructions {
-        Some(Instructions { dispatcher, worker }) => format!("{name:<34} {dispatcher:>10} {worker:>10}"),
-        None => format!("{name:<34} left out: valgrind is not there"),
+    );
+    for (name, _) in CASES {
+        let counts = [DISPATCHER, WORKER].map(|function| difference(name, function));
+        let [Some(dispatcher), Some(worker)] = counts else {
+            println!("left out: valgrind is not there, or counts nothing");
+            break;
+        };
+        println!("{name:<34} {dispatcher:>10} {worker:>10}");
+        rows.push(Row {
+            name,
+            dispatcher,
+            worker,
+        });
     }
-}
-
-/// Of the case called `name`, if valgrind is there.
-pub fn of(name: &str) -> Option<Instructions> {
-    Some(Instructions {
-        dispatcher: difference(name, "dispatcher_pass")?,
-        worker: difference(name, "worker_pass")?,
-    })
+    serde_json::to_value(rows).expect("plain figures")
 }
 
 /// Instructions of a command in `function` and what it calls.

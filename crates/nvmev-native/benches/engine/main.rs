@@ -1,9 +1,13 @@
 //! What the engine costs on this machine: `cargo bench -p nvmev-native`, and docs/performance.md for what the tables mean.
 
 mod commands;
+mod data;
 mod instructions;
+mod lateness;
 mod rig;
 mod rounds;
+mod scaling;
+mod sizes;
 mod work;
 
 use std::fs;
@@ -24,6 +28,9 @@ struct Arguments {
     /// Write the figures to this file, too
     #[arg(long)]
     json: Option<PathBuf>,
+    /// CPUs for the dispatcher and for the worker; otherwise the kernel's scheduler chooses
+    #[arg(long, value_delimiter = ',')]
+    cpus: Vec<usize>,
     /// Only run so many full queues of a case of the first table, for a profiler
     #[arg(long, requires = "batches")]
     case: Option<String>,
@@ -40,6 +47,16 @@ enum Table {
     Commands,
     /// Instructions per command
     Instructions,
+    /// With data, beside bare copies
+    Data,
+    /// One thread and two
+    Scaling,
+    /// How late completions are
+    Lateness,
+    /// By the drive's size
+    Capacities,
+    /// By the number of queues
+    Queues,
 }
 
 fn main() -> ExitCode {
@@ -52,12 +69,10 @@ fn main() -> ExitCode {
         eprintln!("no case is called {case:?}; there are {names:?}");
         return ExitCode::from(2);
     }
-    let is_wanted = |table| arguments.tables.is_empty() || arguments.tables.contains(&table);
-    let mut figures = serde_json::Map::new();
-    if is_wanted(Table::Commands) {
-        let rows = commands::run(arguments.rounds, is_wanted(Table::Instructions));
-        figures.insert("commands".to_owned(), rows);
+    if let Some(&cpu) = arguments.cpus.first() {
+        nvmev_native::pin(cpu).expect("a CPU of this machine");
     }
+    let figures = run(&arguments);
     match arguments.json.map(|path| write(&path, figures)) {
         Some(Err(error)) => {
             eprintln!("the figures could not be written: {error}");
@@ -65,6 +80,41 @@ fn main() -> ExitCode {
         }
         Some(Ok(())) | None => ExitCode::SUCCESS,
     }
+}
+
+/// Runs the tables that are wanted; what is to be written as JSON.
+fn run(arguments: &Arguments) -> serde_json::Map<String, serde_json::Value> {
+    let Arguments {
+        tables, rounds, cpus, ..
+    } = arguments;
+    let is_wanted = |table| tables.is_empty() || tables.contains(&table);
+    let mut figures = serde_json::Map::new();
+    let mut add = |name: &str, rows| {
+        println!();
+        figures.insert(name.to_owned(), rows);
+    };
+    if is_wanted(Table::Commands) {
+        add("commands", commands::run(*rounds));
+    }
+    if is_wanted(Table::Instructions) {
+        add("instructions", instructions::run());
+    }
+    if is_wanted(Table::Data) {
+        add("data", data::run(*rounds));
+    }
+    if is_wanted(Table::Scaling) {
+        add("scaling", scaling::run(*rounds, cpus));
+    }
+    if is_wanted(Table::Lateness) {
+        add("lateness", lateness::run(cpus));
+    }
+    if is_wanted(Table::Capacities) {
+        add("capacities", sizes::capacities(*rounds));
+    }
+    if is_wanted(Table::Queues) {
+        add("queues", sizes::queue_counts(*rounds));
+    }
+    figures
 }
 
 fn write(path: &std::path::Path, figures: serde_json::Map<String, serde_json::Value>) -> std::io::Result<()> {

@@ -1,17 +1,20 @@
 //! A device and its driver on one thread, in the drive's own time: what is measured is how fast they get through their work, not when it would be due.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nvme_device::{
     Activity, Controller, Device, DeviceConfig, Host, Identity, NamespaceConfig, Shared, Worker,
 };
 use nvme_spec::{NvmOpcode, Status, PAGE_SIZE_BYTES};
-use nvmev_native::{Driver, Machine, Medium, QueuePair};
+use nvmev_native::{pin, Driver, Machine, Medium, QueuePair};
 use nvmev_sim::host::commands;
 use ssd_model::{namespace_bytes, profiles, AnyModel};
 use ssd_profile::{Profile, ProfileKind};
 
+use crate::rounds::CpuTime;
 use crate::work::{Addresses, DataPointer, Kind, Work, Zones, LONG_BYTES};
 
 /// RAM for queues, and 128 KiB for the data of each command where there is any.
@@ -74,7 +77,8 @@ pub struct Rig {
     pub setup: Setup,
     pub machine: Arc<Machine>,
     pub controller: Box<Controller>,
-    pub worker: Worker,
+    /// Always there, but for the moments in which another thread has it.
+    worker: Option<Worker>,
     pub shared: Arc<Shared>,
     pub queues: Vec<QueuePair>,
     pub work: Work,
@@ -142,13 +146,18 @@ impl Rig {
             setup,
             machine,
             controller,
-            worker,
+            worker: Some(worker),
             shared,
             queues,
             work,
             now_ns,
         };
         match profile.kind {
+            // A medium that was never written is no memory yet.
+            ProfileKind::Nvm(_) | ProfileKind::KeyValue(_) if setup.has_data => {
+                let all = Addresses::Sequential(0);
+                rig.prepare(Kind::Write, LONG_BYTES, all, bytes, &mut driver);
+            }
             ProfileKind::Nvm(_) | ProfileKind::KeyValue(_) => {}
             ProfileKind::Conventional(_) => rig.fill_drive(&profile.kind, bytes, &mut driver),
             ProfileKind::Zoned(_) => rig.use_zones(&profile.kind, bytes, &mut driver),
@@ -191,7 +200,12 @@ impl Rig {
 
     /// Carries out `bytes` of commands that are not measured.
     fn prepare(&mut self, kind: Kind, len_bytes: u32, addresses: Addresses, bytes: u64, driver: &mut Driver) {
-        let work = Work::new(&self.setup, kind, len_bytes, DataPointer::Sgl, addresses, driver);
+        // What they write is all the same: one buffer will do.
+        let setup = Setup {
+            has_data: false,
+            ..self.setup
+        };
+        let work = Work::new(&setup, kind, len_bytes, DataPointer::Sgl, addresses, driver);
         let measured = std::mem::replace(&mut self.work, work);
         self.run_interleaved(bytes / u64::from(len_bytes) / self.batch());
         self.work = measured;
@@ -216,6 +230,13 @@ impl Rig {
         }
     }
 
+    #[inline]
+    fn worker_pass(&mut self, now_ns: u64) -> Activity {
+        let worker = self.worker.as_mut().expect("a worker");
+        worker_pass(worker, now_ns, &self.machine)
+    }
+
+    /// Whether all that was placed is done.
     pub fn is_done(&self) -> bool {
         self.queues.iter().all(|queue| queue.is_done(&self.machine))
     }
@@ -225,12 +246,12 @@ impl Rig {
     pub fn run_in_phases(&mut self, batches: u64) -> [Duration; 2] {
         let mut took = [Duration::ZERO; 2];
         for _ in 0..batches {
-            let target = self.fetched() + self.batch() as u32;
+            let target = self.fetched().wrapping_add(self.batch() as u32);
             self.fill();
-            let start = Instant::now();
+            let start = CpuTime::now();
             self.dispatch_until(target);
-            let dispatched = Instant::now();
-            while worker_pass(&mut self.worker, EVERYTHING_IS_DUE_NS, &self.machine).progressed {}
+            let dispatched = CpuTime::now();
+            while self.worker_pass(EVERYTHING_IS_DUE_NS).progressed {}
             took[0] += dispatched - start;
             took[1] += dispatched.elapsed();
             self.reap();
@@ -263,10 +284,10 @@ impl Rig {
         let mut took = Duration::ZERO;
         for _ in 0..batches {
             self.fill();
-            let start = Instant::now();
+            let start = CpuTime::now();
             loop {
                 let activity = dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
-                let worked = worker_pass(&mut self.worker, self.now_ns, &self.machine);
+                let worked = self.worker_pass(self.now_ns);
                 if activity.progressed || worked.progressed {
                     self.now_ns += self.setup.pace_ns * self.queues.len() as u64;
                 } else if self.is_done() {
@@ -281,15 +302,51 @@ impl Rig {
         took
     }
 
+    /// Runs `batches` full queues, the dispatcher on this thread and the worker on another, on `worker_cpu` if there is one. Returns the time from a
+    /// batch's doorbells to its last completion.
+    pub fn run_on_two_threads(&mut self, batches: u64, worker_cpu: Option<usize>) -> Duration {
+        let (machine, stop) = (self.machine.clone(), AtomicBool::new(false));
+        // The rig's worker is on the other thread meanwhile.
+        let worker = self.worker.take().expect("a worker");
+        let (took, worker) = thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                let mut worker = worker;
+                if let Some(cpu) = worker_cpu {
+                    pin(cpu).expect("a CPU of this machine");
+                }
+                while !stop.load(Ordering::Relaxed) {
+                    worker_pass(&mut worker, EVERYTHING_IS_DUE_NS, &machine);
+                }
+                worker
+            });
+            let mut took = Duration::ZERO;
+            for _ in 0..batches {
+                let target = self.fetched().wrapping_add(self.batch() as u32);
+                self.fill();
+                let start = Instant::now();
+                self.dispatch_until(target);
+                while !self.is_done() {
+                    std::hint::spin_loop();
+                }
+                took += start.elapsed();
+                self.reap();
+            }
+            stop.store(true, Ordering::Relaxed);
+            (took, other.join().expect("a worker that does not panic"))
+        });
+        self.worker = Some(worker);
+        took
+    }
+
     /// Runs at least `commands` from end to end: the driver keeps all queues full, dispatcher, worker and driver in turn. Returns the time of
     /// all of it and the number of commands.
     pub fn run_end_to_end(&mut self, commands: u64) -> (Duration, u64) {
         let mut done = 0;
-        let start = Instant::now();
+        let start = CpuTime::now();
         while done < commands {
             self.fill();
             let activity = dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
-            let worked = worker_pass(&mut self.worker, self.now_ns, &self.machine);
+            let worked = self.worker_pass(self.now_ns);
             self.now_ns = if activity.progressed || worked.progressed {
                 self.now_ns + self.setup.pace_ns * self.queues.len() as u64
             } else {
@@ -303,7 +360,7 @@ impl Rig {
         // What is left over belongs to nobody's figures.
         while !self.is_done() {
             let activity = self.controller.poll(self.now_ns, &*self.machine);
-            let worked = self.worker.poll(EVERYTHING_IS_DUE_NS, &*self.machine);
+            let worked = self.worker_pass(EVERYTHING_IS_DUE_NS);
             self.now_ns = next_ns(self.now_ns, activity, worked);
         }
         self.reap();

@@ -1,4 +1,31 @@
-//! Rounds: all cases take turns, so that what else the machine does falls on all of them.
+//! Rounds: all cases take turns, so that what else the machine does falls on all of them; and how their time is taken.
+
+use std::time::Duration;
+
+use rustix::time::{clock_gettime, ClockId};
+
+/// Time that this thread has run: what the machine gives to others is not in it. A look costs as much as a system call, so one is taken at a few hundred
+/// commands.
+#[derive(Clone, Copy)]
+pub struct CpuTime(Duration);
+
+impl CpuTime {
+    pub fn now() -> Self {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Self(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    }
+
+    pub fn elapsed(self) -> Duration {
+        Self::now() - self
+    }
+}
+
+impl std::ops::Sub for CpuTime {
+    type Output = Duration;
+    fn sub(self, earlier: Self) -> Duration {
+        self.0 - earlier.0
+    }
+}
 
 /// What the rounds of a case came to.
 #[derive(Clone, Copy, Debug, serde::Serialize)]

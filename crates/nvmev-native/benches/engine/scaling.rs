@@ -1,0 +1,73 @@
+//! Table (c): dispatcher and worker on one thread, and on two.
+
+use serde::Serialize;
+
+use crate::rig::{Rig, Setup};
+use crate::rounds::{alternate, Figure};
+use crate::work::Kind;
+
+const GIB: u64 = 1 << 30;
+
+/// As many commands as a worker holds, nearly: so that the start and the end of a batch, where one of the threads has nothing to do, do not count.
+const fn deep(setup: Setup) -> Setup {
+    Setup { depth: 1000, ..setup }
+}
+
+const CASES: [(&str, Setup); 4] = [
+    ("optane read", deep(Setup::new("optane", GIB, Kind::Read, 250))),
+    (
+        "optane read, 4 KiB of data",
+        Setup {
+            has_data: true,
+            ..deep(Setup::new("optane", GIB, Kind::Read, 250))
+        },
+    ),
+    ("970pro read", deep(Setup::new("970pro", GIB, Kind::Read, 4_000))),
+    (
+        "zn540 append",
+        deep(Setup::new("zn540", 64 * GIB, Kind::Append, 4_000)),
+    ),
+];
+
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    /// ns per command.
+    one_thread_ns: Figure,
+    two_threads_ns: Figure,
+    /// Of the bests.
+    speed_up: f64,
+}
+
+/// Measures and prints; the rows for JSON.
+pub fn run(rounds: usize, cpus: &[usize]) -> serde_json::Value {
+    let mut rigs: Vec<Rig> = CASES.iter().map(|(_, setup)| Rig::new(*setup)).collect();
+    let figures = alternate(&mut rigs, rounds, |rig| {
+        let commands = rig.batch() as f64;
+        let one = rig.run_interleaved(1).as_nanos() as f64 / commands;
+        // The first batch is for the other thread to start.
+        let both = rig.run_on_two_threads(4, cpus.get(1).copied());
+        [one, both.as_nanos() as f64 / (4.0 * commands)]
+    });
+    println!(
+        "{:<34} {:>18} {:>18} {:>9}",
+        "scaling: best (median)", "one thread ns", "two threads ns", "speed-up"
+    );
+    let mut rows = Vec::new();
+    for ((name, _), [one_thread_ns, two_threads_ns]) in CASES.iter().zip(figures) {
+        let speed_up = one_thread_ns.best / two_threads_ns.best;
+        let text = |figure: Figure| format!("{:.1} ({:.1})", figure.best, figure.median);
+        println!(
+            "{name:<34} {:>18} {:>18} {speed_up:>9.2}",
+            text(one_thread_ns),
+            text(two_threads_ns)
+        );
+        rows.push(Row {
+            name,
+            one_thread_ns,
+            two_threads_ns,
+            speed_up,
+        });
+    }
+    serde_json::to_value(rows).expect("plain figures")
+}
