@@ -198,5 +198,5 @@ unsafe extern "C" fn nvmev_rs_proc_store(
 // C's idea of these is checked by nothing else.
 const _: () = {
     assert!(shim::EINVAL < 0 && shim::ENOMEM < 0);
-    assert!(size_of::<Params>() == 20 * size_of::<*const c_char>());
+    assert!(size_of::<Params>() == 21 * size_of::<*const c_char>());
 };

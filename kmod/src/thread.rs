@@ -20,7 +20,7 @@ use crate::shim;
 /// What one thread does.
 enum Role {
     Dispatcher(Box<Dispatcher>),
-    Worker(Worker),
+    Worker(Box<Worker>),
 }
 
 struct Dispatcher {
@@ -228,7 +228,7 @@ impl Threads {
             worker: alone,
             times_seen: 0,
         }));
-        let roles = core::iter::once(dispatcher).chain(workers.map(Role::Worker));
+        let roles = core::iter::once(dispatcher).chain(workers.map(|worker| Role::Worker(Box::new(worker))));
         for (index, (&cpu, role)) in cpus.iter().zip(roles).enumerate() {
             started.add(Body {
                 running: running.clone(),

@@ -148,6 +148,7 @@ fn run(profile: &str, workers: usize, layout: &Layout, has_shadow_doorbells: boo
         worker_count: workers,
         namespaces: vec![namespace],
         media_bytes: MEDIUM_BYTES,
+        has_medium: true,
         hash_seed: 0x5EED,
     };
     let device = Device::new(config, machine.bar()).expect("a sound configuration");

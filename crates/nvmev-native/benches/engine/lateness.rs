@@ -301,6 +301,7 @@ fn device(kind: ProfileKind, machine: &Machine) -> Device {
         worker_count: 1,
         namespaces: vec![namespace],
         media_bytes: CAPACITY_BYTES,
+        has_medium: true,
         hash_seed: 0x5EED,
     };
     Device::new(config, machine.bar()).expect("enough memory")

@@ -398,6 +398,7 @@ fn build(setup: &Setup, profile: &Profile<'_>) -> (Arc<Machine>, Device) {
         worker_count: 1,
         namespaces: vec![namespace],
         media_bytes: setup.capacity_bytes,
+        has_medium: setup.has_data,
         hash_seed: 0x5EED,
     };
     let device = Device::new(config, machine.bar()).expect("enough memory");
