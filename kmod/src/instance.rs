@@ -189,6 +189,9 @@ impl Instance {
         let mut storage = Mapping::storage(&memory)?;
         // Not before the memory is there: a load that is refused says one line, why.
         info!("Version {}", env!("CARGO_PKG_VERSION"));
+        if let Some(far) = memory.node().filter(|&taken_from| taken_from != node) {
+            info!("Memory: of node {far}; node {node}, that of the first CPU, has not enough in one piece");
+        }
         if let Some(storage) = storage.as_mut().filter(|_| memory.is_taken()) {
             storage.clear();
         }

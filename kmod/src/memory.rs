@@ -168,6 +168,11 @@ impl DeviceMemory {
         self.claim.as_ref().map(|claim| (claim.start, claim.size))
     }
 
+    /// The node that it was taken from, if it was the kernel's.
+    pub fn node(&self) -> Option<u32> {
+        Some(self.blocks.as_ref()?.blocks.first()?.node)
+    }
+
     /// Whether it held the kernel's data until now.
     pub fn is_taken(&self) -> bool {
         self.blocks.is_some()
