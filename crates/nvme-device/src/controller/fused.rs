@@ -80,6 +80,8 @@ impl Controller {
                 return Turn::Idle;
             }
         };
+        // There was room for one, so its head may not have been looked at for long.
+        self.look_at_head(command.cqid, Bar(host.bar()));
         let Some(Some(completion_queue)) = self.completion_queues.get(usize::from(command.cqid)) else {
             return Turn::Idle;
         };

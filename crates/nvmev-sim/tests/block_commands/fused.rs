@@ -215,6 +215,27 @@ fn a_pair_waits_for_room_for_both_completions_and_a_queue_of_one_never_has_it() 
     assert_eq!(drive.read(0, 1), Ok(vec![1; LBA]));
 }
 
+/// Fuzzing found a pair that waited for ever: there was room for one completion, so nobody looked at what the host had consumed.
+#[test]
+fn a_pair_finds_the_room_that_the_host_has_made_meanwhile() {
+    let mut drive = Drive::new("nvm");
+    // With MSI-X: a pin has to know of everything that was consumed.
+    drive.host.write_config(0x52, 2, 0x8000);
+    drive.host.create_io_queues(3, 4);
+    for byte in 0..200 {
+        for _ in 0..2 {
+            assert_eq!(drive.host.execute(3, commands::flush(1)).status(), SUCCESS);
+        }
+        drive.set_page(0, byte);
+        drive.set_page(1, byte + 1);
+        let compare = drive.half(NvmOpcode::COMPARE, 0, 0, FUSED_FIRST);
+        let write = drive.half(NvmOpcode::WRITE, 0, 1, FUSED_SECOND);
+        drive.submit_pair(3, compare, write);
+        let statuses = [drive.host.wait(3).status(), drive.host.wait(3).status()];
+        assert_eq!(statuses, [SUCCESS; 2], "round {byte}");
+    }
+}
+
 /// Queue 1 belongs to one worker and queue 2 to the other.
 #[test]
 fn what_another_worker_still_has_to_write_comes_before_the_pair() {
