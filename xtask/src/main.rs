@@ -24,6 +24,7 @@ mod module;
 mod packages;
 mod paths;
 mod process;
+mod race;
 mod share;
 mod suites;
 mod test;
@@ -80,6 +81,8 @@ enum Subject {
     },
     /// Runs the coverage-guided fuzz targets, or replays an input
     Fuzz(fuzz::FuzzArguments),
+    /// Run the engine's threads under ThreadSanitizer
+    Race,
     /// Measures how fast the models and the simulator are
     Bench,
     /// Checks whether the module can run on this machine
@@ -190,6 +193,10 @@ fn run(command: Subject) -> Result<ExitCode> {
         }
         Subject::Golden { paths } => return Ok(golden::run(&paths)),
         Subject::Fuzz(arguments) => fuzz::run(&arguments)?,
+        Subject::Race => {
+            process::loud(&mut race::tests()?)?;
+            0
+        }
         Subject::Bench => {
             bench::run()?;
             0

@@ -199,9 +199,9 @@ impl Pointers {
             DataPointer::Prps | DataPointer::Sgl => 1,
         };
         let buffer = driver.pages((pages * spread) as usize);
-        let others = (1..pages).map(|index| buffer + index * PAGE * spread);
+        let mut others = (1..pages).map(|index| buffer + index * PAGE * spread);
         if pages < 3 {
-            return (buffer, others.last().unwrap_or(0));
+            return (buffer, others.next().unwrap_or(0));
         }
         let list = driver.pages(1);
         let bytes: Vec<u8> = others.flat_map(u64::to_le_bytes).collect();
