@@ -60,7 +60,7 @@ test-vm: setup ## only the checks in VMs  [SUITE=6.12-size], also with other set
 	@$(XTASK) test --vm
 
 .PHONY: bench
-bench: setup ## how fast the models and the simulator are, on this machine
+bench: setup ## how fast the models, the engine and the simulator are, on this machine
 	@$(XTASK) bench
 
 .PHONY: bench-vm

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast the models, the device and the simulator are, natively on this machine.
+//! `cargo xtask bench`: how fast the models, the engine and the simulator are, natively on this machine.
 
 use std::fs;
 use std::process::Command;
@@ -11,8 +11,8 @@ use crate::process::{loud, quiet, step};
 
 /// Those of the crate ssd-model: timing models, and the index of a key-value drive.
 const MODEL_BENCHES: [&str; 2] = ["model", "key_value"];
-/// Those of the crate nvmev-sim: a command's way through the device, with its data and without.
-const DEVICE_BENCHES: [&str; 2] = ["device", "commands"];
+/// That of the crate nvmev-native: a command's way through the engine, see docs/performance.md.
+const ENGINE_BENCH: &str = "engine";
 
 /// What the simulator is timed with: commands end to end, generator, queue and histogram included.
 const SIMULATIONS: [(&str, &[&str]); 2] = [
@@ -44,19 +44,16 @@ pub fn run() -> Result<()> {
     packages::provide(&[Purpose::Bench])?;
     let folder = root().join("target/bench");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    for bench in MODEL_BENCHES {
+    let benches = MODEL_BENCHES.map(|bench| ("ssd-model", bench));
+    for (package, bench) in benches.into_iter().chain([("nvmev-native", ENGINE_BENCH)]) {
         loud(
             cargo()
-                .args(["bench", "--quiet", "--package", "ssd-model", "--bench", bench])
+                .args(["bench", "--quiet", "--package", package, "--bench", bench])
                 .args(["--", "--json"])
                 .arg(folder.join(bench).with_extension("json")),
         )?;
         println!();
     }
-    for bench in DEVICE_BENCHES {
-        loud(cargo().args(["bench", "--quiet", "--package", "nvmev-sim", "--bench", bench]))?;
-    }
-    println!();
     step("building the simulator", || {
         quiet(cargo().args(["build", "--release", "--quiet", "--package", "nvmev"]))
     })?;
@@ -70,7 +67,10 @@ pub fn run() -> Result<()> {
                 .stdout(std::process::Stdio::null()),
         )?;
     }
-    println!("\nFigures of the models: {}/*.json", folder.display());
+    println!(
+        "\nFigures of the models and the engine: {}/*.json",
+        folder.display()
+    );
     Ok(())
 }
 

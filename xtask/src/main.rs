@@ -25,6 +25,7 @@ mod module;
 mod packages;
 mod paths;
 mod process;
+mod race;
 mod share;
 mod suites;
 mod test;
@@ -83,6 +84,8 @@ enum Subject {
     },
     /// Runs the coverage-guided fuzz targets, or replays an input
     Fuzz(fuzz::FuzzArguments),
+    /// Run the engine's threads under ThreadSanitizer
+    Race,
     /// Measures how fast the models and the simulator are
     Bench,
     /// Compares the module with another one, in a VM
@@ -196,6 +199,10 @@ fn run(command: Subject) -> Result<ExitCode> {
         }
         Subject::Golden { paths } => return Ok(golden::run(&paths)),
         Subject::Fuzz(arguments) => fuzz::run(&arguments)?,
+        Subject::Race => {
+            process::loud(&mut race::tests()?)?;
+            0
+        }
         Subject::Bench => {
             bench::run()?;
             0

@@ -183,7 +183,7 @@ impl KernelConfig {
 }
 
 /// A Rust that can build its own `core` for a target that it was not shipped with.
-struct Toolchain {
+pub struct Toolchain {
     rustc: PathBuf,
     cargo: PathBuf,
     unstable_options: String,
@@ -192,7 +192,10 @@ struct Toolchain {
 
 impl Toolchain {
     /// The first one with sources: the one in PATH (rustup's, mostly), then the distribution's.
-    fn find() -> Result<Self> {
+    ///
+    /// # Errors
+    /// If there is none; what to do about it.
+    pub fn find() -> Result<Self> {
         let mut looked_at = Vec::new();
         for rustc in ["rustc", "/usr/bin/rustc"] {
             let Ok(output) = Command::new(rustc).args(["--print", "sysroot"]).output() else {
@@ -236,6 +239,36 @@ impl Toolchain {
     }
 }
 
+impl Toolchain {
+    /// Its cargo, with unstable options allowed.
+    pub fn cargo(&self) -> Command {
+        let mut command = Command::new(&self.cargo);
+        // What the cargo that runs us has set for itself must not reach this one.
+        for name in [
+            "RUSTUP_TOOLCHAIN",
+            "CARGO",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_BUILD_TARGET",
+            "CARGO_TARGET_DIR",
+        ] {
+            command.env_remove(name);
+        }
+        command.env("RUSTC", &self.rustc).env("RUSTC_BOOTSTRAP", "1");
+        command
+    }
+
+    /// Whether it was shipped with a sanitizer's runtime library.
+    pub fn has_sanitizer(&self, name: &str) -> bool {
+        let libraries = self.rustc.parent().map(|bin| {
+            let folder = bin.join("../lib/rustlib/x86_64-unknown-linux-gnu/lib");
+            fs::read_dir(folder)
+        });
+        let suffix = format!("_rt.{name}.a");
+        let mut names = libraries.into_iter().flatten().flatten().flatten();
+        names.any(|entry| entry.file_name().to_string_lossy().ends_with(&suffix))
+    }
+}
+
 /// Compiles the Rust half, and `core` and `alloc` with it.
 fn build_rust(
     toolchain: &Toolchain,
@@ -243,21 +276,9 @@ fn build_rust(
     target_dir: &Path,
     test_faults: bool,
 ) -> Result<PathBuf> {
-    let mut command = Command::new(&toolchain.cargo);
-    // What the cargo that runs us has set for itself must not reach this one.
-    for name in [
-        "RUSTUP_TOOLCHAIN",
-        "CARGO",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_BUILD_TARGET",
-        "CARGO_TARGET_DIR",
-    ] {
-        command.env_remove(name);
-    }
+    let mut command = toolchain.cargo();
     command
         .current_dir(paths::root().join("kmod"))
-        .env("RUSTC", &toolchain.rustc)
-        .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", kernel.rustflags(toolchain)?.join(" "))
         .args([
             "build",

@@ -12,7 +12,7 @@ use crate::packages::{self, Purpose};
 use crate::paths::root;
 use crate::process::seconds;
 use crate::suites::{Added, Length};
-use crate::{fuzz, klog};
+use crate::{fuzz, klog, race};
 
 mod vms;
 
@@ -108,7 +108,10 @@ pub fn run(scope: Scope, suite: &str, added: &Added) -> Result<i32> {
     if scope == Scope::Long && suite.is_empty() {
         let ignored = ["test", "--workspace", "--no-fail-fast", "--", "--ignored"];
         tally.step("drives that need much memory", || cargo_tests(cargo(&ignored)));
-        packages::provide(&[Purpose::Checks, Purpose::Fuzz])?;
+        packages::provide(&[Purpose::Checks, Purpose::Fuzz, Purpose::Module])?;
+        tally.step("races between the engine's threads (ThreadSanitizer)", || {
+            cargo_tests(race::tests()?)
+        });
         if packages::cargo_has("clippy") {
             tally.step("clippy of the fuzz targets", fuzz_lints);
         }

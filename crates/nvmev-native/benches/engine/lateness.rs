@@ -79,9 +79,8 @@ impl Watched {
         self.due_ns[usize::from(entry.cid.get())].store(accepted.done_at_ns, Ordering::Relaxed);
     }
 
-    fn published(&self, cid: u16) {
+    fn published(&self, due_ns: u64) {
         let now_ns = self.clock.now_ns();
-        let due_ns = self.due_ns[usize::from(cid)].load(Ordering::Relaxed);
         let Some(lateness_ns) = now_ns.checked_sub(due_ns) else {
             self.early.fetch_add(1, Ordering::Relaxed);
             return;
@@ -112,9 +111,12 @@ impl Host for Watched {
         self.machine.write(address, from)
     }
     fn publish(&self, address: u64, entry: &[u8; 16]) -> Result<(), MemoryFault> {
+        let cid = usize::from(u16::from_le_bytes([entry[12], entry[13]]));
+        // Before: afterwards the identifier may be another command's.
+        let due_ns = self.due_ns.get(cid).map(|due_ns| due_ns.load(Ordering::Relaxed));
         self.machine.publish(address, entry)?;
-        if self.is_watching.load(Ordering::Relaxed) {
-            self.published(u16::from_le_bytes([entry[12], entry[13]]));
+        if let Some(due_ns) = due_ns.filter(|_| self.is_watching.load(Ordering::Relaxed)) {
+            self.published(due_ns);
         }
         Ok(())
     }

@@ -201,7 +201,7 @@ impl Pointers {
         let buffer = driver.pages((pages * spread) as usize);
         let mut others = (1..pages).map(|index| buffer + index * PAGE * spread);
         if pages < 3 {
-            return (buffer, others.next_back().unwrap_or(0));
+            return (buffer, others.next().unwrap_or(0));
         }
         let list = driver.pages(1);
         let bytes: Vec<u8> = others.flat_map(u64::to_le_bytes).collect();
