@@ -25,11 +25,17 @@ const fn msix_pending_word(vector: u16) -> usize {
 #[derive(Clone, Copy)]
 pub(crate) struct Bar<'a>(pub &'a [AtomicU32]);
 
-impl Bar<'_> {
+impl<'a> Bar<'a> {
     pub fn load(self, offset: usize) -> u32 {
         self.0
             .get(offset / 4)
             .map_or(0, |word| word.load(Ordering::Acquire))
+    }
+
+    /// Every second dword from `offset` on.
+    pub fn every_second(self, offset: usize) -> impl Iterator<Item = u32> + use<'a> {
+        let words = self.0.get(offset / 4..).unwrap_or_default();
+        words.iter().step_by(2).map(|word| word.load(Ordering::Acquire))
     }
 
     pub fn load_u64(self, offset: usize) -> u64 {

@@ -156,14 +156,15 @@ impl Shared {
 
     pub(crate) fn set_sq_head(&self, sqid: u16, head: u16) {
         if let Some(slot) = self.sq_heads.get(usize::from(sqid)) {
-            slot.store(head, Ordering::Relaxed);
+            // A host that sees it in a completion may put something else into the entries before it.
+            slot.store(head, Ordering::Release);
         }
     }
 
     pub(crate) fn sq_head(&self, sqid: u16) -> u16 {
         self.sq_heads
             .get(usize::from(sqid))
-            .map_or(0, |head| head.load(Ordering::Relaxed))
+            .map_or(0, |head| head.load(Ordering::Acquire))
     }
 
     pub(crate) fn set_cq_posted(&self, cqid: u16, count: u32) {

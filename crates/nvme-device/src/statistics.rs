@@ -17,9 +17,14 @@ pub(crate) struct QueueCounters {
     dispatched: AtomicU32,
     /// Commands handed to workers and commands completed, since the queue was made: the difference is in flight.
     started: AtomicU32,
-    completed: AtomicU32,
+    completed: WrittenByWorker,
     bytes: AtomicU64,
 }
+
+/// In cache lines of its own, which do not move between the CPUs with what the controller writes for each command.
+#[derive(Debug)]
+#[repr(align(128))]
+struct WrittenByWorker(AtomicU32);
 
 impl QueueCounters {
     const fn new() -> Self {
@@ -30,7 +35,7 @@ impl QueueCounters {
             dispatch_calls: AtomicU32::new(0),
             dispatched: AtomicU32::new(0),
             started: AtomicU32::new(0),
-            completed: AtomicU32::new(0),
+            completed: WrittenByWorker(AtomicU32::new(0)),
             bytes: AtomicU64::new(0),
         }
     }
@@ -38,7 +43,7 @@ impl QueueCounters {
     pub fn created(&self) {
         self.clear();
         self.started.store(0, Relaxed);
-        self.completed.store(0, Relaxed);
+        self.completed.0.store(0, Relaxed);
         self.pending.store(0, Relaxed);
         self.exists.store(true, Relaxed);
     }
@@ -61,6 +66,10 @@ impl QueueCounters {
             .store(self.pending.load(Relaxed).saturating_sub(1), Relaxed);
         self.bytes
             .store(self.bytes.load(Relaxed).wrapping_add(u64::from(bytes)), Relaxed);
+    }
+
+    /// A queue's turn is over, in which commands went to a worker.
+    pub fn turn_over(&self) {
         let in_flight = self.in_flight();
         if in_flight > self.in_flight_max.load(Relaxed) {
             self.in_flight_max.store(in_flight, Relaxed);
@@ -69,13 +78,13 @@ impl QueueCounters {
 
     /// A worker posted a completion.
     pub fn completed(&self) {
-        bump(&self.completed, 1);
+        bump(&self.completed.0, 1);
     }
 
     fn in_flight(&self) -> u32 {
         self.started
             .load(Relaxed)
-            .wrapping_sub(self.completed.load(Relaxed))
+            .wrapping_sub(self.completed.0.load(Relaxed))
     }
 
     fn clear(&self) {

@@ -1,6 +1,7 @@
 //! Doorbells in the BAR: which queues have something to do. A pass over queues that are idle costs a comparison each.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
 use nvme_spec::{ERROR_EVENT_INVALID_DOORBELL_REGISTER, ERROR_EVENT_INVALID_DOORBELL_VALUE};
@@ -44,14 +45,22 @@ impl Doorbells {
         self.set(sqid, Seen::default());
     }
 
-    /// Whether `sqid` may have something to do, now that its doorbell is `tail`.
-    pub fn needs_turn(&mut self, sqid: u16, tail: u32) -> bool {
-        let Some(seen) = self.seen.get_mut(usize::from(sqid)) else {
-            return false;
-        };
-        let has_changed = seen.tail != tail;
-        seen.tail = tail;
-        has_changed || seen.is_busy
+    /// The first of these queues that may have something to do.
+    pub fn next_busy(&self, sqids: Range<u16>, bar: Bar<'_>) -> Option<u16> {
+        let seen = self.seen.get(sqids.start.into()..sqids.end.into())?;
+        let tails = bar.every_second(sq_tail_doorbell(sqids.start));
+        let index = seen
+            .iter()
+            .zip(tails)
+            .position(|(seen, tail)| seen.is_busy || seen.tail != tail)?;
+        Some(sqids.start + index as u16)
+    }
+
+    /// The tail doorbell of `sqid` is `tail`, and its queue is looked at.
+    pub fn look(&mut self, sqid: u16, tail: u32) {
+        if let Some(seen) = self.seen.get_mut(usize::from(sqid)) {
+            seen.tail = tail;
+        }
     }
 
     /// Whether `sqid` has something to do, as far as is known without its doorbell.

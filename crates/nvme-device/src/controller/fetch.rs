@@ -72,26 +72,32 @@ impl Controller {
         let end = self.queues_end;
         let first = if self.next_queue < end { self.next_queue } else { 1 };
         self.next_queue = first + 1;
-        let io_queues = (first..end).chain(1..first);
-        for sqid in core::iter::once(0).chain(io_queues) {
-            let tail = bar.load(sq_tail_doorbell(sqid));
-            if !self.doorbells.needs_turn(sqid, tail) {
-                continue;
+        for sqids in [0..1, first..end, 1..first] {
+            let mut from = sqids.start;
+            while let Some(sqid) = self.doorbells.next_busy(from..sqids.end, bar) {
+                if !self.is_fetching() || self.fused.is_some() {
+                    return;
+                }
+                self.give_turn(sqid, now_ns, host, activity);
+                from = sqid + 1;
             }
-            if !self.is_fetching() || self.fused.is_some() {
-                // Its turn comes when that is over.
-                self.doorbells.set_busy(sqid, true);
-                return;
-            }
-            match self.take_turn(sqid, tail, now_ns, host) {
-                Turn::Idle => {}
-                Turn::Fetched => activity.progressed = true,
-                Turn::Waiting(until_ns) => activity.wake_at(until_ns),
-            }
-            let queue = self.submission_queues.get(usize::from(sqid));
-            let is_busy = matches!(queue, Some(Some(queue)) if queue.is_busy());
-            self.doorbells.set_busy(sqid, is_busy);
         }
+    }
+
+    fn give_turn<H: Host>(&mut self, sqid: u16, now_ns: u64, host: &H, activity: &mut Activity) {
+        let tail = Bar(host.bar()).load(sq_tail_doorbell(sqid));
+        self.doorbells.look(sqid, tail);
+        match self.take_turn(sqid, tail, now_ns, host) {
+            Turn::Idle => {}
+            Turn::Fetched => {
+                activity.progressed = true;
+                self.shared.statistics().queue(sqid).turn_over();
+            }
+            Turn::Waiting(until_ns) => activity.wake_at(until_ns),
+        }
+        let queue = self.submission_queues.get(usize::from(sqid));
+        let is_busy = matches!(queue, Some(Some(queue)) if queue.is_busy());
+        self.doorbells.set_busy(sqid, is_busy);
     }
 
     fn take_turn<H: Host>(&mut self, sqid: u16, tail: u32, now_ns: u64, host: &H) -> Turn {
