@@ -7,6 +7,7 @@ use core::ops::{Deref, DerefMut};
 use crate::device::SetupError;
 
 /// A value on the heap: a `Box` that can be refused.
+#[derive(Debug)]
 pub(crate) struct Heap<T>(Box<[T; 1]>);
 
 impl<T> Heap<T> {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::device::{table, SetupError};
+use crate::heap::Heap;
 use crate::IO_QUEUE_PAIRS_MAX;
 
 /// Counters of one submission queue.
@@ -106,7 +107,7 @@ pub struct Statistics {
     /// One for each queue identifier.
     queues: Vec<QueueCounters>,
     /// Where counts of a queue that cannot exist would go.
-    nowhere: QueueCounters,
+    nowhere: Heap<QueueCounters>,
 }
 
 impl Statistics {
@@ -114,7 +115,7 @@ impl Statistics {
         let queues = table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, QueueCounters::new)?;
         Ok(Self {
             queues,
-            nowhere: QueueCounters::new(),
+            nowhere: Heap::new(QueueCounters::new())?,
         })
     }
 
