@@ -198,14 +198,17 @@ fn source_checks(tally: &mut Tally) {
     tally.step("unit, property and golden tests", || {
         cargo_tests(cargo(&["test", "--workspace", "--no-fail-fast"]))
     });
-    tally.step("every interleaving of the ring's two ends (loom)", || {
-        let mut command = cargo(&["test", "--package", "nvme-device", "--lib", "loom_tests"]);
-        // A folder of its own: other flags would have everything else built anew.
-        command
-            .env("RUSTFLAGS", "--cfg loom")
-            .env("CARGO_TARGET_DIR", root().join("target/loom"));
-        cargo_tests(command)
-    });
+    tally.step(
+        "every interleaving of a ring's two ends, and of a completion and its driver (loom)",
+        || {
+            let mut command = cargo(&["test", "--package", "nvme-device", "--lib", "loom_tests"]);
+            // A folder of its own: other flags would have everything else built anew.
+            command
+                .env("RUSTFLAGS", "--cfg loom")
+                .env("CARGO_TARGET_DIR", root().join("target/loom"));
+            cargo_tests(command)
+        },
+    );
     tally.step("fuzz targets", || fuzz_targets(FUZZ));
 }
 

@@ -1,5 +1,8 @@
 //! An I/O worker: moves data, holds completions until their time, posts them and raises interrupts.
 
+#[cfg(all(test, loom))]
+mod loom_tests;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
