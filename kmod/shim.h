@@ -58,6 +58,7 @@ struct nvmev_params {
 	char *io_unit_shift;
 	char *idle_timeout_us;
 	char *lateness_bound_ns;
+	char *shadow_doorbells;
 	char *debug;
 };
 

@@ -55,6 +55,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
         io_unit_shift,
         idle_timeout_us,
         lateness_bound_ns,
+        shadow_doorbells,
         debug,
     } = *params;
     // SAFETY: the module's parameters are null or C strings, and nobody can change them after loading began.
@@ -80,6 +81,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
             io_unit_shift: text(io_unit_shift),
             idle_timeout_us: text(idle_timeout_us),
             lateness_bound_ns: text(lateness_bound_ns),
+            shadow_doorbells: text(shadow_doorbells),
             debug: text(debug),
         }
     };
@@ -198,5 +200,5 @@ unsafe extern "C" fn nvmev_rs_proc_store(
 // C's idea of these is checked by nothing else.
 const _: () = {
     assert!(shim::EINVAL < 0 && shim::ENOMEM < 0);
-    assert!(size_of::<Params>() == 21 * size_of::<*const c_char>());
+    assert!(size_of::<Params>() == 22 * size_of::<*const c_char>());
 };

@@ -226,6 +226,7 @@ impl Instance {
             namespaces: plan,
             media_bytes: settings.storage_bytes,
             has_medium: settings.has_medium,
+            has_shadow_doorbells: settings.has_shadow_doorbells,
             hash_seed: shim::nvmev_random(),
         };
         let Device {

@@ -26,6 +26,7 @@ pub struct Params {
     pub io_unit_shift: *const c_char,
     pub idle_timeout_us: *const c_char,
     pub lateness_bound_ns: *const c_char,
+    pub shadow_doorbells: *const c_char,
     pub debug: *const c_char,
 }
 

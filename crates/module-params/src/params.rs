@@ -45,6 +45,7 @@ pub struct RawParams<'a> {
     pub io_unit_shift: Option<&'a str>,
     pub idle_timeout_us: Option<&'a str>,
     pub lateness_bound_ns: Option<&'a str>,
+    pub shadow_doorbells: Option<&'a str>,
     pub debug: Option<&'a str>,
 }
 
@@ -138,6 +139,8 @@ pub struct Settings<'a> {
     pub idle_timeout_ns: Option<u64>,
     /// A completion that is posted more than this after its time is counted as a miss.
     pub lateness_bound_ns: u64,
+    /// Whether hosts can have shadow doorbells.
+    pub has_shadow_doorbells: bool,
 }
 
 /// A parameter that cannot be used.
@@ -169,6 +172,7 @@ pub enum Problem<'a> {
     BeyondAddressSpace,
     Cpus(CpuListError),
     NotANumber,
+    NotASwitch,
     LbaSize,
     Serial,
 }
@@ -204,6 +208,7 @@ impl fmt::Display for ParamError<'_> {
             Problem::BeyondAddressSpace => f.write_str("the range ends beyond 64-bit addresses"),
             Problem::Cpus(error) => error.fmt(f),
             Problem::NotANumber => write!(f, "not a number from 0 to {}", u32::MAX),
+            Problem::NotASwitch => f.write_str("write 1 for yes or 0 for no"),
             Problem::LbaSize => f.write_str("a logical block has 512 or 4096 bytes"),
             Problem::Serial => write!(f, "a serial number has 1 to {SERIAL_LEN_MAX} printable ASCII characters"),
         }
@@ -237,6 +242,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         io_unit_shift,
         idle_timeout_us,
         lateness_bound_ns,
+        shadow_doorbells,
         debug,
     } = *raw;
     let namespaces = namespaces(profile, ns)?;
@@ -300,6 +306,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         lateness_bound_ns: number("lateness_bound_ns", lateness_bound_ns)?
             .unwrap_or(LATENESS_BOUND_NS_DEFAULT)
             .into(),
+        has_shadow_doorbells: switch("shadow_doorbells", shadow_doorbells)?.unwrap_or(true),
     })
 }
 
@@ -317,6 +324,21 @@ fn namespaces<'a>(
         (profile, None) => Ok(NamespaceList::one(profile.map_or(PROFILE_DEFAULT, str::trim))),
         (None, Some(list)) => NamespaceList::parse(list).map_err(|error| refuse(Problem::Namespaces(error))),
     }
+}
+
+fn switch<'a>(parameter: &'static str, value: Option<&'a str>) -> Result<Option<bool>, ParamError<'a>> {
+    let refusal = ParamError {
+        parameter,
+        value,
+        problem: Problem::NotASwitch,
+    };
+    value
+        .map(|text| match text.trim() {
+            "1" => Ok(true),
+            "0" => Ok(false),
+            _ => Err(refusal),
+        })
+        .transpose()
 }
 
 fn number<'a>(parameter: &'static str, value: Option<&'a str>) -> Result<Option<u32>, ParamError<'a>> {
@@ -383,6 +405,7 @@ mod tests {
             io_unit_shift: None,
             idle_timeout_us: None,
             lateness_bound_ns: None,
+            shadow_doorbells: None,
             debug: None,
         }
     }
@@ -401,6 +424,7 @@ mod tests {
         assert_eq!(settings.lba_bytes, 512);
         assert_eq!(settings.idle_timeout_ns, Some(10_000_000));
         assert_eq!(settings.lateness_bound_ns, 1000);
+        assert!(settings.has_shadow_doorbells);
         assert!(settings.nvm.is_empty());
         assert_eq!(settings.namespaces, NamespaceList::one("optane"));
     }
@@ -522,6 +546,7 @@ mod tests {
                 serial: Some("A 1"),
                 idle_timeout_us: Some("0"),
                 lateness_bound_ns: Some("20000"),
+                shadow_doorbells: Some("0\n"),
                 ..SIZE
             },
             &Machine,
@@ -529,5 +554,13 @@ mod tests {
         .unwrap();
         assert_eq!((settings.serial, settings.idle_timeout_ns), (Some("A 1"), None));
         assert_eq!(settings.lateness_bound_ns, 20_000);
+        assert!(!settings.has_shadow_doorbells);
+        assert_eq!(
+            refused(RawParams {
+                shadow_doorbells: Some("off"),
+                ..SIZE
+            }),
+            "shadow_doorbells=off: write 1 for yes or 0 for no"
+        );
     }
 }

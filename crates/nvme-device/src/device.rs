@@ -40,6 +40,8 @@ pub struct DeviceConfig {
     /// Whether the medium keeps what is written to it. If not, the machine's reads of it return zeros and its writes do nothing (see [`crate::Host`]),
     /// and the device never fills it, however large it is. Key-value namespaces cannot be without it: their keys are there.
     pub has_medium: bool,
+    /// Whether a host can have shadow doorbells (Doorbell Buffer Config).
+    pub has_shadow_doorbells: bool,
     /// For the index of keys: whoever does not know this number cannot choose keys that make it slow.
     pub hash_seed: u64,
 }
@@ -112,7 +114,7 @@ impl Device {
         bar: &[AtomicU32],
     ) -> Result<Self, SetupError> {
         let shared = Arc::new(Shared::new(traits.zone_moves.clone(), config.worker_count)?);
-        let has_medium = config.has_medium;
+        let (has_medium, has_shadow_doorbells) = (config.has_medium, config.has_shadow_doorbells);
         let mut links = Vec::new();
         links.try_reserve_exact(config.worker_count)?;
         let mut workers = Vec::new();
@@ -133,7 +135,7 @@ impl Device {
             links.push(WorkerLink::new(items, reports, completed));
         }
         let provisioning = Provisioning::new(templates, traits, config.media_bytes);
-        let controller = Controller::new(
+        let mut controller = Controller::new(
             config.identity,
             mdts,
             namespaces,
@@ -142,6 +144,9 @@ impl Device {
             shared.clone(),
             has_medium,
         )?;
+        if !has_shadow_doorbells {
+            controller.withhold_shadow_doorbells();
+        }
         controller.initialise_registers(bar);
         Ok(Self {
             controller: Box::new(controller),

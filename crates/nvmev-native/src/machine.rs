@@ -93,6 +93,23 @@ impl Machine {
         medium.copy_from(media_offset, &self.ram, address.checked_sub(RAM_BASE)?, len)
     }
 
+    /// As [`Machine::copy_to_ram`], with stores that go past the caches. To compare with.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    pub fn stream_to_ram(&self, media_offset: u64, address: u64, len: usize) -> Option<()> {
+        let medium = self.medium.as_ref()?;
+        self.ram
+            .stream_from(address.checked_sub(RAM_BASE)?, medium, media_offset, len)
+    }
+
+    /// As [`Machine::stream_to_ram`], the other way.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    pub fn stream_to_medium(&self, address: u64, media_offset: u64, len: usize) -> Option<()> {
+        let medium = self.medium.as_ref()?;
+        medium.stream_from(media_offset, &self.ram, address.checked_sub(RAM_BASE)?, len)
+    }
+
     /// Puts an entry into a submission queue.
     #[inline]
     pub(crate) fn place(&self, address: u64, entry: &SubmissionQueueEntry) -> Option<()> {

@@ -149,6 +149,7 @@ fn run(profile: &str, workers: usize, layout: &Layout, has_shadow_doorbells: boo
         namespaces: vec![namespace],
         media_bytes: MEDIUM_BYTES,
         has_medium: true,
+        has_shadow_doorbells: true,
         hash_seed: 0x5EED,
     };
     let device = Device::new(config, machine.bar()).expect("a sound configuration");

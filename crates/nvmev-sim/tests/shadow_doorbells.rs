@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
-use nvme_spec::{AdminOpcode, LogPageId, Status};
+use nvme_spec::{AdminOpcode, IdentifyCns, LogPageId, Status};
 use nvmev_sim::host::{commands, QueuePair, Random, Ring, TestHost, RAM_BASE};
 use ssd_model::profiles;
 
@@ -361,4 +361,34 @@ fn what_is_in_the_buffers_does_no_harm() {
         host.create_io_queues(1, 8);
         flush(&mut host, 1);
     }
+}
+
+#[test]
+fn a_drive_can_be_without_them() {
+    let namespace = nvme_device::NamespaceConfig {
+        kind: profiles::by_name("optane").unwrap().kind,
+        mdts: 5,
+        lba_bytes: 512,
+        media_offset: 0,
+        media_len_bytes: 4 << 20,
+    };
+    let mut host = TestHost::without_shadow_doorbells(vec![namespace], 1);
+    host.enable();
+    host.create_io_queues(1, 64);
+    let (shadows, event_indices) = (host.pages(1), host.pages(1));
+    let completion = host.admin(commands::doorbell_buffer_config(shadows, event_indices));
+    assert_eq!(completion.status(), Status::INVALID_COMMAND_OPCODE);
+    let page = host.pages(1);
+    assert_eq!(
+        host.admin(commands::identify(IdentifyCns::CONTROLLER, 0, 0, page))
+            .status(),
+        Status::SUCCESSFUL_COMPLETION
+    );
+    let oacs = host.machine.ram(page + 256, 2);
+    assert_eq!(u16::from_le_bytes([oacs[0], oacs[1]]) & 1 << 8, 0);
+    let opcode = u64::from(AdminOpcode::DOORBELL_BUFFER_CONFIG.0);
+    let log = commands::get_log_page(LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS, 0, 0, 4096, page);
+    assert_eq!(host.admin(log).status(), Status::SUCCESSFUL_COMPLETION);
+    assert_eq!(host.machine.ram(page + opcode * 4, 4), [0; 4]);
+    flush(&mut host, 1);
 }

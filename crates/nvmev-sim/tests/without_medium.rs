@@ -206,6 +206,7 @@ fn keys_need_a_medium() {
             media_bytes: namespace.media_len_bytes,
             namespaces: vec![namespace],
             has_medium: false,
+            has_shadow_doorbells: true,
             hash_seed: 1,
         };
         match Device::new(config, &bar) {
@@ -234,6 +235,7 @@ fn allocated_bytes(namespace: NamespaceConfig) -> u64 {
         media_bytes: namespace.media_len_bytes,
         namespaces: vec![namespace],
         has_medium: true,
+        has_shadow_doorbells: true,
         hash_seed: 1,
     };
     let allocations = allocation_counter::measure(|| {

@@ -1,5 +1,5 @@
 //! What the other suites check with a dispatcher and a worker and with interrupts, in other ways: one thread that does both, a dispatcher and
-//! two workers, queues without interrupts, and all that behind an IOMMU that remaps interrupts.
+//! two workers, doorbells in the BAR alone, queues without interrupts, and all that behind an IOMMU that remaps interrupts.
 
 use super::{
     Length, Suite, ALL_FLASH, ALL_KINDS, ALL_KINDS_SCRIPTS, FLASH, IOMMU, KEY_VALUE, RESETS, SIZE_LONG,
@@ -61,6 +61,7 @@ const fn on_6_1(suite: Suite) -> Suite {
 
 const ONE_CPU: &str = "cpus=1";
 const THREE_CPUS: &str = "cpus=1,2,3";
+const DOORBELLS_IN_BAR: &str = "shadow_doorbells=0";
 
 pub(super) const SUITES: &[Suite] = &[
     varied("6.12-onecpu-long", ONE_CPU, SIMPLE),
@@ -81,6 +82,9 @@ pub(super) const SUITES: &[Suite] = &[
     varied("6.12-threecpus-resets-long", THREE_CPUS, SEVERAL_HOSTS),
     varied("6.12-threecpus-iommu-long", THREE_CPUS, IOMMU),
     varied("6.12-threecpus-poll-long", THREE_CPUS, POLLED),
+    varied("6.12-bar-doorbells-long", DOORBELLS_IN_BAR, SIMPLE),
+    varied("6.1-bar-doorbells-long", DOORBELLS_IN_BAR, on_6_1(SIMPLE)),
+    varied("6.12-bar-doorbells-resets-long", DOORBELLS_IN_BAR, SEVERAL_HOSTS),
     varied("6.12-poll-long", "", POLLED),
     varied("6.1-poll-long", "", on_6_1(POLLED)),
     varied("6.12-poll-iommu-long", "", POLLED_IOMMU),

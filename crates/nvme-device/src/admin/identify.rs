@@ -65,8 +65,10 @@ mod controller_fields {
     /// Pages with its attributes (bit 5).
     pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5;
     /// OACS: Format NVM (bit 1), Firmware Commit and Image Download (bit 2), Namespace Management and Attachment (bit 3), Device
-    /// Self-test (bit 4), Directives (bit 5), Doorbell Buffer Config (bit 8), Get LBA Status (bit 9).
-    pub const OACS: u16 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9;
+    /// Self-test (bit 4), Directives (bit 5), Get LBA Status (bit 9).
+    pub const OACS: u16 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 9;
+    /// In OACS, if there is that command (bit 8).
+    pub const OACS_DOORBELL_BUFFER_CONFIG: u16 = 1 << 8;
     /// DSTO: one operation at a time in the NVM subsystem.
     pub const DSTO: u8 = 1;
     /// CTRATT: 128-bit host identifier.
@@ -230,7 +232,11 @@ impl Controller {
         data.ver = VERSION_2_0.into();
         data.ctratt = controller_fields::CTRATT.into();
         data.cntrltype = 1;
-        data.oacs = controller_fields::OACS.into();
+        data.oacs = match self.has_shadow_doorbells() {
+            true => controller_fields::OACS | controller_fields::OACS_DOORBELL_BUFFER_CONFIG,
+            false => controller_fields::OACS,
+        }
+        .into();
         data.edstt_minutes = self_test::EXTENDED_MINUTES.into();
         data.dsto = controller_fields::DSTO;
         data.acl_z = controller_fields::ACL_Z;

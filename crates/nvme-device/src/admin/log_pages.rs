@@ -272,7 +272,7 @@ impl Controller {
             LogPageId::FIRMWARE_SLOT => Ok(self.admin.firmware.fill_log(buffer)),
             LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
                 let command_set = CommandSet((entry.cdw14.get() >> 24) as u8);
-                for opcode in SUPPORTED {
+                for opcode in SUPPORTED.iter().filter(|&&opcode| self.has_command(opcode)) {
                     let effect = effects::SUPPORTED | scope(*opcode) | admin_effects(*opcode);
                     put_dword(buffer, usize::from(opcode.0), effect);
                 }

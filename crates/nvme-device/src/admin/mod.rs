@@ -255,8 +255,10 @@ impl Controller {
         }
         let bar = Bar(host.bar());
         let opcode = AdminOpcode(entry.opcode);
-        if self.is_sanitizing() && SUPPORTED.contains(&opcode) && !ALLOWED_WHILE_SANITIZING.contains(&opcode)
-        {
+        if !self.has_command(opcode) {
+            return Err(Status::INVALID_COMMAND_OPCODE);
+        }
+        if self.is_sanitizing() && !ALLOWED_WHILE_SANITIZING.contains(&opcode) {
             return Err(Status::SANITIZE_IN_PROGRESS);
         }
         match opcode {
@@ -294,6 +296,12 @@ impl Controller {
 }
 
 impl Controller {
+    /// Whether there is such an admin command.
+    fn has_command(&self, opcode: AdminOpcode) -> bool {
+        SUPPORTED.contains(&opcode)
+            && (opcode != AdminOpcode::DOORBELL_BUFFER_CONFIG || self.has_shadow_doorbells())
+    }
+
     /// Does something with the admin completion queue; nothing without one.
     pub(crate) fn admin_completions<R: Default>(&mut self, f: impl FnOnce(&mut CompletionQueue) -> R) -> R {
         match self.completion_queues.first_mut() {

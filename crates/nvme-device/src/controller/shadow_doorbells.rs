@@ -47,6 +47,8 @@ impl DoorbellBuffers {
 
 /// The shadow doorbells, if the host has set them up.
 pub(crate) struct ShadowDoorbells {
+    /// Whether the host can.
+    is_offered: bool,
     buffers: Option<DoorbellBuffers>,
     /// What they are, for each queue identifier: read at once, and not on the stack.
     read: Vec<[u32; 2]>,
@@ -57,6 +59,7 @@ pub(crate) struct ShadowDoorbells {
 impl ShadowDoorbells {
     pub fn new() -> Result<Self, SetupError> {
         Ok(Self {
+            is_offered: true,
             buffers: None,
             read: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || [0; 2])?,
             seen: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || [0; 2])?,
@@ -96,6 +99,16 @@ impl ShadowDoorbells {
 }
 
 impl Controller {
+    /// From now on, before a host is there, the controller has no Doorbell Buffer Config.
+    pub(crate) fn withhold_shadow_doorbells(&mut self) {
+        self.shadow_doorbells.is_offered = false;
+    }
+
+    /// Whether there is Doorbell Buffer Config.
+    pub(crate) fn has_shadow_doorbells(&self) -> bool {
+        self.shadow_doorbells.is_offered
+    }
+
     /// Looks at `buffers` from now on. The doorbells there begin where those of the queues are: whatever the host had in the buffers, it changes
     /// a doorbell by writing to it.
     ///
@@ -136,6 +149,7 @@ impl Controller {
             buffers: Some(buffers),
             read,
             seen,
+            ..
         } = &mut self.shadow_doorbells
         else {
             return;

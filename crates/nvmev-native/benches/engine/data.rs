@@ -55,24 +55,55 @@ struct Row {
     one_thread_ns: Figure,
     worker_ns: Figure,
     memcpy_ns: Figure,
+    streaming_ns: Figure,
     /// Of the speed of the bare copies, medians of the rounds.
     one_thread_share: f64,
     worker_share: f64,
 }
 
-/// Times of a command on one thread, in the worker alone, and of a bare copy, ns; then the first two in bare copies.
-fn measure(rig: &mut Rig) -> [f64; 5] {
+/// Copies of `len` bytes.
+type Copy = fn(&Rig, media_offset: u64, address: u64, len: usize) -> Option<()>;
+
+/// As the engine makes them.
+fn plainly(rig: &Rig, media_offset: u64, address: u64, len: usize) -> Option<()> {
+    match rig.setup.kind {
+        Kind::Read => rig.machine.copy_to_ram(media_offset, address, len),
+        Kind::Write | Kind::Append => rig.machine.copy_to_medium(address, media_offset, len),
+    }
+}
+
+/// Past the caches, where there is such a store.
+fn streaming(rig: &Rig, media_offset: u64, address: u64, len: usize) -> Option<()> {
+    #[cfg(target_arch = "x86_64")]
+    return match rig.setup.kind {
+        Kind::Read => rig.machine.stream_to_ram(media_offset, address, len),
+        Kind::Write | Kind::Append => rig.machine.stream_to_medium(address, media_offset, len),
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    plainly(rig, media_offset, address, len)
+}
+
+/// Times of a command on one thread, in the worker alone, of a bare copy, and of one past the caches, ns; then the first two in bare copies.
+fn measure(rig: &mut Rig) -> [f64; 6] {
     let batches = (BYTES_PER_ROUND / u64::from(rig.setup.len_bytes) / rig.batch()).max(1);
     let commands = (batches * rig.batch()) as f64;
     let one_thread = rig.run_interleaved(batches).as_nanos() as f64 / commands;
     let [_, worker] = rig.run_in_phases(batches);
     let worker = worker.as_nanos() as f64 / commands;
-    let bare = bare_copies(rig, batches).as_nanos() as f64 / commands;
-    [one_thread, worker, bare, one_thread / bare, worker / bare]
+    let bare = bare_copies(rig, batches, plainly).as_nanos() as f64 / commands;
+    let past_caches = bare_copies(rig, batches, streaming).as_nanos() as f64 / commands;
+    [
+        one_thread,
+        worker,
+        bare,
+        past_caches,
+        one_thread / bare,
+        worker / bare,
+    ]
 }
 
 /// Copies what so many batches of commands would, without a device.
-fn bare_copies(rig: &mut Rig, batches: u64) -> Duration {
+fn bare_copies(rig: &mut Rig, batches: u64, copy: Copy) -> Duration {
     let mut took = Duration::ZERO;
     let (lba, len) = (u64::from(rig.setup.lba_bytes), rig.setup.len_bytes as usize);
     for _ in 0..batches {
@@ -85,11 +116,10 @@ fn bare_copies(rig: &mut Rig, batches: u64) -> Duration {
         }
         let start = CpuTime::now();
         for (media_offset, address) in copies {
-            let done = match rig.setup.kind {
-                Kind::Read => rig.machine.copy_to_ram(media_offset, address, len),
-                Kind::Write | Kind::Append => rig.machine.copy_to_medium(address, media_offset, len),
-            };
-            assert!(done.is_some(), "both ends are there");
+            assert!(
+                copy(rig, media_offset, address, len).is_some(),
+                "both ends are there"
+            );
         }
         took += start.elapsed();
     }
@@ -101,30 +131,34 @@ pub fn run(rounds: usize) -> serde_json::Value {
     let mut rigs: Vec<Rig> = CASES.iter().map(|(_, setup)| Rig::new(*setup)).collect();
     let figures = alternate(&mut rigs, rounds, measure);
     println!(
-        "{:<34} {:>18} {:>18} {:>18} {:>18} {:>14}",
+        "{:<34} {:>18} {:>18} {:>18} {:>18} {:>18} {:>14}",
         "with data, optane: best (median)",
         "one thread ns",
         "worker ns",
         "bare memcpy ns",
+        "past caches ns",
         "one thread/memcpy",
         "worker/memcpy"
     );
     let mut rows = Vec::new();
-    for ((name, _), [one_thread_ns, worker_ns, memcpy_ns, one_thread, worker]) in CASES.iter().zip(figures) {
+    for ((name, _), figures) in CASES.iter().zip(figures) {
+        let [one_thread_ns, worker_ns, memcpy_ns, streaming_ns, one_thread, worker] = figures;
         let row = Row {
             name,
             one_thread_ns,
             worker_ns,
             memcpy_ns,
+            streaming_ns,
             one_thread_share: 1.0 / one_thread.median,
             worker_share: 1.0 / worker.median,
         };
         let text = |figure: Figure| format!("{:.1} ({:.1})", figure.best, figure.median);
         println!(
-            "{name:<34} {:>18} {:>18} {:>18} {:>18.2} {:>14.2}",
+            "{name:<34} {:>18} {:>18} {:>18} {:>18} {:>18.2} {:>14.2}",
             text(one_thread_ns),
             text(worker_ns),
             text(memcpy_ns),
+            text(streaming_ns),
             row.one_thread_share,
             row.worker_share
         );

@@ -304,6 +304,7 @@ fn device(kind: ProfileKind, machine: &Machine) -> Device {
         namespaces: vec![namespace],
         media_bytes: CAPACITY_BYTES,
         has_medium: true,
+        has_shadow_doorbells: true,
         hash_seed: 0x5EED,
     };
     Device::new(config, machine.bar()).expect("enough memory")

@@ -400,6 +400,7 @@ fn build(setup: &Setup, profile: &Profile<'_>) -> (Arc<Machine>, Device) {
         namespaces: vec![namespace],
         media_bytes: setup.capacity_bytes,
         has_medium: setup.has_data,
+        has_shadow_doorbells: true,
         hash_seed: 0x5EED,
     };
     let device = Device::new(config, machine.bar()).expect("enough memory");

@@ -104,11 +104,32 @@ impl TestHost {
         Self::in_machine(machine, namespaces, workers)
     }
 
+    /// A host with a device of these namespaces, without Doorbell Buffer Config.
+    ///
+    /// # Panics
+    /// If the device refuses the configuration.
+    pub fn without_shadow_doorbells(namespaces: Vec<NamespaceConfig>, workers: usize) -> Self {
+        let machine = Machine::new(
+            RAM_BYTES,
+            usize::try_from(media_bytes(&namespaces)).expect("a test medium fits in memory"),
+        );
+        Self::build(machine, namespaces, workers, false)
+    }
+
     /// A host with a device of these namespaces in `machine`, which is new or has been wiped.
     ///
     /// # Panics
     /// If the device refuses the configuration.
     pub fn in_machine(machine: Machine, namespaces: Vec<NamespaceConfig>, workers: usize) -> Self {
+        Self::build(machine, namespaces, workers, true)
+    }
+
+    fn build(
+        machine: Machine,
+        namespaces: Vec<NamespaceConfig>,
+        workers: usize,
+        has_shadow_doorbells: bool,
+    ) -> Self {
         let media_bytes = media_bytes(&namespaces);
         let config = DeviceConfig {
             identity: Identity::derive("test", media_bytes, 512, None),
@@ -116,6 +137,7 @@ impl TestHost {
             namespaces,
             media_bytes,
             has_medium: machine.has_medium(),
+            has_shadow_doorbells,
             hash_seed: 0x5EED,
         };
         let device = Device::new(config, machine.bar()).expect("a sound configuration");
