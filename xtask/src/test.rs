@@ -1,8 +1,10 @@
 //! `make test`: every check there is, a line for each step, and one line at the end that counts them.
 
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -195,21 +197,40 @@ fn source_checks(tally: &mut Tally) {
             .current_dir(root());
         passes(command)
     });
-    tally.step("unit, property and golden tests", || {
-        cargo_tests(cargo(&["test", "--workspace", "--no-fail-fast"]))
+    tests(tally);
+}
+
+/// The tests that need no kernel. What else has to be built for them is built meanwhile: some of the tests leave a CPU idle for long.
+fn tests(tally: &mut Tally) {
+    thread::scope(|scope| {
+        let loom = scope.spawn(loom_tests);
+        let fuzz_build = scope.spawn(fuzz::build);
+        tally.step("unit, property and golden tests", || {
+            cargo_tests(cargo(&["test", "--workspace", "--no-fail-fast"]))
+        });
+        tally.step(
+            "every interleaving of a ring's two ends, and of a completion and its driver (loom)",
+            || joined(loom),
+        );
+        tally.step("fuzz targets", || {
+            joined(fuzz_build)?;
+            fuzz_targets(FUZZ)
+        });
     });
-    tally.step(
-        "every interleaving of a ring's two ends, and of a completion and its driver (loom)",
-        || {
-            let mut command = cargo(&["test", "--package", "nvme-device", "--lib", "loom_tests"]);
-            // A folder of its own: other flags would have everything else built anew.
-            command
-                .env("RUSTFLAGS", "--cfg loom")
-                .env("CARGO_TARGET_DIR", root().join("target/loom"));
-            cargo_tests(command)
-        },
-    );
-    tally.step("fuzz targets", || fuzz_targets(FUZZ));
+}
+
+fn loom_tests() -> Result<Found> {
+    let mut command = cargo(&["test", "--package", "nvme-device", "--lib", "loom_tests"]);
+    // A folder of its own: other flags would have everything else built anew.
+    command
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", root().join("target/loom"));
+    cargo_tests(command)
+}
+
+/// What a thread came to; a panic there is one here.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Lints of the fuzz targets. With the long checks: they are a workspace of their own, which has to be built once more for it.

@@ -1,14 +1,13 @@
 //! The checks in VMs: builds what they need, runs each suite's scripts, and counts what they print.
 
 use std::fs;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{cargo, passes, Found, Tally};
+use super::{cargo, joined, passes, Found, Tally};
 use crate::kernels::{self, Kernel};
 use crate::paths::root;
 use crate::suites::{self, with_added, Added, Length, Suite};
@@ -148,11 +147,6 @@ fn build_programs(names: &[&str]) -> Result<Found> {
     let mut command = cargo(&["build", "--release", "--quiet"]);
     command.args(names.iter().flat_map(|name| ["--package", name]));
     passes(command)
-}
-
-/// What a thread came to; a panic there is one here.
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 fn run_suite(suite: &Suite, added: &Added, kernel: &Kernel, module: &Path) -> Result<Found> {
