@@ -53,21 +53,8 @@ pub struct BenchVmArguments {
     /// How long each job is measured, seconds
     #[arg(long, env = "NVMEV_JOBSECONDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
     jobseconds: u32,
-    /// Kernel to boot: 6.1, 6.12, or an installed release
-    #[arg(long, env = "NVMEV_KVER")]
-    kver: Option<String>,
-    /// Number of CPUs
-    #[arg(long, env = "NVMEV_VMCPUS", default_value_t = 3)]
-    cpus: u32,
-    /// Memory, such as 8G; else what the modules' size= needs
-    #[arg(long, env = "NVMEV_VMMEM", default_value = "")]
-    mem: String,
-    /// More parameters for the guest's kernel
-    #[arg(long, allow_hyphen_values = true, env = "NVMEV_APPEND", default_value = "")]
-    append: String,
-    /// More options for QEMU
-    #[arg(long, allow_hyphen_values = true, env = "NVMEV_QEMUOPTS", default_value = "")]
-    qemuopts: String,
+    #[command(flatten)]
+    guest: vm::GuestArguments,
 }
 
 /// A module with its parameters.
@@ -101,7 +88,7 @@ struct Record<'a> {
 /// If something cannot be built, booted, loaded or measured.
 pub fn run(arguments: &BenchVmArguments) -> Result<i32> {
     packages::provide(&[Purpose::Module, Purpose::Vm])?;
-    let kernel = kernels::provide(arguments.kver.as_deref())?;
+    let kernel = kernels::provide(arguments.guest.kver.as_deref())?;
     let [ours, other] = sides(arguments, &kernel)?;
     let folder = root().join("target/bench/vm");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -166,12 +153,8 @@ fn prepare(
     fs::write(&job_file, jobs::job_file(arguments.jobseconds))
         .with_context(|| format!("cannot write {}", job_file.display()))?;
     let larger = vm::larger(&ours.parameters, &other.parameters);
-    let memory = if arguments.mem.is_empty() {
-        vm::memory_for(larger)
-    } else {
-        arguments.mem.clone()
-    };
-    let append = format!("{} {}", vm::movable_memory(larger), arguments.append);
+    let memory = arguments.guest.memory(larger);
+    let append = format!("{} {}", vm::movable_memory(larger), arguments.guest.append);
     // Several times what it takes: only what hangs comes to it.
     let turn_seconds_max =
         u64::try_from(jobs::all().len())?.saturating_mul(u64::from(arguments.jobseconds) + 5) + 120;
@@ -181,10 +164,10 @@ fn prepare(
         other,
         job_file,
         turn_time_max: Duration::from_secs(turn_seconds_max),
-        cpus: arguments.cpus,
+        cpus: arguments.guest.cpus,
         memory,
         append: append.trim().to_owned(),
-        qemuopts: arguments.qemuopts.clone(),
+        qemuopts: arguments.guest.qemuopts.clone(),
     })
 }
 

@@ -126,21 +126,8 @@ struct VmArguments {
     /// Load nvmev.ko with these parameters; without any, it is not loaded
     #[arg(long, allow_hyphen_values = true, env = "NVMEV_MODPARAMS", default_value = "")]
     modparams: String,
-    /// Kernel to boot: 6.1, 6.12, or an installed release
-    #[arg(long, env = "NVMEV_KVER")]
-    kver: Option<String>,
-    /// Number of CPUs
-    #[arg(long, env = "NVMEV_VMCPUS", default_value_t = 3)]
-    cpus: u32,
-    /// Memory, such as 8G; else what the module's size= needs
-    #[arg(long, env = "NVMEV_VMMEM", default_value = "")]
-    mem: String,
-    /// More parameters for the guest's kernel
-    #[arg(long, allow_hyphen_values = true, env = "NVMEV_APPEND", default_value = "")]
-    append: String,
-    /// More options for QEMU
-    #[arg(long, allow_hyphen_values = true, env = "NVMEV_QEMUOPTS", default_value = "")]
-    qemuopts: String,
+    #[command(flatten)]
+    guest: vm::GuestArguments,
     /// Kill the guest after so many seconds (with a command; a shell has no limit)
     #[arg(long, env = "NVMEV_TIMEOUT", default_value_t = 1800)]
     timeout: u64,
@@ -260,7 +247,8 @@ fn run_vm(arguments: VmArguments) -> Result<i32> {
         &[Purpose::Module, Purpose::Vm]
     };
     packages::provide(purposes)?;
-    let kernel = kernels::provide(arguments.kver.as_deref())?;
+    let guest = arguments.guest;
+    let kernel = kernels::provide(guest.kver.as_deref())?;
     let module = if arguments.no_module {
         None
     } else {
@@ -270,19 +258,15 @@ fn run_vm(arguments: VmArguments) -> Result<i32> {
     vm::run_for_person(&vm::VmOptions {
         kernel,
         module,
-        memory: if arguments.mem.is_empty() {
-            vm::memory_for(&arguments.modparams)
-        } else {
-            arguments.mem
-        },
+        memory: guest.memory(&arguments.modparams),
         modparams: arguments.modparams,
         timeout: command
             .is_some()
             .then_some(Duration::from_secs(arguments.timeout)),
         command,
-        cpus: arguments.cpus,
-        append: arguments.append,
-        qemuopts: arguments.qemuopts,
+        cpus: guest.cpus,
+        append: guest.append,
+        qemuopts: guest.qemuopts,
         environment: Vec::new(),
         live: true,
     })

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail, Context, Result};
+use clap::Args;
 use module_params::{CpuList, Cpus};
 
 use crate::accel::{self, Accelerator};
@@ -57,6 +58,37 @@ pub fn memory_for(modparams: &str) -> String {
     let gib = taken_gib(modparams);
     let beside = if gib > 1 { 7 } else { 5 };
     format!("{}G", gib.saturating_add(beside).max(7))
+}
+
+/// What a person can say of the VM.
+#[derive(Args)]
+pub struct GuestArguments {
+    /// Kernel to boot: 6.1, 6.12, or an installed release
+    #[arg(long, env = "NVMEV_KVER")]
+    pub kver: Option<String>,
+    /// Number of CPUs
+    #[arg(long, env = "NVMEV_VMCPUS", default_value_t = 3)]
+    pub cpus: u32,
+    /// Memory, such as 8G; else what the module's size= needs
+    #[arg(long, env = "NVMEV_VMMEM", default_value = "")]
+    pub mem: String,
+    /// More parameters for the guest's kernel
+    #[arg(long, allow_hyphen_values = true, env = "NVMEV_APPEND", default_value = "")]
+    pub append: String,
+    /// More options for QEMU
+    #[arg(long, allow_hyphen_values = true, env = "NVMEV_QEMUOPTS", default_value = "")]
+    pub qemuopts: String,
+}
+
+impl GuestArguments {
+    /// Its memory, for a module with these parameters.
+    pub fn memory(&self, modparams: &str) -> String {
+        if self.mem.is_empty() {
+            memory_for(modparams)
+        } else {
+            self.mem.clone()
+        }
+    }
 }
 
 /// How many CPUs a guest needs for a module with these parameters to find all that its `cpus=` names.
