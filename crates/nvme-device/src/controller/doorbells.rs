@@ -42,7 +42,9 @@ impl Doorbells {
 
     /// Submission queue `sqid` is new: its doorbell is 0.
     pub fn begin(&mut self, sqid: u16) {
-        self.set(sqid, Seen::default());
+        if let Some(seen) = self.seen.get_mut(usize::from(sqid)) {
+            *seen = Seen::default();
+        }
     }
 
     /// The first of these queues that may have something to do.
@@ -67,12 +69,6 @@ impl Doorbells {
     pub fn set_busy(&mut self, sqid: u16, is_busy: bool) {
         if let Some(seen) = self.seen.get_mut(usize::from(sqid)) {
             seen.is_busy = is_busy;
-        }
-    }
-
-    fn set(&mut self, sqid: u16, value: Seen) {
-        if let Some(seen) = self.seen.get_mut(usize::from(sqid)) {
-            *seen = value;
         }
     }
 

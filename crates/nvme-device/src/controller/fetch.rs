@@ -115,8 +115,7 @@ impl Controller {
             if now_ns < retry_at_ns {
                 return Turn::Waiting(retry_at_ns);
             }
-            let worker = self.worker_of(stalled.command.cqid);
-            if !self.links.get_mut(worker).is_some_and(WorkerLink::has_room) {
+            if !self.has_worker_room(stalled.command.cqid) {
                 return Turn::Idle;
             }
             if let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) {
@@ -200,6 +199,11 @@ impl Controller {
         if sqid == 0 {
             return !self.admin.is_waiting() && self.links.iter_mut().all(WorkerLink::has_control_room);
         }
+        self.has_worker_room(cqid)
+    }
+
+    /// Whether the worker that owns completion queue `cqid` can take another I/O command on.
+    fn has_worker_room(&mut self, cqid: u16) -> bool {
         let worker = self.worker_of(cqid);
         self.links.get_mut(worker).is_some_and(WorkerLink::has_room)
     }
