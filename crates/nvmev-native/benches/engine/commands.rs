@@ -41,14 +41,28 @@ pub const CASES: [Case; 9] = [
     ("zn540 append", Setup::new("zn540", 64 * GIB, Kind::Append, 4_000)),
 ];
 
+/// What [`measure`] finds of a case.
 #[derive(Serialize)]
-struct Row {
+pub struct Costs {
     name: &'static str,
     /// ns per command.
     dispatcher_ns: Figure,
     worker_ns: Figure,
-    both_on_one_thread_ns: Figure,
+    pub both_on_one_thread_ns: Figure,
     with_driver_ns: Figure,
+}
+
+impl Costs {
+    pub fn new(name: &'static str, figures: [Figure; 4]) -> Self {
+        let [dispatcher_ns, worker_ns, both_on_one_thread_ns, with_driver_ns] = figures;
+        Self {
+            name,
+            dispatcher_ns,
+            worker_ns,
+            both_on_one_thread_ns,
+            with_driver_ns,
+        }
+    }
 }
 
 /// Time of a command in the dispatcher, in the worker, in both in turn, and with the driver, ns.
@@ -102,14 +116,7 @@ pub fn run(rounds: usize) -> serde_json::Value {
     let mut rows = Vec::new();
     for ((name, _), figures) in CASES.iter().zip(figures) {
         println!("{}", line(name, figures));
-        let [dispatcher_ns, worker_ns, both_on_one_thread_ns, with_driver_ns] = figures;
-        rows.push(Row {
-            name,
-            dispatcher_ns,
-            worker_ns,
-            both_on_one_thread_ns,
-            with_driver_ns,
-        });
+        rows.push(Costs::new(name, figures));
     }
     serde_json::to_value(rows).expect("plain figures")
 }

@@ -379,6 +379,24 @@ fn next_ns(now_ns: u64, activity: Activity, worked: Activity) -> u64 {
     next.unwrap_or(0).max(now_ns + 1)
 }
 
+/// The namespace of a drive of `setup`.
+fn namespace(setup: &Setup, profile: &Profile<'_>) -> NamespaceConfig {
+    NamespaceConfig {
+        kind: profile.kind,
+        mdts: profile.mdts as u8,
+        lba_bytes: setup.lba_bytes,
+        media_offset: 0,
+        media_len_bytes: setup.capacity_bytes,
+    }
+}
+
+/// Bytes of memory that the tables of a drive of `setup` take.
+pub fn table_bytes(setup: &Setup) -> u64 {
+    let profile = profiles::by_name(setup.profile).expect("a built-in profile");
+    let bytes = namespace(setup, profile).table_bytes();
+    bytes.expect("a size that the drive can have")
+}
+
 /// The device of `setup` in its machine.
 fn build(setup: &Setup, profile: &Profile<'_>) -> (Arc<Machine>, Device) {
     let medium = if setup.has_data {
@@ -387,17 +405,10 @@ fn build(setup: &Setup, profile: &Profile<'_>) -> (Arc<Machine>, Device) {
         Medium::Nothing
     };
     let machine = Machine::new(RAM_BYTES, medium).expect("enough memory");
-    let namespace = NamespaceConfig {
-        kind: profile.kind,
-        mdts: profile.mdts as u8,
-        lba_bytes: setup.lba_bytes,
-        media_offset: 0,
-        media_len_bytes: setup.capacity_bytes,
-    };
     let config = DeviceConfig {
         identity: Identity::derive(setup.profile, setup.capacity_bytes, setup.lba_bytes, None),
         worker_count: 1,
-        namespaces: vec![namespace],
+        namespaces: vec![namespace(setup, profile)],
         media_bytes: setup.capacity_bytes,
         has_medium: setup.has_data,
         has_shadow_doorbells: true,

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::commands::{head, line, measure};
-use crate::rig::{Rig, Setup};
-use crate::rounds::{alternate, Figure};
+use crate::commands::{head, line, measure, Costs};
+use crate::rig::{table_bytes, Rig, Setup};
+use crate::rounds::alternate;
 use crate::work::Kind;
 
 const GIB: u64 = 1 << 30;
@@ -53,12 +53,8 @@ const QUEUES: [(&str, Setup); 7] = [
 
 #[derive(Serialize)]
 struct Row {
-    name: &'static str,
-    /// ns per command.
-    dispatcher_ns: Figure,
-    worker_ns: Figure,
-    both_on_one_thread_ns: Figure,
-    with_driver_ns: Figure,
+    #[serde(flatten)]
+    costs: Costs,
     /// Medians of both on one thread, beside the first row of the same drive.
     times_the_first: f64,
 }
@@ -66,13 +62,13 @@ struct Row {
 /// Costs against the drive's size.
 pub fn capacities(rounds: usize) -> serde_json::Value {
     let available_bytes = available_bytes();
-    let fits = |setup: &Setup| tables_bytes(setup) < available_bytes / 4 * 3;
+    let fits = |setup: &Setup| table_bytes(setup) < available_bytes / 4 * 3;
     let cases: Vec<_> = CAPACITIES.into_iter().filter(|(_, setup)| fits(setup)).collect();
     let rows = run("by capacity: best (median)", &cases, rounds);
     for (name, setup) in CAPACITIES.iter().filter(|(_, setup)| !fits(setup)) {
         println!(
             "{name:<34} left out: its tables take about {} MiB, and {} MiB are available",
-            tables_bytes(setup) >> 20,
+            table_bytes(setup) >> 20,
             available_bytes >> 20
         );
     }
@@ -91,29 +87,19 @@ fn run(what: &str, cases: &[(&'static str, Setup)], rounds: usize) -> serde_json
     let mut rows = Vec::new();
     let mut first = ("", 1.0);
     for ((name, setup), figures) in cases.iter().zip(figures) {
-        let [dispatcher_ns, worker_ns, both_on_one_thread_ns, with_driver_ns] = figures;
+        let costs = Costs::new(name, figures);
+        let both_ns = costs.both_on_one_thread_ns.median;
         if first.0 != setup.profile {
-            first = (setup.profile, both_on_one_thread_ns.median);
+            first = (setup.profile, both_ns);
         }
-        let times_the_first = both_on_one_thread_ns.median / first.1;
+        let times_the_first = both_ns / first.1;
         println!("{} {times_the_first:>6.2}", line(name, figures));
         rows.push(Row {
-            name,
-            dispatcher_ns,
-            worker_ns,
-            both_on_one_thread_ns,
-            with_driver_ns,
+            costs,
             times_the_first,
         });
     }
     serde_json::to_value(rows).expect("plain figures")
-}
-
-/// What a drive's tables take, roughly: a bit for each LBA, and of flash 9 bytes for each page of 4 KiB (docs/conventional-ssd.md).
-fn tables_bytes(setup: &Setup) -> u64 {
-    let per_page = if setup.profile == "optane" { 0 } else { 9 };
-    let pages = setup.capacity_bytes / 4096;
-    pages * per_page + setup.capacity_bytes / u64::from(setup.lba_bytes) / 8
 }
 
 fn available_bytes() -> u64 {
