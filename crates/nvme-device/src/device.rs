@@ -145,7 +145,7 @@ impl Device {
             has_medium,
         )?;
         if !has_shadow_doorbells {
-            controller.withhold_shadow_doorbells();
+            controller.lane.withhold_shadow_doorbells();
         }
         controller.initialise_registers(bar);
         Ok(Self {

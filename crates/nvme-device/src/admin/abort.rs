@@ -26,22 +26,25 @@ impl Controller {
             }
             self.admin.events.forget(cid);
             let job = Job::immediate(admin_command(cid), now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
-            self.send(0, WorkItem::Job(job))
+            self.lane
+                .send(0, WorkItem::Job(job))
                 .map_err(|_| Status::INTERNAL_ERROR)?;
             return Ok(Outcome::Done(0));
         }
-        let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) else {
+        let Some(Some(queue)) = self.lane.submission_queues.get_mut(usize::from(sqid)) else {
             return Ok(Outcome::Done(NOT_ABORTED));
         };
         let cqid = queue.cqid;
         if let Some(stalled) = queue.stalled.take_if(|stalled| stalled.command.cid == cid) {
             let job = Job::immediate(stalled.command, now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
-            self.send(cqid, WorkItem::Job(job))
+            self.lane
+                .send(cqid, WorkItem::Job(job))
                 .map_err(|_| Status::INTERNAL_ERROR)?;
             return Ok(Outcome::Done(0));
         }
         let ticket = self.admin.new_ticket();
-        self.send(cqid, WorkItem::AbortCommand { sqid, cid, ticket })
+        self.lane
+            .send(cqid, WorkItem::AbortCommand { sqid, cid, ticket })
             .map_err(|_| Status::INTERNAL_ERROR)?;
         self.admin.pending = Some((ticket, PendingAdmin::Abort { command }));
         Ok(Outcome::Later)

@@ -55,7 +55,7 @@ impl Controller {
             })?;
             return Ok(Outcome::Done(allocated.into()));
         }
-        let len_bytes = self.io.limits.dwords_z(directive.dwords_z)?;
+        let len_bytes = self.lane.io.limits.dwords_z(directive.dwords_z)?;
         self.with_page(
             |controller, page| controller.fill_directive(&directive, page),
             |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
@@ -90,9 +90,9 @@ impl Controller {
                 }
                 StreamsReceiveOperation::GET_STATUS => {
                     let nsid = self.streams_namespace(directive.nsid)?.nsid;
-                    let open = self.io.streams.open_of(nsid);
+                    let open = self.lane.io.streams.open_of(nsid);
                     put(page, 0, &(open.count() as u16).to_le_bytes());
-                    for (index, id) in self.io.streams.open_of(nsid).enumerate() {
+                    for (index, id) in self.lane.io.streams.open_of(nsid).enumerate() {
                         put(page, 2 + 2 * index, &id.to_le_bytes());
                     }
                     Ok(())
@@ -105,7 +105,7 @@ impl Controller {
 
     /// Of a namespace; for all of them, what belongs to none.
     fn streams_parameters(&self, nsid: u32) -> Result<StreamsParameters, Status> {
-        let streams = &self.io.streams;
+        let streams = &self.lane.io.streams;
         let parameters = StreamsParameters {
             streams_max: STREAMS_MAX.into(),
             available: streams.available().into(),
@@ -113,7 +113,7 @@ impl Controller {
             ..StreamsParameters::zeroed()
         };
         if nsid == NSID_BROADCAST {
-            let mut namespaces = self.io.namespaces.iter();
+            let mut namespaces = self.lane.io.namespaces.iter();
             return match namespaces.any(|namespace| namespace.streams.is_enabled) {
                 true => Ok(parameters),
                 false => Err(Status::INVALID_FIELD_IN_COMMAND),
@@ -135,7 +135,7 @@ impl Controller {
         if nsid == NSID_BROADCAST {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        self.io.namespaces.attached(nsid)
+        self.lane.io.namespaces.attached(nsid)
     }
 
     /// A namespace that has the directive enabled.
@@ -154,7 +154,8 @@ impl Controller {
         f: impl FnOnce(&mut Streams, &mut Namespace) -> Result<T, Status>,
     ) -> Result<T, Status> {
         self.streams_namespace(directive.nsid)?;
-        self.io
+        self.lane
+            .io
             .with_streams(directive.nsid, f)
             .unwrap_or(Err(Status::INVALID_NAMESPACE_OR_FORMAT))
     }
@@ -194,9 +195,10 @@ impl Controller {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         let is_all = directive.nsid == NSID_BROADCAST;
-        for namespace in self.io.namespaces.settable_mut(directive.nsid)? {
+        let io = &mut self.lane.io;
+        for namespace in io.namespaces.settable_mut(directive.nsid)? {
             if namespace.has_streams() {
-                let streams = &mut self.io.streams;
+                let streams = &mut io.streams;
                 streams.enable(namespace.nsid, &mut namespace.streams, is_enabled);
             } else if !is_all {
                 return Err(Status::INVALID_FIELD_IN_COMMAND);

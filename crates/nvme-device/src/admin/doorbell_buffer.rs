@@ -25,7 +25,8 @@ impl Controller {
         {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        self.use_shadow_doorbells(buffers, host)
+        self.lane
+            .use_shadow_doorbells(buffers, host)
             .map_err(|_| Status::INVALID_FIELD_IN_COMMAND)?;
         Ok(Outcome::Done(0))
     }

@@ -383,7 +383,7 @@ impl Controller {
             FeatureId::IO_COMMAND_SET_PROFILE => 0,
             _ if is_kept_here(feature) => self.get_namespace_feature(entry.nsid.get(), feature, select)?,
             FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE => {
-                let reservations = &self.io.namespaces.attached(entry.nsid.get())?.reservations;
+                let reservations = &self.lane.io.namespaces.attached(entry.nsid.get())?.reservations;
                 match feature {
                     _ if !is_current => 0,
                     FeatureId::RESERVATION_PERSISTENCE => reservations.persists().into(),
@@ -449,7 +449,7 @@ impl Controller {
             return Ok(Outcome::Done(0));
         }
         if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
-            self.io.namespaces.attached(entry.nsid.get())?;
+            self.lane.io.namespaces.attached(entry.nsid.get())?;
             return Err(Status::FEATURE_NOT_NAMESPACE_SPECIFIC);
         }
         let before = self.admin.features.settings();

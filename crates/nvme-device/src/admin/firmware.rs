@@ -247,7 +247,7 @@ impl Controller {
         entry: &SubmissionQueueEntry,
         host: &H,
     ) -> Result<Outcome, Status> {
-        let len = self.io.limits.dwords_z(entry.cdw10.get())?;
+        let len = self.lane.io.limits.dwords_z(entry.cdw10.get())?;
         let start = u64::from(entry.cdw11.get()) * 4;
         let granularity = GRANULARITY_BYTES as u64;
         if len as u64 % granularity != 0

@@ -39,7 +39,7 @@ impl Controller {
         }
         let format_index = (cdw10 & 0xF | (cdw10 >> 12 & 0b11) << 4) as usize;
         let nsid = entry.nsid.get();
-        let renewed = self.renew(self.io.namespaces.select(nsid)?, |namespace| {
+        let renewed = self.renew(self.lane.io.namespaces.select(nsid)?, |namespace| {
             if namespace.has_pairs_only() {
                 Some(namespace.lba_log2).filter(|_| format_index == 0)
             } else {
@@ -55,7 +55,7 @@ impl Controller {
         self.admin.record(&event, now_ns);
         self.begin_erasure(Purpose::Format { nsid }, Some((command, 0)), Passes::ZEROS);
         for namespace in &renewed {
-            self.io.namespaces.set_erasing(namespace.nsid, true);
+            self.lane.io.namespaces.set_erasing(namespace.nsid, true);
             self.erasure.add(namespace.media());
         }
         self.erasure.replace_with(renewed);
@@ -99,7 +99,7 @@ impl Controller {
 
     /// FPI: how much of a format is still to be done.
     pub(super) fn format_progress(&self, nsid: u32) -> u8 {
-        if self.io.namespaces.is_erasing(nsid) {
+        if self.lane.io.namespaces.is_erasing(nsid) {
             PROGRESS_SUPPORTED | (100 - self.erasure.progress(100).min(100)) as u8
         } else {
             PROGRESS_SUPPORTED
@@ -120,18 +120,18 @@ impl Controller {
             Purpose::Create | Purpose::Delete => {}
         }
         for nsid in 1..=NAMESPACES_MAX {
-            if !self.io.namespaces.is_erasing(nsid) {
+            if !self.lane.io.namespaces.is_erasing(nsid) {
                 continue;
             }
             // The list of changed zones is a new one, or none.
             self.admin.events.forget_zone_notice(nsid);
-            let was_attached = self.io.namespaces.is_attached(nsid);
-            self.io.namespaces.set_erasing(nsid, false);
+            let was_attached = self.lane.io.namespaces.is_attached(nsid);
+            self.lane.io.namespaces.set_erasing(nsid, false);
             if purpose == Purpose::Delete {
-                self.io.with_streams(nsid, |streams, namespace| {
+                self.lane.io.with_streams(nsid, |streams, namespace| {
                     streams.enable(nsid, &mut namespace.streams, false);
                 });
-                self.io.namespaces.remove(nsid);
+                self.lane.io.namespaces.remove(nsid);
                 self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_NAMESPACE_REMOVAL);
             }
             if was_attached {

@@ -112,15 +112,15 @@ impl Controller {
             }
             IdentifyCns::CONTROLLER => self.identify_controller(layout(page)?),
             IdentifyCns::ACTIVE_NAMESPACE_LIST => {
-                fill_list(nsid, self.io.namespaces.iter_attached(), page)?;
+                fill_list(nsid, self.lane.io.namespaces.iter_attached(), page)?;
             }
-            IdentifyCns::ALLOCATED_NAMESPACE_LIST => fill_list(nsid, self.io.namespaces.iter(), page)?,
+            IdentifyCns::ALLOCATED_NAMESPACE_LIST => fill_list(nsid, self.lane.io.namespaces.iter(), page)?,
             IdentifyCns::NAMESPACE_DESCRIPTORS => {
-                self.namespace_descriptors(self.io.namespaces.attached(nsid)?, page);
+                self.namespace_descriptors(self.lane.io.namespaces.attached(nsid)?, page);
             }
             IdentifyCns::NAMESPACE_CONTROLLER_LIST => {
-                self.io.namespaces.allocated(nsid)?;
-                let is_listed = self.io.namespaces.is_attached(nsid);
+                self.lane.io.namespaces.allocated(nsid)?;
+                let is_listed = self.lane.io.namespaces.is_attached(nsid);
                 fill_controller_list(entry, is_listed, page);
             }
             IdentifyCns::CONTROLLER_LIST => fill_controller_list(entry, true, page),
@@ -153,7 +153,7 @@ impl Controller {
             },
             IdentifyCns::COMMAND_SET_ACTIVE_NAMESPACE_LIST => {
                 self.require_command_set(command_set)?;
-                let listed = self.io.namespaces.iter_attached();
+                let listed = self.lane.io.namespaces.iter_attached();
                 fill_list(
                     nsid,
                     listed.filter(|namespace| namespace.command_set() == command_set),
@@ -162,7 +162,7 @@ impl Controller {
             }
             IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE_LIST => {
                 self.require_command_set(command_set)?;
-                let listed = self.io.namespaces.iter();
+                let listed = self.lane.io.namespaces.iter();
                 fill_list(
                     nsid,
                     listed.filter(|namespace| namespace.command_set() == command_set),
@@ -193,9 +193,9 @@ impl Controller {
     /// The namespace whose structure is asked for; nothing if it is not there, and the structure all zeros (NVMe Base 2.0 §5.17.2.1).
     fn namespace_for_identify(&self, nsid: u32, may_be_detached: bool) -> Result<Option<&Namespace>, Status> {
         let found = if may_be_detached {
-            self.io.namespaces.allocated(nsid)
+            self.lane.io.namespaces.allocated(nsid)
         } else {
-            self.io.namespaces.attached(nsid)
+            self.lane.io.namespaces.attached(nsid)
         };
         match found {
             Ok(namespace) => Ok(Some(namespace)),
@@ -232,7 +232,7 @@ impl Controller {
         data.ver = VERSION_2_0.into();
         data.ctratt = controller_fields::CTRATT.into();
         data.cntrltype = 1;
-        data.oacs = match self.has_shadow_doorbells() {
+        data.oacs = match self.lane.has_shadow_doorbells() {
             true => controller_fields::OACS | controller_fields::OACS_DOORBELL_BUFFER_CONFIG,
             false => controller_fields::OACS,
         }
@@ -259,14 +259,14 @@ impl Controller {
         data.oncs = controller_fields::ONCS.into();
         data.fuses = controller_fields::FUSES.into();
         // A pair is alone with the data, however long it is: as long as a transfer, in LBAs of the longer format.
-        let atomic_lbas = (self.io.limits.transfer_bytes_max >> 12).clamp(1, 1 << 16);
+        let atomic_lbas = (self.lane.io.limits.transfer_bytes_max >> 12).clamp(1, 1 << 16);
         data.acwu_z = ((atomic_lbas - 1) as u16).into();
         data.vwc = controller_fields::VWC;
         data.ocfs = COPY_FORMATS.into();
         data.sgls = SGL_SUPPORT.into();
         data.subnqn = self.identity.subsystem_nqn();
         data.tnvmcap_bytes = u128::from(self.provisioning.media_bytes).to_le_bytes();
-        let unallocated_bytes = self.provisioning.unallocated_bytes(&self.io.namespaces);
+        let unallocated_bytes = self.provisioning.unallocated_bytes(&self.lane.io.namespaces);
         data.unvmcap_bytes = u128::from(unallocated_bytes).to_le_bytes();
         // Power state 0: 25 W, the most that a slot gives without negotiation.
         data.psd[0].maximum_power_centiwatts = 2500.into();
@@ -292,7 +292,7 @@ impl Controller {
         data.flbas = namespace.format_index();
         data.rescap = RESCAP_ALL;
         data.fpi = self.format_progress(namespace.nsid);
-        let transfer_lbas = self.io.limits.transfer_bytes_max >> namespace.lba_log2;
+        let transfer_lbas = self.lane.io.limits.transfer_bytes_max >> namespace.lba_log2;
         data.mssrl_lbas = u16::try_from(transfer_lbas).unwrap_or(u16::MAX).into();
         data.mcl_lbas = transfer_lbas.into();
         data.msrc_z = COPY_RANGES_MAX as u8 - 1;

@@ -24,7 +24,7 @@ impl Controller {
     ) -> Result<Outcome, Status> {
         let bar = Bar(host.bar());
         let cqid = self.free_identifier(entry, |controller, index| {
-            matches!(controller.completion_queues.get(index), Some(None))
+            matches!(controller.lane.completion_queues.get(index), Some(None))
         })?;
         let has_entry_size = ControllerConfiguration(bar.load(CC)).iocqes() == IOCQES_16_BYTES;
         let (base, entries) = contiguous_queue(entry, has_entry_size)?;
@@ -33,17 +33,19 @@ impl Controller {
             return Err(Status::INVALID_INTERRUPT_VECTOR);
         }
         let vector = (entry.cdw11.get() & INTERRUPTS_ENABLED != 0).then_some(vector);
-        self.send(
-            cqid,
-            WorkItem::CreateCq {
+        self.lane
+            .send(
                 cqid,
-                base,
-                entries,
-                vector,
-            },
-        )
-        .map_err(|_| Status::INTERNAL_ERROR)?;
-        self.add_completion_queue(cqid, CompletionQueue::new(entries, vector), host);
+                WorkItem::CreateCq {
+                    cqid,
+                    base,
+                    entries,
+                    vector,
+                },
+            )
+            .map_err(|_| Status::INTERNAL_ERROR)?;
+        self.lane
+            .add_completion_queue(cqid, CompletionQueue::new(entries, vector), host);
         Ok(Outcome::Done(0))
     }
 
@@ -54,18 +56,19 @@ impl Controller {
     ) -> Result<Outcome, Status> {
         let bar = Bar(host.bar());
         let sqid = self.free_identifier(entry, |controller, index| {
-            matches!(controller.submission_queues.get(index), Some(None))
+            matches!(controller.lane.submission_queues.get(index), Some(None))
         })?;
         let cqid = (entry.cdw11.get() >> 16) as u16;
         if !self.is_allocated(cqid) {
             return Err(Status::INVALID_QUEUE_IDENTIFIER);
         }
-        if !matches!(self.completion_queues.get(usize::from(cqid)), Some(Some(_))) {
+        if !matches!(self.lane.completion_queues.get(usize::from(cqid)), Some(Some(_))) {
             return Err(Status::COMPLETION_QUEUE_INVALID);
         }
         let has_entry_size = ControllerConfiguration(bar.load(CC)).iosqes() == IOSQES_64_BYTES;
         let (base, entries) = contiguous_queue(entry, has_entry_size)?;
-        self.add_submission_queue(sqid, SubmissionQueue::new(base, entries, cqid), host);
+        self.lane
+            .add_submission_queue(sqid, SubmissionQueue::new(base, entries, cqid), host);
         Ok(Outcome::Done(0))
     }
 
@@ -78,22 +81,24 @@ impl Controller {
         bar: Bar<'_>,
     ) -> Result<Outcome, Status> {
         let sqid = queue_identifier(entry);
-        let queue = match self.submission_queues.get_mut(usize::from(sqid)) {
+        let queue = match self.lane.submission_queues.get_mut(usize::from(sqid)) {
             Some(slot) if sqid != 0 => slot.take().ok_or(Status::INVALID_QUEUE_IDENTIFIER)?,
             _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
         };
         bar.store(sq_tail_doorbell(sqid), 0);
         self.shared.statistics().queue(sqid).deleted();
-        if let Some(Some(completion_queue)) = self.completion_queues.get_mut(usize::from(queue.cqid)) {
+        if let Some(Some(completion_queue)) = self.lane.completion_queues.get_mut(usize::from(queue.cqid)) {
             completion_queue.users = completion_queue.users.saturating_sub(1);
         }
         if let Some(stalled) = queue.stalled {
             let job = Job::immediate(stalled.command, now_ns, Status::COMMAND_ABORTED_SQ_DELETION, 0);
-            self.send(queue.cqid, WorkItem::Job(job))
+            self.lane
+                .send(queue.cqid, WorkItem::Job(job))
                 .map_err(|_| Status::INTERNAL_ERROR)?;
         }
         let ticket = self.admin.new_ticket();
-        self.send(queue.cqid, WorkItem::AbortQueue { sqid, ticket })
+        self.lane
+            .send(queue.cqid, WorkItem::AbortQueue { sqid, ticket })
             .map_err(|_| Status::INTERNAL_ERROR)?;
         self.admin.pending = Some((ticket, PendingAdmin::DeleteQueue { command }));
         Ok(Outcome::Later)
@@ -105,7 +110,7 @@ impl Controller {
         bar: Bar<'_>,
     ) -> Result<Outcome, Status> {
         let cqid = queue_identifier(entry);
-        let queue = match self.completion_queues.get_mut(usize::from(cqid)) {
+        let queue = match self.lane.completion_queues.get_mut(usize::from(cqid)) {
             Some(slot) if cqid != 0 => slot,
             _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
         };
@@ -114,7 +119,8 @@ impl Controller {
         }
         *queue = None;
         bar.store(cq_head_doorbell(cqid), 0);
-        self.send(cqid, WorkItem::DeleteCq { cqid })
+        self.lane
+            .send(cqid, WorkItem::DeleteCq { cqid })
             .map_err(|_| Status::INTERNAL_ERROR)?;
         Ok(Outcome::Done(0))
     }
@@ -139,7 +145,7 @@ impl Controller {
 
     /// Whether any I/O queue exists.
     pub(super) fn has_io_queues(&self) -> bool {
-        self.completion_queues.iter().skip(1).any(Option::is_some)
+        self.lane.completion_queues.iter().skip(1).any(Option::is_some)
     }
 }
 

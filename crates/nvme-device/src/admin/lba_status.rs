@@ -31,14 +31,14 @@ impl Controller {
         entry: &SubmissionQueueEntry,
         host: &H,
     ) -> Result<Outcome, Status> {
-        let len_bytes = self.io.limits.dwords_z(entry.cdw12.get())?;
+        let len_bytes = self.lane.io.limits.dwords_z(entry.cdw12.get())?;
         let action = LbaStatusAction((entry.cdw13.get() >> 24) as u8);
         if !matches!(action, LbaStatusAction::SCAN | LbaStatusAction::TRACKED) {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         self.with_page(
             |controller, page| {
-                let namespace = controller.io.namespaces.attached(entry.nsid.get())?;
+                let namespace = controller.lane.io.namespaces.attached(entry.nsid.get())?;
                 let room = page.get_mut(..len_bytes.min(PAGE_SIZE_BYTES)).unwrap_or_default();
                 fill_status(namespace, entry, room)
             },
@@ -50,7 +50,7 @@ impl Controller {
     /// Sees whether LBAs were marked since the log was last read.
     pub(super) fn note_lba_status(&mut self) {
         let mut has_news = false;
-        for namespace in self.io.namespaces.iter_mut() {
+        for namespace in self.lane.io.namespaces.iter_mut() {
             has_news |= namespace.uncorrectable.take_news();
         }
         let news = &mut self.admin.lba_status;
@@ -87,7 +87,7 @@ impl Controller {
         let mut header = LbaStatusLogHeader::new_zeroed();
         let mut len = size_of::<LbaStatusLogHeader>();
         let mut unrecoverable_lbas = 0u64;
-        let namespaces = self.io.namespaces.iter_attached();
+        let namespaces = self.lane.io.namespaces.iter_attached();
         for namespace in namespaces.filter(|namespace| namespace.uncorrectable.count() > 0) {
             let element = LbaStatusElement {
                 nsid: namespace.nsid.into(),

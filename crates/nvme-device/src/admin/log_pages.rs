@@ -203,7 +203,7 @@ impl Controller {
         now_ns: u64,
         host: &H,
     ) -> Result<Outcome, Status> {
-        let request = Request::of(entry, self.io.limits)?;
+        let request = Request::of(entry, self.lane.io.limits)?;
         let log = request.log;
         match log {
             LogPageId::TELEMETRY_HOST_INITIATED | LogPageId::TELEMETRY_CONTROLLER_INITIATED => {
@@ -288,7 +288,7 @@ impl Controller {
                     put_dword(buffer, 256 + usize::from(opcode.0), *effect);
                 }
                 let has_vendor_commands = is_key_value
-                    || self.io.namespaces.iter().any(|namespace| {
+                    || self.lane.io.namespaces.iter().any(|namespace| {
                         namespace.key_value.is_some() && namespace.command_set() == command_set
                     });
                 let pairs = KEY_VALUE_EFFECTS.iter().filter(|_| is_key_value);
@@ -346,7 +346,7 @@ impl Controller {
 
     /// The number of zones, and then the first LBA of each (ZNS 1.1 figure 46).
     fn changed_zone_list(&self, nsid: u32, buffer: &mut [u8]) -> Result<(), Status> {
-        let namespace = self.io.namespaces.attached(nsid)?;
+        let namespace = self.lane.io.namespaces.attached(nsid)?;
         let zoned = namespace.zoned.as_ref().ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
         let (count, zones) = zoned.changed.listed();
         put(buffer, 0, &count.to_le_bytes());
@@ -358,7 +358,7 @@ impl Controller {
     }
 
     fn forget_changed_zones(&mut self, nsid: u32) {
-        if let Ok(namespace) = self.io.namespaces.allocated_mut(nsid) {
+        if let Ok(namespace) = self.lane.io.namespaces.allocated_mut(nsid) {
             if let Some(zoned) = &mut namespace.zoned {
                 zoned.changed.clear();
             }
@@ -366,7 +366,7 @@ impl Controller {
     }
 
     pub(super) fn smart_log(&self, now_ns: u64) -> SmartLog {
-        let counters = &self.io.counters;
+        let counters = &self.lane.io.counters;
         let thousands = |bytes: u64| u128::from((bytes / 512).div_ceil(1000)).to_le_bytes();
         let number = |value: u64| u128::from(value).to_le_bytes();
         let features = &self.admin.features;

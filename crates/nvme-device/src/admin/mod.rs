@@ -299,12 +299,12 @@ impl Controller {
     /// Whether there is such an admin command.
     fn has_command(&self, opcode: AdminOpcode) -> bool {
         SUPPORTED.contains(&opcode)
-            && (opcode != AdminOpcode::DOORBELL_BUFFER_CONFIG || self.has_shadow_doorbells())
+            && (opcode != AdminOpcode::DOORBELL_BUFFER_CONFIG || self.lane.has_shadow_doorbells())
     }
 
     /// Does something with the admin completion queue; nothing without one.
     pub(crate) fn admin_completions<R: Default>(&mut self, f: impl FnOnce(&mut CompletionQueue) -> R) -> R {
-        match self.completion_queues.first_mut() {
+        match self.lane.completion_queues.first_mut() {
             Some(Some(queue)) => f(queue),
             _ => R::default(),
         }

@@ -75,7 +75,7 @@ impl Controller {
         feature: FeatureId,
         select: FeatureSelect,
     ) -> Result<u32, Status> {
-        let namespace = self.io.namespaces.attached_mut(nsid)?;
+        let namespace = self.lane.io.namespaces.attached_mut(nsid)?;
         let value = of_namespace(namespace, feature).ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
         Ok(value.get(select))
     }
@@ -88,7 +88,7 @@ impl Controller {
         value: u32,
         is_saved: bool,
     ) -> Result<(), Status> {
-        let namespaces = self.io.namespaces.settable_mut(nsid)?;
+        let namespaces = self.lane.io.namespaces.settable_mut(nsid)?;
         if value & !bits(feature) != 0 {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }

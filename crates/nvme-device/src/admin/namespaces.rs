@@ -86,6 +86,7 @@ impl Controller {
         command: CommandRef,
     ) -> Result<u32, Status> {
         let nsid = self
+            .lane
             .io
             .namespaces
             .free_nsid()
@@ -104,8 +105,8 @@ impl Controller {
             .reservations
             .set_host(self.admin.features.host_identifier());
         let media = namespace.media();
-        self.io.namespaces.put(namespace);
-        self.io.namespaces.set_erasing(nsid, true);
+        self.lane.io.namespaces.put(namespace);
+        self.lane.io.namespaces.set_erasing(nsid, true);
         self.begin_erasure(Purpose::Create, Some((command, nsid)), Passes::ZEROS);
         self.erasure.add(media);
         Ok(nsid)
@@ -145,7 +146,7 @@ impl Controller {
         }
         let room = || {
             let len_bytes = self.provisioning.media_len_bytes(&template.kind, asked_bytes)?;
-            let media_offset = self.provisioning.find_room(&self.io.namespaces, len_bytes)?;
+            let media_offset = self.provisioning.find_room(&self.lane.io.namespaces, len_bytes)?;
             Some((media_offset, len_bytes))
         };
         let (media_offset, media_len_bytes) = room().ok_or(Status::NAMESPACE_INSUFFICIENT_CAPACITY)?;
@@ -161,18 +162,18 @@ impl Controller {
     /// Deletes a namespace, attached or not, or all of them.
     fn delete_namespaces(&mut self, nsid: u32, command: CommandRef) -> Result<(), Status> {
         if nsid == NSID_BROADCAST {
-            for namespace in self.io.namespaces.iter() {
+            for namespace in self.lane.io.namespaces.iter() {
                 namespace.reservations.check(NvmOpcode::WRITE.0)?;
             }
             for nsid in 1..=NAMESPACES_MAX {
-                if self.io.namespaces.allocated(nsid).is_ok() {
-                    self.io.namespaces.set_erasing(nsid, true);
+                if self.lane.io.namespaces.allocated(nsid).is_ok() {
+                    self.lane.io.namespaces.set_erasing(nsid, true);
                 }
             }
         } else {
-            let namespace = self.io.namespaces.allocated(nsid)?;
+            let namespace = self.lane.io.namespaces.allocated(nsid)?;
             namespace.reservations.check(NvmOpcode::WRITE.0)?;
-            self.io.namespaces.set_erasing(nsid, true);
+            self.lane.io.namespaces.set_erasing(nsid, true);
         }
         self.begin_erasure(Purpose::Delete, Some((command, 0)), Passes::ZEROS);
         Ok(())
@@ -191,17 +192,17 @@ impl Controller {
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         };
         let nsid = entry.nsid.get();
-        let namespace = self.io.namespaces.allocated(nsid)?;
+        let namespace = self.lane.io.namespaces.allocated(nsid)?;
         namespace.reservations.check(NvmOpcode::WRITE.0)?;
         self.check_controller_list(entry, host)?;
-        if self.io.namespaces.is_attached(nsid) == is_attached {
+        if self.lane.io.namespaces.is_attached(nsid) == is_attached {
             return Err(if is_attached {
                 Status::NAMESPACE_ALREADY_ATTACHED
             } else {
                 Status::NAMESPACE_NOT_ATTACHED
             });
         }
-        self.io.namespaces.set_attached(nsid, is_attached);
+        self.lane.io.namespaces.set_attached(nsid, is_attached);
         if !is_attached {
             self.admin.events.forget_zone_notice(nsid);
         }

@@ -79,7 +79,7 @@ impl Controller {
     /// A host identifies itself.
     pub(super) fn set_reservation_host(&mut self) {
         let host = self.admin.features.host_identifier();
-        for namespace in self.io.namespaces.iter_mut() {
+        for namespace in self.lane.io.namespaces.iter_mut() {
             namespace.reservations.set_host(host);
         }
     }
@@ -90,7 +90,7 @@ impl Controller {
         entry: &SubmissionQueueEntry,
         set: impl Fn(&mut Namespace) -> Result<(), Status>,
     ) -> Result<(), Status> {
-        let mut namespaces = self.io.namespaces.settable_mut(entry.nsid.get())?;
+        let mut namespaces = self.lane.io.namespaces.settable_mut(entry.nsid.get())?;
         namespaces.try_for_each(set)
     }
 }

@@ -60,7 +60,9 @@ impl Controller {
             return Err(Status::FIRMWARE_ACTIVATION_REQUIRES_CONTROLLER_LEVEL_RESET);
         }
         // In the formats that they have.
-        let renewed = self.renew(self.io.namespaces.iter(), |namespace| Some(namespace.lba_log2))?;
+        let renewed = self.renew(self.lane.io.namespaces.iter(), |namespace| {
+            Some(namespace.lba_log2)
+        })?;
         let event = SanitizeStartEvent {
             sanicap: SANICAP.into(),
             cdw10: cdw10.into(),
@@ -68,8 +70,8 @@ impl Controller {
         };
         self.admin.record(&event, now_ns);
         self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_SANITIZE);
-        self.io.namespaces.set_sanitizing(true);
-        self.io.streams.close_all();
+        self.lane.io.namespaces.set_sanitizing(true);
+        self.lane.io.streams.close_all();
         self.admin.events.sanitize_has_begun();
         self.admin.sanitize = SanitizeStatus {
             state: SanitizeState::IN_PROGRESS,
@@ -89,9 +91,9 @@ impl Controller {
 
     /// Everything is erased.
     pub(super) fn sanitize_is_done(&mut self, now_ns: u64) {
-        self.io.namespaces.set_sanitizing(false);
+        self.lane.io.namespaces.set_sanitizing(false);
         self.admin.sanitize.state = SanitizeState::COMPLETED;
-        self.admin.sanitize.modifications = self.io.counters.modifications;
+        self.admin.sanitize.modifications = self.lane.io.counters.modifications;
         self.admin.events.sanitize_completed();
         let log = self.sanitize_log();
         let event = SanitizeCompletionEvent {
@@ -110,7 +112,7 @@ impl Controller {
     pub(super) fn sanitize_log(&self) -> SanitizeLog {
         let status = &self.admin.sanitize;
         let is_untouched = status.state != SanitizeState::IN_PROGRESS
-            && self.io.counters.modifications == status.modifications;
+            && self.lane.io.counters.modifications == status.modifications;
         let is_completed = status.state == SanitizeState::COMPLETED;
         let passes_done = if is_completed { status.overwrite_passes } else { 0 } as u16;
         let mut log = SanitizeLog::new_zeroed();

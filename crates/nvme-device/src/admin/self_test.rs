@@ -128,7 +128,7 @@ impl Controller {
     ) -> Result<Outcome, Status> {
         let nsid = entry.nsid.get();
         if !matches!(nsid, 0 | NSID_BROADCAST) {
-            self.io.namespaces.attached(nsid)?;
+            self.lane.io.namespaces.attached(nsid)?;
         }
         let now_ns = self.admin.powered_ns(now_ns);
         let self_test = &mut self.admin.self_test;

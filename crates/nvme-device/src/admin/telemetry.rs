@@ -181,7 +181,7 @@ impl Controller {
     }
 
     fn write_controller(&self, text: &mut impl Write, now_ns: u64) -> fmt::Result {
-        let counters = &self.io.counters;
+        let counters = &self.lane.io.counters;
         let (cc, csts) = self.configuration_and_status();
         let revision = self.admin.firmware.running();
         let revision = core::str::from_utf8(&revision).unwrap_or_default().trim_end();
@@ -192,7 +192,7 @@ impl Controller {
         writeln!(text, "unsafe_shutdowns {}", self.admin.unsafe_shutdowns)?;
         writeln!(text, "cc {cc:#x}")?;
         writeln!(text, "csts {csts:#x}")?;
-        writeln!(text, "workers {}", self.links.len())?;
+        writeln!(text, "workers {}", self.lane.links.len())?;
         writeln!(text, "errors {}", self.admin.error_log.count())?;
         writeln!(text, "read_commands {}", counters.read_commands)?;
         writeln!(text, "write_commands {}", counters.write_commands)?;
@@ -202,7 +202,7 @@ impl Controller {
     }
 
     fn write_namespaces(&self, text: &mut impl Write) -> fmt::Result {
-        for namespace in self.io.namespaces.iter() {
+        for namespace in self.lane.io.namespaces.iter() {
             writeln!(text, "namespace {}", namespace.nsid)?;
             writeln!(text, "command_set {:?}", namespace.command_set())?;
             writeln!(text, "capacity_bytes {}", namespace.capacity_bytes())?;

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
-use nvme_spec::{ERROR_EVENT_INVALID_DOORBELL_REGISTER, ERROR_EVENT_INVALID_DOORBELL_VALUE};
+use nvme_spec::ERROR_EVENT_INVALID_DOORBELL_REGISTER;
 
+use super::lane::Lane;
 use super::Controller;
 use crate::bar::Bar;
 use crate::device::{table, SetupError};
@@ -79,39 +80,51 @@ impl Doorbells {
     }
 }
 
-impl Controller {
-    /// Looks at the head doorbells that cannot wait until room in their queues runs out: the admin queue's, which events are told through; all, if
-    /// an interrupt pin has to know whether something is left to tell; and one more at each pass, for values that are wrong.
-    pub(super) fn poll_completion_doorbells(&mut self, bar: Bar<'_>) {
-        let next = self.doorbells.take_next();
-        if self.shared.config_space().interrupt_pending() {
-            (0..self.queues_end).for_each(|cqid| self.look_at_head(cqid, bar));
-        } else {
-            self.look_at_head(0, bar);
-            self.look_at_head(next, bar);
-        }
-        self.look_for_stray(next, bar);
-    }
-
+impl Lane {
     /// Takes over what the host has consumed of a completion queue.
     pub(super) fn look_at_head(&mut self, cqid: u16, bar: Bar<'_>) {
         let Some(Some(queue)) = self.completion_queues.get_mut(usize::from(cqid)) else {
             return;
         };
         let posted = self.shared.cq_posted(cqid);
-        if queue
-            .ring_doorbell(bar.load(cq_head_doorbell(cqid)), posted)
-            .is_err()
-        {
-            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
+        let doorbell = bar.load(cq_head_doorbell(cqid));
+        self.notes.has_invalid_doorbell |= queue.ring_doorbell(doorbell, posted).is_err();
+    }
+
+    /// Looks at the head doorbell of another queue at each pass, for values that are wrong; the result is which one.
+    pub(super) fn look_at_next_head(&mut self, bar: Bar<'_>) -> u16 {
+        let next = self.doorbells.take_next();
+        self.look_at_head(next, bar);
+        next
+    }
+}
+
+impl Controller {
+    /// Looks at the head doorbells that cannot wait until room in their queues runs out: the admin queue's, which events are told through; all, if
+    /// an interrupt pin has to know whether something is left to tell; and one more at each pass, for values that are wrong.
+    pub(super) fn poll_completion_doorbells(&mut self, bar: Bar<'_>) {
+        if self.shared.config_space().interrupt_pending() {
+            (0..self.lane.queues_end).for_each(|cqid| self.lane.look_at_head(cqid, bar));
+        } else {
+            self.lane.look_at_head(0, bar);
         }
+        let next = self.lane.look_at_next_head(bar);
+        self.look_for_stray(next, bar);
     }
 
     /// A write to the doorbell of a queue that is not there is an error event.
     fn look_for_stray(&mut self, qid: u16, bar: Bar<'_>) {
         let index = usize::from(qid);
-        let has_sq = self.submission_queues.get(index).is_some_and(Option::is_some);
-        let has_cq = self.completion_queues.get(index).is_some_and(Option::is_some);
+        let has_sq = self
+            .lane
+            .submission_queues
+            .get(index)
+            .is_some_and(Option::is_some);
+        let has_cq = self
+            .lane
+            .completion_queues
+            .get(index)
+            .is_some_and(Option::is_some);
         let stray = (!has_sq && bar.take(sq_tail_doorbell(qid)) != 0)
             | (!has_cq && bar.take(cq_head_doorbell(qid)) != 0);
         if stray {

@@ -213,7 +213,7 @@ impl Controller {
         passes: Passes,
     ) {
         self.erasure.begin(purpose, command, passes);
-        for queue in self.submission_queues.iter_mut().flatten() {
+        for queue in self.lane.submission_queues.iter_mut().flatten() {
             if let Some(stalled) = &mut queue.stalled {
                 stalled.wait.retry_at_ns = 0;
             }
@@ -238,7 +238,7 @@ impl Controller {
     }
 
     fn fence(&mut self, told: usize) {
-        for worker in told..self.links.len() {
+        for worker in told..self.lane.links.len() {
             if !self.tell_worker(worker, None) {
                 return;
             }
@@ -248,7 +248,7 @@ impl Controller {
 
     fn give_pieces(&mut self, pass: u32, mut given_bytes: u64) {
         let pattern = self.erasure.passes.pattern_of(pass);
-        for worker in 0..self.links.len() {
+        for worker in 0..self.lane.links.len() {
             if !matches!(self.erasure.tickets.get(worker), Some(None)) {
                 continue;
             }
@@ -271,7 +271,7 @@ impl Controller {
     /// Sends an item, if there is one, and asks for an answer; whether there was room.
     fn tell_worker(&mut self, worker: usize, item: Option<WorkItem>) -> bool {
         let ticket = self.admin.new_ticket();
-        let Some(link) = self.links.get_mut(worker) else {
+        let Some(link) = self.lane.links.get_mut(worker) else {
             return false;
         };
         if !link.has_control_room() {
@@ -289,9 +289,9 @@ impl Controller {
     /// Nobody has anything left to do of the stage.
     fn end_stage(&mut self, now_ns: u64, bar: Bar<'_>) {
         match self.erasure.stage {
-            Stage::Fencing { told } if told == self.links.len() => {
+            Stage::Fencing { told } if told == self.lane.links.len() => {
                 for namespace in core::mem::take(&mut self.erasure.renewed) {
-                    self.io.namespaces.replace(namespace);
+                    self.lane.io.namespaces.replace(namespace);
                 }
                 if !self.erasure.has_medium {
                     return self.end_erasure(now_ns, bar);

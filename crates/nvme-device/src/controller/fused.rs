@@ -5,8 +5,8 @@
 
 use nvme_spec::{Status, SubmissionQueueEntry, FUSED_FIRST, FUSED_SECOND};
 
-use super::fetch::{fetch_entry, Turn};
-use super::{Controller, WorkerLink};
+use super::turn::{fetch_entry, Turn};
+use super::Controller;
 use crate::bar::Bar;
 use crate::host::{Host, MemoryFault};
 use crate::io::{Dispatched, Fetched, Progress, Request, Wait};
@@ -70,8 +70,8 @@ impl Controller {
         let missing = Status::COMMAND_ABORTED_MISSING_FUSED;
         match entry.fuse() {
             FUSED_FIRST => {}
-            FUSED_SECOND => return self.refuse(entry, command, missing, now_ns, host),
-            _ => return self.refuse(entry, command, Status::INVALID_FIELD_IN_COMMAND, now_ns, host),
+            FUSED_SECOND => return self.refuse(entry, command, missing, now_ns),
+            _ => return self.refuse(entry, command, Status::INVALID_FIELD_IN_COMMAND, now_ns),
         }
         let second = match self.second_half(command, host) {
             Ok(second) => second,
@@ -81,31 +81,31 @@ impl Controller {
             }
         };
         // There was room for one, so its head may not have been looked at for long.
-        self.look_at_head(command.cqid, Bar(host.bar()));
-        let Some(Some(completion_queue)) = self.completion_queues.get(usize::from(command.cqid)) else {
+        self.lane.look_at_head(command.cqid, Bar(host.bar()));
+        let Some(Some(completion_queue)) = self.lane.completion_queues.get(usize::from(command.cqid)) else {
             return Turn::Idle;
         };
         let has_room = completion_queue.has_room_for(2);
         let is_long_enough = completion_queue.entries > 2;
         let Some(write) = second.filter(|_| is_long_enough) else {
-            return self.refuse(entry, command, missing, now_ns, host);
+            return self.refuse(entry, command, missing, now_ns);
         };
         if !has_room {
             return Turn::Idle;
         }
         // The answers of workers are told apart by ticket, but there is room for those of one command only.
-        if self.admin.is_waiting() || !self.links.iter_mut().all(WorkerLink::has_control_room) {
+        if !self.can_start_admin() {
             return Turn::Waiting(now_ns.saturating_add(LOOK_AGAIN_NS));
         }
-        self.consume(command.sqid, command.cqid);
-        self.consume(command.sqid, command.cqid);
+        self.lane.consume(command.sqid, command.cqid);
+        self.lane.consume(command.sqid, command.cqid);
         let compare = Half { entry, command };
         self.begin_pair(compare, write, now_ns, host)
     }
 
     /// The entry after the one that is to be fetched next, if it is there and is the second of a pair.
     fn second_half<H: Host>(&mut self, first: CommandRef, host: &H) -> Result<Option<Half>, MemoryFault> {
-        let Some(Some(queue)) = self.submission_queues.get(usize::from(first.sqid)) else {
+        let Some(Some(queue)) = self.lane.submission_queues.get(usize::from(first.sqid)) else {
             return Ok(None);
         };
         if queue.pending() < 2 {
@@ -121,38 +121,37 @@ impl Controller {
         Ok((entry.fuse() == FUSED_SECOND).then_some(Half { entry, command }))
     }
 
-    fn refuse<H: Host>(
+    fn refuse(
         &mut self,
         entry: SubmissionQueueEntry,
         command: CommandRef,
         status: Status,
         now_ns: u64,
-        host: &H,
     ) -> Turn {
-        self.consume(command.sqid, command.cqid);
-        self.finish_half(Half { entry, command }, status, now_ns, now_ns, host);
+        self.lane.consume(command.sqid, command.cqid);
+        self.finish_half(Half { entry, command }, status, now_ns, now_ns);
         Turn::Fetched
     }
 
-    fn finish_half<H: Host>(&mut self, half: Half, status: Status, done_at_ns: u64, now_ns: u64, host: &H) {
+    fn finish_half(&mut self, half: Half, status: Status, done_at_ns: u64, now_ns: u64) {
         let job = Job {
             done_at_ns,
             nsid: half.entry.nsid.get(),
             lba: Request::parse(&half.entry).slba(),
             ..Job::immediate(half.command, now_ns, status, 0)
         };
-        self.finish_dispatch(job.into(), now_ns, Bar(host.bar()));
+        self.lane.finish_dispatch(job.into(), now_ns);
     }
 
     fn begin_pair<H: Host>(&mut self, compare: Half, write: Half, now_ns: u64, host: &H) -> Turn {
         if !belong_together(&compare.entry, &write.entry) {
             for half in [compare, write] {
-                self.finish_half(half, Status::INVALID_FIELD_IN_COMMAND, now_ns, now_ns, host);
+                self.finish_half(half, Status::INVALID_FIELD_IN_COMMAND, now_ns, now_ns);
             }
             return Turn::Fetched;
         }
         let ticket = self.admin.new_ticket();
-        for link in &mut self.links {
+        for link in &mut self.lane.links {
             if link.send(WorkItem::Answer { ticket }).is_err() {
                 self.fail(Bar(host.bar()));
                 return Turn::Idle;
@@ -163,7 +162,7 @@ impl Controller {
             write,
             step: Step::Settling {
                 ticket,
-                unanswered: self.links.len(),
+                unanswered: self.lane.links.len(),
             },
         });
         Turn::Fetched
@@ -209,7 +208,7 @@ impl Controller {
             Err(Wait { retry_at_ns, .. }) => return Some(Step::Comparing { retry_at_ns }),
         };
         let (is_equal, compared_at_ns) = (job.status.is_success(), job.done_at_ns);
-        self.finish_dispatch(job.into(), now_ns, Bar(host.bar()));
+        self.lane.finish_dispatch(job.into(), now_ns);
         if is_equal {
             return Some(Step::Writing {
                 compared_at_ns,
@@ -217,7 +216,7 @@ impl Controller {
             });
         }
         let status = Status::COMMAND_ABORTED_FAILED_FUSED;
-        self.finish_half(pair.write, status, compared_at_ns, now_ns, host);
+        self.finish_half(pair.write, status, compared_at_ns, now_ns);
         None
     }
 
@@ -241,7 +240,7 @@ impl Controller {
         // It is written when the comparison is done.
         let write_ns = job.done_at_ns.saturating_sub(now_ns);
         job.done_at_ns = compared_at_ns.max(now_ns).saturating_add(write_ns);
-        self.finish_dispatch(job.into(), now_ns, Bar(host.bar()));
+        self.lane.finish_dispatch(job.into(), now_ns);
         None
     }
 
@@ -251,13 +250,13 @@ impl Controller {
         let fetched = Fetched {
             entry: &entry,
             command: half.command,
-            worker: self.worker_of(half.command.cqid),
+            worker: self.lane.worker_of(half.command.cqid),
             progress: Progress::None,
         };
-        if self.io.is_key_value(entry.nsid.get()) {
-            self.io.key_value(now_ns, &fetched, host)
+        if self.lane.io.is_key_value(entry.nsid.get()) {
+            self.lane.io.key_value(now_ns, &fetched, host)
         } else {
-            self.io.dispatch(now_ns, &fetched)
+            self.lane.io.dispatch(now_ns, &fetched)
         }
     }
 }

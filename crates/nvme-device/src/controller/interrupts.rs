@@ -39,8 +39,8 @@ impl Controller {
         let is_pin = !self.shared.config_space().msix_enabled() && self.interrupt_mask & 1 == 0;
         is_pin
             && (0u16..)
-                .zip(&self.completion_queues)
-                .take(self.queues_end.into())
+                .zip(&self.lane.completion_queues)
+                .take(self.lane.queues_end.into())
                 .filter_map(|(cqid, queue)| Some((cqid, queue.as_ref()?)))
                 .any(|(cqid, queue)| queue.vector.is_some() && queue.has_unseen(self.shared.cq_posted(cqid)))
     }

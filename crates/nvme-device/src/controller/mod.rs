@@ -5,9 +5,11 @@ mod erasure;
 mod fetch;
 mod fused;
 mod interrupts;
+mod lane;
 mod link;
 mod shadow_doorbells;
 mod state;
+mod turn;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,29 +19,25 @@ use ssd_profile::{NvmParameters, ProfileKind};
 
 use crate::admin::{AdminState, PendingAdmin};
 use crate::bar::Bar;
-use crate::device::{table, transfer_bytes_max, SetupError};
+use crate::device::{transfer_bytes_max, SetupError};
 use crate::flash_log::NamespaceReport;
 use crate::heap::Heap;
 use crate::host::Host;
 use crate::identity::Identity;
-use crate::io::{IoCounters, IoUnit, Limits, COPY_RANGES_MAX};
+use crate::io::{IoUnit, Limits};
 use crate::namespace::{Namespace, NamespaceConfig};
-use crate::namespace_table::NamespaceTable;
 use crate::provisioning::Provisioning;
-use crate::queues::{CompletionQueue, SubmissionQueue};
 use crate::shared::Shared;
-use crate::streams::Streams;
 use crate::work::{CommandRef, Job, Report, WorkItem};
 use crate::zoned::Target;
-use crate::{Activity, IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
+use crate::{Activity, QUEUE_ENTRIES_MAX};
 
-use doorbells::Doorbells;
 use erasure::Erasure;
 pub(crate) use erasure::{Passes, Purpose};
 use fused::FusedPair;
+use lane::Lane;
 pub(crate) use link::{WorkerLink, COMMAND_ROOM};
 pub(crate) use shadow_doorbells::DoorbellBuffers;
-use shadow_doorbells::ShadowDoorbells;
 use state::{Shutdown, State};
 
 /// CAP.TO and CRTO.CRWMT: readiness takes no time here, but a host gives up on us only after 10 s.
@@ -51,16 +49,11 @@ pub struct Controller {
     pub(crate) mdts: u8,
     /// Largest Zone Append: 2^zasl pages; 0: as MDTS says.
     pub(crate) zasl: u8,
-    pub(crate) io: IoUnit,
+    pub(crate) lane: Heap<Lane>,
     pub(crate) provisioning: Provisioning,
     pub(crate) erasure: Erasure,
-    pub(crate) submission_queues: Vec<Option<SubmissionQueue>>,
-    pub(crate) completion_queues: Vec<Option<CompletionQueue>>,
-    pub(crate) links: Vec<WorkerLink>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) admin: Heap<AdminState>,
-    doorbells: Doorbells,
-    shadow_doorbells: ShadowDoorbells,
     /// Nothing else is fetched while there is one.
     fused: Option<FusedPair>,
     state: State,
@@ -71,10 +64,6 @@ pub struct Controller {
     interrupt_mask: u32,
     /// As last seen.
     reaches_memory: bool,
-    /// No queue has an identifier from here on: a pass looks no further.
-    queues_end: u16,
-    /// First queue of the next pass: queues take turns (round robin arbitration).
-    next_queue: u16,
 }
 
 impl Controller {
@@ -87,7 +76,6 @@ impl Controller {
         shared: Arc<Shared>,
         has_medium: bool,
     ) -> Result<Self, SetupError> {
-        let queues = usize::from(IO_QUEUE_PAIRS_MAX) + 1;
         let transfer_bytes_max = transfer_bytes_max(mdts);
         // No more than MDTS (ZNS 1.1 figure 50).
         let zasl = match smallest_append_limit(
@@ -106,30 +94,20 @@ impl Controller {
                 zasl => transfer_bytes_max.min(1u32.checked_shl(12 + u32::from(zasl)).unwrap_or(u32::MAX)),
             },
         };
-        let mut gathering = Vec::new();
-        gathering.try_reserve_exact(COPY_RANGES_MAX)?;
         let firmware = identity.firmware_revision;
         Ok(Self {
             identity,
             mdts,
             zasl,
-            io: IoUnit {
-                namespaces: NamespaceTable::new(namespaces)?,
-                limits,
-                has_all_command_sets: false,
-                counters: IoCounters::default(),
-                gathering,
-                streams: Streams::new()?,
-            },
             provisioning,
             erasure: Erasure::new(links.len(), has_medium)?,
-            submission_queues: table(queues, || None)?,
-            completion_queues: table(queues, || None)?,
-            links,
+            lane: Heap::new(Lane::new(
+                IoUnit::new(namespaces, limits)?,
+                links,
+                shared.clone(),
+            )?)?,
             shared,
             admin: AdminState::new(firmware)?,
-            doorbells: Doorbells::new()?,
-            shadow_doorbells: ShadowDoorbells::new()?,
             fused: None,
             state: State::Disabled,
             shutdown: Shutdown::No,
@@ -137,8 +115,6 @@ impl Controller {
             csts: 0,
             interrupt_mask: 0,
             reaches_memory: false,
-            queues_end: 0,
-            next_queue: 1,
         })
     }
 
@@ -162,15 +138,17 @@ impl Controller {
         };
         activity.progressed |= self.poll_reach();
         activity.progressed |= self.poll_registers(now_ns, host);
+        self.take_notes(bar);
         if !matches!(self.state, State::Resetting { .. }) {
             self.poll_erasure(now_ns, bar, &mut activity);
         }
         if self.state == State::Ready && !self.shared.is_asleep() {
-            self.poll_shadow_doorbells(host);
+            self.lane.poll_shadow_doorbells(host);
             self.poll_completion_doorbells(bar);
             self.poll_pin(host);
             if self.shared.reaches_memory() {
                 self.poll_fused(now_ns, host, &mut activity);
+                self.take_notes(bar);
                 self.poll_queues(now_ns, host, &mut activity);
             }
             // A host that was told that the shutdown is complete may have given its queues' memory away.
@@ -197,7 +175,7 @@ impl Controller {
     /// Lets zoned namespaces recommend what is due for their zones. Returns when to look again, ns.
     fn recommend_zones(&mut self, now_ns: u64) -> Option<u64> {
         let mut next_ns: Option<u64> = None;
-        for namespace in self.io.namespaces.iter_mut() {
+        for namespace in self.lane.io.namespaces.iter_mut() {
             let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
                 continue;
             };
@@ -212,12 +190,12 @@ impl Controller {
     fn serve_flash_log(&mut self) {
         let log = self.shared.flash_log();
         if log.take_reset_request() {
-            for namespace in self.io.namespaces.iter_mut() {
+            for namespace in self.lane.io.namespaces.iter_mut() {
                 namespace.model.reset_statistics();
             }
         }
         if log.has_request() {
-            let namespaces = self.io.namespaces.by_identifier();
+            let namespaces = self.lane.io.namespaces.by_identifier();
             log.answer(namespaces.map(|namespace| match namespace {
                 None => NamespaceReport::Absent,
                 Some(namespace) => match namespace.model.flash_report() {
@@ -230,7 +208,7 @@ impl Controller {
 
     /// Gives every NVM namespace other timing parameters, also those that will be created; commands already under way keep their times.
     pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
-        for namespace in self.io.namespaces.iter_mut() {
+        for namespace in self.lane.io.namespaces.iter_mut() {
             namespace.set_nvm_parameters(parameters);
         }
         self.provisioning.templates.set_nvm_parameters(parameters);
@@ -239,15 +217,15 @@ impl Controller {
 
     /// Completes an admin command. Its room in the queue was reserved when it was fetched.
     pub(crate) fn complete_admin(&mut self, job: Job, bar: Bar<'_>) {
-        if self.send(0, WorkItem::Job(job)).is_err() {
+        if self.lane.send(0, WorkItem::Job(job)).is_err() {
             self.fail(bar);
         }
     }
 
     fn collect_reports(&mut self, now_ns: u64, bar: Bar<'_>) -> bool {
         let mut progressed = false;
-        for worker in 0..self.links.len() {
-            while let Some(report) = self.links.get_mut(worker).and_then(WorkerLink::report) {
+        for worker in 0..self.lane.links.len() {
+            while let Some(report) = self.lane.links.get_mut(worker).and_then(WorkerLink::report) {
                 progressed = true;
                 self.take_report(report, now_ns, bar);
             }
@@ -278,20 +256,6 @@ impl Controller {
                 self.admin.error_log.add(command, status, nsid, lba);
             }
             Report::QueueUnreachable => self.fail(bar),
-        }
-    }
-
-    /// The worker that owns completion queue `cqid`.
-    pub(crate) fn worker_of(&self, cqid: u16) -> usize {
-        usize::from(cqid) % self.links.len().max(1)
-    }
-
-    /// Sends an item to the worker that owns completion queue `cqid`.
-    pub(crate) fn send(&mut self, cqid: u16, item: WorkItem) -> Result<(), WorkItem> {
-        let worker = self.worker_of(cqid);
-        match self.links.get_mut(worker) {
-            Some(link) => link.send(item),
-            None => Err(item),
         }
     }
 

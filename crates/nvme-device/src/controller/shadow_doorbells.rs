@@ -6,10 +6,7 @@
 
 use alloc::vec::Vec;
 
-use nvme_spec::ERROR_EVENT_INVALID_DOORBELL_VALUE;
-
-use super::Controller;
-use crate::bar::Bar;
+use super::lane::Lane;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::{IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
@@ -98,14 +95,14 @@ impl ShadowDoorbells {
     }
 }
 
-impl Controller {
-    /// From now on, before a host is there, the controller has no Doorbell Buffer Config.
-    pub(crate) fn withhold_shadow_doorbells(&mut self) {
+impl Lane {
+    /// From now on, before a host is there, there is no Doorbell Buffer Config.
+    pub fn withhold_shadow_doorbells(&mut self) {
         self.shadow_doorbells.is_offered = false;
     }
 
     /// Whether there is Doorbell Buffer Config.
-    pub(crate) fn has_shadow_doorbells(&self) -> bool {
+    pub fn has_shadow_doorbells(&self) -> bool {
         self.shadow_doorbells.is_offered
     }
 
@@ -114,7 +111,7 @@ impl Controller {
     ///
     /// # Errors
     /// If the buffers are not in memory.
-    pub(crate) fn use_shadow_doorbells<H: Host>(
+    pub fn use_shadow_doorbells<H: Host>(
         &mut self,
         buffers: DoorbellBuffers,
         host: &H,
@@ -156,9 +153,9 @@ impl Controller {
         };
         let read = read.get_mut(..self.queues_end.into()).unwrap_or_default();
         if host.load(buffers.shadows, read.as_flattened_mut()).is_err() {
-            return self.fail(Bar(host.bar()));
+            self.notes.is_broken = true;
+            return;
         }
-        let mut is_invalid = false;
         for ((qid, read), seen) in (0u16..).zip(&*read).zip(seen) {
             if read == seen {
                 continue;
@@ -167,18 +164,15 @@ impl Controller {
             let [tail, head] = *read;
             let index = usize::from(qid);
             if let Some(Some(queue)) = self.submission_queues.get_mut(index) {
-                is_invalid |= queue.ring_shadow_doorbell(tail).is_err();
+                self.notes.has_invalid_doorbell |= queue.ring_shadow_doorbell(tail).is_err();
                 self.doorbells.set_busy(qid, queue.is_busy());
             }
             if let Some(Some(queue)) = self.completion_queues.get_mut(index) {
                 let posted = self.shared.cq_posted(qid);
-                is_invalid |= queue.ring_shadow_doorbell(head, posted).is_err();
+                self.notes.has_invalid_doorbell |= queue.ring_shadow_doorbell(head, posted).is_err();
                 // A value that cannot be judged yet is looked at again.
                 seen[HEAD] = queue.shadow_doorbell();
             }
-        }
-        if is_invalid {
-            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
         }
     }
 }

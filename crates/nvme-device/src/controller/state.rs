@@ -56,7 +56,7 @@ impl Controller {
         let bar = Bar(host.bar());
         self.restore_read_only(bar);
         if matches!(self.state, State::Resetting { .. }) {
-            self.links.iter_mut().for_each(WorkerLink::retry_reset);
+            self.lane.links.iter_mut().for_each(WorkerLink::retry_reset);
             return false;
         }
         if self.shared.is_asleep() {
@@ -120,20 +120,22 @@ impl Controller {
             return;
         }
         let (sq_entries, cq_entries) = (attributes.asqs_z() + 1, attributes.acqs_z() + 1);
-        self.add_completion_queue(0, CompletionQueue::new(cq_entries, Some(0)), host);
-        self.add_submission_queue(0, SubmissionQueue::new(asq, sq_entries, 0), host);
+        self.lane
+            .add_completion_queue(0, CompletionQueue::new(cq_entries, Some(0)), host);
+        self.lane
+            .add_submission_queue(0, SubmissionQueue::new(asq, sq_entries, 0), host);
         let item = WorkItem::CreateCq {
             cqid: 0,
             base: acq,
             entries: cq_entries,
             vector: Some(0),
         };
-        if self.send(0, item).is_err() {
+        if self.lane.send(0, item).is_err() {
             self.fail(bar);
             return;
         }
         self.admin.css = cc.css();
-        self.io.has_all_command_sets = cc.css() == ControllerConfiguration::CSS_ALL;
+        self.lane.io.has_all_command_sets = cc.css() == ControllerConfiguration::CSS_ALL;
         self.state = State::Ready;
         // A shutdown of the disabled controller ends here, too.
         self.shutdown = Shutdown::No;
@@ -151,11 +153,14 @@ impl Controller {
         self.erasure.forget_command();
         let ticket = self.admin.new_ticket();
         self.shared.set_resetting(true);
-        self.links.iter_mut().for_each(|link| link.request_reset(ticket));
+        self.lane
+            .links
+            .iter_mut()
+            .for_each(|link| link.request_reset(ticket));
         self.state = State::Resetting {
             reset,
             ticket,
-            unanswered: self.links.len(),
+            unanswered: self.lane.links.len(),
         };
     }
 
@@ -184,19 +189,15 @@ impl Controller {
 
     fn finish_reset(&mut self, reset: Reset, now_ns: u64, bar: Bar<'_>) {
         self.shared.set_resetting(false);
-        self.links.iter_mut().for_each(WorkerLink::forget_in_flight);
+        self.lane.links.iter_mut().for_each(WorkerLink::forget_in_flight);
         for qid in 0..=IO_QUEUE_PAIRS_MAX {
             self.shared.statistics().queue(qid).deleted();
         }
-        self.submission_queues.fill(None);
-        self.completion_queues.fill(None);
-        self.queues_end = 0;
-        self.doorbells.reset();
-        self.shadow_doorbells.reset();
+        self.lane.forget_queues();
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
         self.admin.reset(now_ns);
         self.apply_coalescing();
-        for namespace in self.io.namespaces.iter_mut() {
+        for namespace in self.lane.io.namespaces.iter_mut() {
             namespace.error_recovery.reset();
             if let Some(key_value) = &mut namespace.key_value {
                 key_value.reset();
@@ -204,7 +205,7 @@ impl Controller {
             namespace.reservations.reset(reset == Reset::Subsystem);
             namespace.streams = StreamShare::default();
         }
-        self.io.streams.reset();
+        self.lane.io.streams.reset();
         self.reset_zones(reset == Reset::Subsystem, now_ns);
         self.shutdown = Shutdown::No;
         self.interrupt_mask = 0;
@@ -245,7 +246,7 @@ impl Controller {
         if self.shutdown != Shutdown::Processing {
             return;
         }
-        let queues = (0u16..).zip(&self.completion_queues).skip(1);
+        let queues = (0u16..).zip(&self.lane.completion_queues).skip(1);
         let io_done = queues
             .filter_map(|(cqid, queue)| Some((cqid, queue.as_ref()?)))
             .all(|(cqid, queue)| queue.unposted(self.shared.cq_posted(cqid)) == self.stalled_count(cqid));
@@ -256,7 +257,7 @@ impl Controller {
 
     /// Commands that wait for buffer space and will be completed on this queue, or never: a shutdown does not wait for them.
     fn stalled_count(&self, cqid: u16) -> u32 {
-        let queues = self.submission_queues.iter().flatten();
+        let queues = self.lane.submission_queues.iter().flatten();
         queues
             .filter(|queue| queue.cqid == cqid && queue.stalled.is_some())
             .count() as u32
@@ -264,7 +265,7 @@ impl Controller {
 
     /// Notices that were not told of are forgotten with the queues, so changed zones are to be told of again; a subsystem reset is a power cycle.
     fn reset_zones(&mut self, is_power_cycle: bool, now_ns: u64) {
-        for namespace in self.io.namespaces.iter_mut() {
+        for namespace in self.lane.io.namespaces.iter_mut() {
             let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
                 continue;
             };
@@ -278,7 +279,7 @@ impl Controller {
 
     fn complete_shutdown(&mut self, now_ns: u64, bar: Bar<'_>) {
         // Whatever comes next finds the zones as after a power cycle (ZNS 1.1 §2.1.1.3).
-        for namespace in self.io.namespaces.iter_mut() {
+        for namespace in self.lane.io.namespaces.iter_mut() {
             if let Some(model) = namespace.model.zoned_mut() {
                 model.power_cycle(now_ns);
             }

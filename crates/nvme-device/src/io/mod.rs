@@ -11,6 +11,7 @@ use ssd_model::{Command, Model, Refusal};
 
 use crate::data_pointer::DataPointer;
 use crate::dataset::RangeList;
+use crate::device::SetupError;
 use crate::host::Host;
 use crate::key_value::ListProgress;
 use crate::namespace::{ByteRange, Namespace};
@@ -189,6 +190,20 @@ pub(crate) struct IoUnit {
 }
 
 impl IoUnit {
+    /// With these namespaces.
+    pub fn new(namespaces: Vec<Namespace>, limits: Limits) -> Result<Self, SetupError> {
+        let mut gathering = Vec::new();
+        gathering.try_reserve_exact(COPY_RANGES_MAX)?;
+        Ok(Self {
+            namespaces: NamespaceTable::new(namespaces)?,
+            limits,
+            has_all_command_sets: false,
+            counters: IoCounters::default(),
+            gathering,
+            streams: Streams::new()?,
+        })
+    }
+
     /// Whether `nsid` is that of a key-value namespace.
     pub fn is_key_value(&self, nsid: u32) -> bool {
         self.namespaces

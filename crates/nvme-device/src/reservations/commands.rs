@@ -28,7 +28,7 @@ impl Controller {
     ) -> Result<(), Status> {
         check_flags(entry)?;
         let nsid = entry.nsid.get();
-        let namespace = self.io.namespaces.serving_mut(nsid)?;
+        let namespace = self.lane.io.namespaces.serving_mut(nsid)?;
         if NvmOpcode(entry.opcode) == NvmOpcode::RESERVATION_REPORT {
             return self.report_reservations(entry, host);
         }
@@ -45,10 +45,10 @@ impl Controller {
         if host_is_extended.is_some_and(|host_is_extended| host_is_extended != is_extended) {
             return Err(Status::HOST_IDENTIFIER_INCONSISTENT_FORMAT);
         }
-        let len_bytes = self.io.limits.dwords_z(entry.cdw10.get())?;
+        let len_bytes = self.lane.io.limits.dwords_z(entry.cdw10.get())?;
         self.with_page(
             |controller, page| {
-                let namespace = controller.io.namespaces.attached(entry.nsid.get())?;
+                let namespace = controller.lane.io.namespaces.attached(entry.nsid.get())?;
                 namespace.reservations.report(is_extended, page);
                 Ok(())
             },

@@ -1,0 +1,332 @@
+//! A queue's turn: from its entries to jobs in a worker's ring.
+
+use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
+use nvme_spec::{NvmOpcode, SubmissionQueueEntry};
+use zerocopy::transmute;
+
+use super::lane::{Failure, Lane};
+use crate::bar::Bar;
+use crate::host::{Host, MemoryFault};
+use crate::io::{Dispatched, Fetched, Progress, Wait};
+use crate::queues::{CompletionQueue, Stalled, SubmissionQueue};
+use crate::work::{CommandRef, Job, WorkItem, Zeroing};
+use crate::{Activity, BURST_MAX};
+
+/// What became of a queue's turn.
+pub(super) enum Turn {
+    /// There was nothing to do, or no room to do it.
+    Idle,
+    /// Commands were fetched.
+    Fetched,
+    /// The queue waits until this time, ns: for buffer space, or because its command goes on in another pass.
+    Waiting(u64),
+    /// The next command is the controller's to see to: one of the admin queue, or one that concerns more than a namespace. There is room for it, and
+    /// nothing of it is consumed.
+    ForController(SubmissionQueueEntry, CommandRef),
+}
+
+/// Bytes of a submission queue entry.
+const ENTRY_BYTES: usize = size_of::<SubmissionQueueEntry>();
+
+/// The submission queue entry at `address`.
+pub(super) fn fetch_entry<H: Host>(address: u64, host: &H) -> Result<SubmissionQueueEntry, MemoryFault> {
+    let mut bytes = [0; ENTRY_BYTES];
+    host.read(address, &mut bytes)?;
+    Ok(transmute!(bytes))
+}
+
+/// Whether a command concerns more than its namespace and its queue.
+fn is_for_controller(entry: &SubmissionQueueEntry, sqid: u16) -> bool {
+    sqid == 0
+        || entry.fuse() != 0
+        || matches!(
+            NvmOpcode(entry.opcode),
+            NvmOpcode::RESERVATION_REGISTER
+                | NvmOpcode::RESERVATION_REPORT
+                | NvmOpcode::RESERVATION_ACQUIRE
+                | NvmOpcode::RESERVATION_RELEASE
+        )
+}
+
+impl Lane {
+    pub fn add_submission_queue<H: Host>(&mut self, sqid: u16, queue: SubmissionQueue, host: &H) {
+        Bar(host.bar()).store(sq_tail_doorbell(sqid), 0);
+        self.doorbells.begin(sqid);
+        if self.shadow_doorbells.begin_submission_queue(sqid, host).is_err() {
+            self.notes.is_broken = true;
+        }
+        self.queues_end = self.queues_end.max(sqid.saturating_add(1));
+        self.shared.set_sq_head(sqid, 0);
+        self.shared.statistics().queue(sqid).created();
+        if let Some(Some(completion_queue)) = self.completion_queues.get_mut(usize::from(queue.cqid)) {
+            completion_queue.users += 1;
+        }
+        if let Some(slot) = self.submission_queues.get_mut(usize::from(sqid)) {
+            *slot = Some(queue);
+        }
+    }
+
+    pub fn add_completion_queue<H: Host>(&mut self, cqid: u16, queue: CompletionQueue, host: &H) {
+        Bar(host.bar()).store(cq_head_doorbell(cqid), 0);
+        if self.shadow_doorbells.begin_completion_queue(cqid, host).is_err() {
+            self.notes.is_broken = true;
+        }
+        self.queues_end = self.queues_end.max(cqid.saturating_add(1));
+        self.shared.set_cq_posted(cqid, 0);
+        if let Some(slot) = self.completion_queues.get_mut(usize::from(cqid)) {
+            *slot = Some(queue);
+        }
+    }
+
+    /// Gives queue `sqid` a turn; what it has for the controller is the result.
+    pub(super) fn give_turn<H: Host>(
+        &mut self,
+        sqid: u16,
+        now_ns: u64,
+        host: &H,
+        activity: &mut Activity,
+    ) -> Option<(SubmissionQueueEntry, CommandRef)> {
+        let tail = Bar(host.bar()).load(sq_tail_doorbell(sqid));
+        self.doorbells.look(sqid, tail);
+        let turn = self.take_turn(sqid, tail, now_ns, host);
+        let for_controller = match turn {
+            Turn::ForController(entry, command) => Some((entry, command)),
+            Turn::Idle | Turn::Fetched | Turn::Waiting(_) => None,
+        };
+        self.end_turn(sqid, &turn, activity);
+        for_controller
+    }
+
+    /// A turn is over.
+    pub(super) fn end_turn(&mut self, sqid: u16, turn: &Turn, activity: &mut Activity) {
+        match *turn {
+            Turn::Idle | Turn::ForController(..) => {}
+            Turn::Fetched => {
+                activity.progressed = true;
+                self.shared.statistics().queue(sqid).turn_over();
+            }
+            Turn::Waiting(until_ns) => activity.wake_at(until_ns),
+        }
+        let queue = self.submission_queues.get(usize::from(sqid));
+        let is_busy = matches!(queue, Some(Some(queue)) if queue.is_busy());
+        self.doorbells.set_busy(sqid, is_busy);
+    }
+
+    fn take_turn<H: Host>(&mut self, sqid: u16, tail: u32, now_ns: u64, host: &H) -> Turn {
+        let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) else {
+            return Turn::Idle;
+        };
+        if queue.ring_doorbell(tail).is_err() {
+            self.notes.has_invalid_doorbell = true;
+        }
+        if let Some(stalled) = queue.stalled {
+            return self.resume(stalled, now_ns, host);
+        }
+        let pending = queue.pending();
+        if pending == 0 {
+            return Turn::Idle;
+        }
+        let (cqid, address, contiguous) = (queue.cqid, queue.next_entry_address(), queue.contiguous());
+        if !self.has_room(sqid, cqid, Bar(host.bar())) {
+            return Turn::Idle;
+        }
+        self.shared.statistics().queue(sqid).dispatch_call(pending);
+        let burst = if sqid == 0 { 1 } else { self.burst };
+        let count = usize::from(contiguous).min(burst);
+        let mut entries = [[0; ENTRY_BYTES]; BURST_MAX];
+        let entries = entries.get_mut(..count).unwrap_or_default();
+        if host.read(address, entries.as_flattened_mut()).is_err() {
+            self.notes.is_broken = true;
+            return Turn::Idle;
+        }
+        self.take_entries(sqid, cqid, entries, now_ns, host)
+    }
+
+    /// Goes on with a command that waits.
+    fn resume<H: Host>(&mut self, stalled: Stalled, now_ns: u64, host: &H) -> Turn {
+        let Stalled { entry, command, wait } = stalled;
+        if now_ns < wait.retry_at_ns {
+            return Turn::Waiting(wait.retry_at_ns);
+        }
+        if !self.has_worker_room(command.cqid) || !self.notes.has_room() {
+            return Turn::Idle;
+        }
+        let stalled = match self.start_io(&entry, command, wait.progress, now_ns, host) {
+            Ok(()) => None,
+            Err(wait) => Some(Stalled { entry, command, wait }),
+        };
+        self.set_stalled(command.sqid, stalled)
+    }
+
+    /// What its turn was for a queue that waits behind this command, or does not.
+    fn set_stalled(&mut self, sqid: u16, stalled: Option<Stalled>) -> Turn {
+        if let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) {
+            queue.stalled = stalled;
+        }
+        stalled.map_or(Turn::Fetched, |stalled| Turn::Waiting(stalled.wait.retry_at_ns))
+    }
+
+    /// Takes on the next entries of a queue; there is room for the first. What it does not take is fetched again.
+    fn take_entries<H: Host>(
+        &mut self,
+        sqid: u16,
+        cqid: u16,
+        entries: &[[u8; ENTRY_BYTES]],
+        now_ns: u64,
+        host: &H,
+    ) -> Turn {
+        for (index, &bytes) in entries.iter().enumerate() {
+            let is_first = index == 0;
+            if !is_first && !self.has_room(sqid, cqid, Bar(host.bar())) {
+                break;
+            }
+            let entry: SubmissionQueueEntry = transmute!(bytes);
+            let command = CommandRef {
+                sqid,
+                cqid,
+                cid: entry.cid.get(),
+            };
+            if is_for_controller(&entry, sqid) {
+                if is_first {
+                    return Turn::ForController(entry, command);
+                }
+                break;
+            }
+            self.consume(sqid, cqid);
+            if let Err(wait) = self.start_io(&entry, command, Progress::None, now_ns, host) {
+                let turn = self.set_stalled(sqid, Some(Stalled { entry, command, wait }));
+                // After one that was fetched, the queue is looked at again at once.
+                return if is_first { turn } else { Turn::Fetched };
+            }
+        }
+        Turn::Fetched
+    }
+
+    /// Whether a command of the queue can be taken through to its completion: room in the completion queue, at the worker, and for notes.
+    fn has_room(&mut self, sqid: u16, cqid: u16, bar: Bar<'_>) -> bool {
+        if !self.has_completion_room(cqid) {
+            self.look_at_head(cqid, bar);
+            if !self.has_completion_room(cqid) {
+                return false;
+            }
+        }
+        // The controller has seen to the room for an admin command.
+        sqid == 0 || self.has_worker_room(cqid) && self.notes.has_room()
+    }
+
+    fn has_completion_room(&self, cqid: u16) -> bool {
+        matches!(self.completion_queues.get(usize::from(cqid)), Some(Some(queue)) if queue.has_room())
+    }
+
+    /// Reserves the completion and moves past the entry: from here on the command ends in exactly one completion.
+    pub(super) fn consume(&mut self, sqid: u16, cqid: u16) {
+        if let Some(Some(queue)) = self.completion_queues.get_mut(usize::from(cqid)) {
+            queue.reserve();
+        }
+        if let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) {
+            let head = queue.advance();
+            self.shared.set_sq_head(sqid, head);
+        }
+    }
+
+    /// Takes a command on.
+    ///
+    /// # Errors
+    /// If it has to wait.
+    fn start_io<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        command: CommandRef,
+        progress: Progress,
+        now_ns: u64,
+        host: &H,
+    ) -> Result<(), Wait> {
+        let fetched = Fetched {
+            entry,
+            command,
+            worker: self.worker_of(command.cqid),
+            progress,
+        };
+        let dispatched = match NvmOpcode(entry.opcode) {
+            _ if self.io.is_key_value(entry.nsid.get()) => self.io.key_value(now_ns, &fetched, host)?,
+            NvmOpcode::DATASET_MANAGEMENT => self.start_dataset_management(entry, command, now_ns, host),
+            NvmOpcode::COPY => self.start_copy(now_ns, &fetched, host)?,
+            NvmOpcode::ZONE_MANAGEMENT_SEND => self.io.zone_send(now_ns, &fetched, host)?,
+            NvmOpcode::ZONE_MANAGEMENT_RECEIVE => self.io.zone_receive(now_ns, &fetched, host)?,
+            _ => self.io.dispatch(now_ns, &fetched)?,
+        };
+        self.finish_dispatch(dispatched, now_ns);
+        Ok(())
+    }
+
+    /// Has the sources gathered; the job that writes them is the result.
+    fn start_copy<H: Host>(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        host: &H,
+    ) -> Result<Dispatched, Wait> {
+        let dispatched = self.io.copy(now_ns, fetched, host)?;
+        for index in 0..self.io.gathering.len() {
+            let Some(&(extents, len_bytes)) = self.io.gathering.get(index) else {
+                break;
+            };
+            let item = WorkItem::Gather { extents, len_bytes };
+            // There was room for them before the command was taken on.
+            self.send_promised(fetched.command.cqid, item);
+        }
+        Ok(dispatched)
+    }
+
+    /// Never waits for buffer space, so the ranges are fetched once.
+    fn start_dataset_management<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        command: CommandRef,
+        now_ns: u64,
+        host: &H,
+    ) -> Dispatched {
+        let job = match self.io.deallocate(now_ns, entry, host) {
+            Ok(deallocated) => {
+                for range in deallocated.ranges.iter() {
+                    let item = WorkItem::Zero(Zeroing {
+                        media_offset: deallocated.media_offset + range.offset_bytes,
+                        len_bytes: range.len_bytes,
+                        zone: None,
+                    });
+                    // There was room for them before the command was taken on.
+                    self.send_promised(command.cqid, item);
+                }
+                let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
+                Job::immediate(command, deallocated.done_at_ns, success, 0)
+            }
+            Err(status) => Job {
+                nsid: entry.nsid.get(),
+                ..Job::immediate(command, now_ns, status, 0)
+            },
+        };
+        job.into()
+    }
+
+    /// Hands a command over to its worker, with the time that it takes from now on.
+    pub(super) fn finish_dispatch(&mut self, dispatched: Dispatched, now_ns: u64) {
+        let Dispatched { zeroing, mut job } = dispatched;
+        job.is_timed = job.done_at_ns > now_ns;
+        if let Some(zeroing) = zeroing {
+            self.send_promised(job.command.cqid, WorkItem::Zero(zeroing));
+        }
+        if !job.status.is_success() && self.notes.has_room() {
+            self.notes.failures.push(Failure {
+                command: job.command,
+                status: job.status,
+                nsid: job.nsid,
+                lba: job.lba,
+            });
+        }
+        self.shared
+            .statistics()
+            .queue(job.command.sqid)
+            .dispatched(job.transfer.len_bytes);
+        self.send_promised(job.command.cqid, WorkItem::Job(job));
+    }
+}
