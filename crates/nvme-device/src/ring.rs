@@ -85,12 +85,26 @@ pub struct Consumer<T> {
     tail_seen: usize,
 }
 
-/// Makes a ring with room for at least `capacity` items (rounded up to a power of two). Items are `Copy`: what is left
-/// in the ring when both ends are gone needs no dropping.
+impl<T> Drop for Inner<T> {
+    /// Both ends are gone; what is left in the ring goes with them.
+    fn drop(&mut self) {
+        let tail = self.tail.0.load(Ordering::Acquire);
+        let mut head = self.head.0.load(Ordering::Acquire);
+        while head != tail {
+            self.slot(head).with_mut(|slot| {
+                // SAFETY: slots from head to tail hold items that nobody has taken out, and nobody will: this is the last owner.
+                unsafe { (*slot).assume_init_drop() };
+            });
+            head = head.wrapping_add(1);
+        }
+    }
+}
+
+/// Makes a ring with room for at least `capacity` items (rounded up to a power of two).
 ///
 /// # Errors
 /// Out of memory.
-pub fn ring<T: Copy + Send>(capacity: usize) -> Result<(Producer<T>, Consumer<T>), TryReserveError> {
+pub fn ring<T: Send>(capacity: usize) -> Result<(Producer<T>, Consumer<T>), TryReserveError> {
     let capacity = capacity.max(1).next_power_of_two();
     let mut slots = Vec::new();
     slots.try_reserve_exact(capacity)?;
@@ -114,11 +128,16 @@ pub fn ring<T: Copy + Send>(capacity: usize) -> Result<(Producer<T>, Consumer<T>
     ))
 }
 
-impl<T: Copy + Send> Producer<T> {
+impl<T: Send> Producer<T> {
     /// Number of items that can be put in now; at least this many until the next [`Producer::push`].
     pub fn free(&mut self) -> usize {
         self.head_seen = self.inner.head.0.load(Ordering::Acquire);
         self.inner.slots.len() - self.tail.wrapping_sub(self.head_seen)
+    }
+
+    /// Whether everything has been taken out.
+    pub fn is_empty(&mut self) -> bool {
+        self.free() == self.inner.slots.len()
     }
 
     /// Whether so many items can be put in now. Looks at the other end only if it seems that they cannot.
@@ -147,7 +166,13 @@ impl<T: Copy + Send> Producer<T> {
     }
 }
 
-impl<T: Copy + Send> Consumer<T> {
+impl<T: Send> Consumer<T> {
+    /// Number of items that can be taken out now; at least this many until the next [`Consumer::pop`].
+    pub fn count(&mut self) -> usize {
+        self.tail_seen = self.inner.tail.0.load(Ordering::Acquire);
+        self.tail_seen.wrapping_sub(self.head)
+    }
+
     /// Takes the oldest item out.
     pub fn pop(&mut self) -> Option<T> {
         if self.head == self.tail_seen {
@@ -158,7 +183,7 @@ impl<T: Copy + Send> Consumer<T> {
         }
         let item = self.inner.slot(self.head).with(|slot| {
             // SAFETY: head < tail, so the producer has written this slot before the release store of tail that was read
-            // with acquire, and will not write it again before head is stored below. `T: Copy`.
+            // with acquire, and will not write it again before head is stored below. Nobody reads it again: head moves past it.
             unsafe { (*slot).assume_init_read() }
         });
         self.head = self.head.wrapping_add(1);
@@ -185,6 +210,23 @@ mod tests {
             assert_eq!(consumer.pop(), None);
             assert_eq!(producer.free(), 4);
         }
+    }
+
+    #[test]
+    fn what_is_left_in_a_ring_is_dropped_once() {
+        use alloc::sync::Arc;
+        let item = Arc::new(());
+        let (mut producer, mut consumer) = ring(4).unwrap();
+        for _ in 0..3 {
+            producer.push(item.clone()).unwrap();
+        }
+        assert_eq!(consumer.count(), 3);
+        drop(consumer.pop());
+        assert_eq!(consumer.count(), 2);
+        drop(producer);
+        assert_eq!(Arc::strong_count(&item), 3);
+        drop(consumer);
+        assert_eq!(Arc::strong_count(&item), 1);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod tests;
+mod units;
 
 use alloc::vec::Vec;
 
@@ -15,6 +16,9 @@ use ssd_profile::{NvmParameters, Timing, IO_UNITS};
 
 use crate::table::table;
 use crate::{Accepted, Command, Model, Refusal, SetupError};
+
+pub use units::SharedUnits;
+use units::Units;
 
 /// The model of MODELS.md §4.
 #[derive(Clone, Debug)]
@@ -67,100 +71,147 @@ impl NvmModel {
         // `validate` bounds io_units by the table's length.
         &self.busy_until_ns[..self.parameters.io_units as usize]
     }
-
-    /// Times a transfer of `len_bytes` from `offset_bytes`; the result is the time at which its last piece is done.
-    ///
-    /// The pieces follow one another, also across units, so piece `i` is done at `start + (i + 1) * time`. A unit that
-    /// gets several pieces keeps the time of its last one. Hence only the last `io_units` pieces leave a mark, and the
-    /// loop below is bounded by the number of units, however long the command is.
-    fn transfer(&mut self, now_ns: u64, offset_bytes: u64, len_bytes: u32, timing: Timing) -> u64 {
-        let NvmParameters {
-            io_units,
-            io_unit_shift,
-            reference_quirks,
-            ..
-        } = self.parameters;
-        let io_units = u64::from(io_units);
-        // At most 2^23, as a unit has at least 2^9 bytes. No data at all takes the time of one piece.
-        let pieces_with_data = u64::from(len_bytes).div_ceil(1 << io_unit_shift);
-        let pieces = pieces_with_data.max(1);
-
-        let first_unit = (offset_bytes >> io_unit_shift) % io_units;
-        let first_unit_busy_until_ns = self.busy_until_ns[first_unit as usize];
-        let start_ns = now_ns
-            .max(first_unit_busy_until_ns)
-            .saturating_add(u64::from(timing.delay_ns));
-        // The products stay below 2^55; a sum past the end of time stays at the end of time.
-        let piece_done_ns = |piece: u64| start_ns.saturating_add((piece + 1) * u64::from(timing.time_ns));
-
-        // Q9: the reference adds the trailing time to the first `io_units` pieces only, so a command that comes round
-        // to its first unit again loses it there. Otherwise every piece with data has it.
-        let pieces_with_trailing = if reference_quirks {
-            pieces_with_data.min(io_units)
-        } else {
-            pieces_with_data
-        };
-
-        for piece in pieces.saturating_sub(io_units)..pieces {
-            let trailing_ns = if piece < pieces_with_trailing {
-                timing.trailing_ns
-            } else {
-                0
-            };
-            let free_at_ns = piece_done_ns(piece).saturating_add(u64::from(trailing_ns));
-            let busy_until_ns = &mut self.busy_until_ns[((first_unit + piece) % io_units) as usize];
-            // Q8: the reference forgets what a unit was busy with. Otherwise work done for others is never taken back.
-            *busy_until_ns = if reference_quirks {
-                free_at_ns
-            } else {
-                free_at_ns.max(*busy_until_ns)
-            };
-        }
-        piece_done_ns(pieces - 1)
-    }
-
-    /// Time at which all that was accepted so far is done.
-    fn flush(&self, now_ns: u64) -> u64 {
-        let all_idle_at_ns = self.busy_until_ns().iter().copied().max().unwrap_or(0);
-        // Q10: the reference completes at that time even if it lies in the past, 0 for a drive that was never used.
-        // Otherwise a flush of an idle drive is done now.
-        if self.parameters.reference_quirks {
-            all_idle_at_ns
-        } else {
-            all_idle_at_ns.max(now_ns)
-        }
-    }
 }
 
 impl Model for NvmModel {
     fn submit(&mut self, now_ns: u64, command: &Command) -> Result<Accepted, Refusal> {
-        let done_at_ns = match *command {
-            Command::Read {
-                offset_bytes,
-                len_bytes,
-            } => self.transfer(now_ns, offset_bytes, len_bytes, self.parameters.read),
-            // No cache: a write is on the medium when it is done, with or without force unit access.
-            Command::Write {
-                offset_bytes,
-                len_bytes,
-                fua: _,
-            } => self.transfer(now_ns, offset_bytes, len_bytes, self.parameters.write),
-            // Zeros take the medium as long as other data: there is nothing that could be told to forget them faster.
-            Command::WriteZeroes {
-                offset_bytes,
-                len_bytes,
-                ..
-            } => self.transfer(now_ns, offset_bytes, len_bytes, self.parameters.write),
-            Command::Flush => self.flush(now_ns),
-            // Without a mapping there is nothing to forget.
-            Command::Deallocate { .. } => now_ns,
-            Command::Append { .. } | Command::ZoneSend { .. } | Command::ZoneSendAll { .. } => {
-                return Err(Refusal::Failed(Status::INVALID_COMMAND_OPCODE))
-            }
+        // `validate` bounds io_units by the table's length.
+        let units = &mut self.busy_until_ns[..self.parameters.io_units as usize];
+        time(&self.parameters, units, now_ns, command)
+    }
+}
+
+/// Times `command` at `now_ns`.
+fn time<U: Units + ?Sized>(
+    parameters: &NvmParameters,
+    units: &mut U,
+    now_ns: u64,
+    command: &Command,
+) -> Result<Accepted, Refusal> {
+    let done_at_ns = match *command {
+        Command::Read {
+            offset_bytes,
+            len_bytes,
+        } => transfer(
+            parameters,
+            units,
+            now_ns,
+            offset_bytes,
+            len_bytes,
+            parameters.read,
+        ),
+        // No cache: a write is on the medium when it is done, with or without force unit access. Zeros take the medium as long as other data:
+        // there is nothing that could be told to forget them faster.
+        Command::Write {
+            offset_bytes,
+            len_bytes,
+            ..
+        }
+        | Command::WriteZeroes {
+            offset_bytes,
+            len_bytes,
+            ..
+        } => transfer(
+            parameters,
+            units,
+            now_ns,
+            offset_bytes,
+            len_bytes,
+            parameters.write,
+        ),
+        Command::Flush => flush(parameters, units.latest_ns(), now_ns),
+        // Without a mapping there is nothing to forget.
+        Command::Deallocate { .. } => now_ns,
+        Command::Append { .. } | Command::ZoneSend { .. } | Command::ZoneSendAll { .. } => {
+            return Err(Refusal::Failed(Status::INVALID_COMMAND_OPCODE))
+        }
+    };
+    Ok(Accepted {
+        done_at_ns,
+        result: 0,
+    })
+}
+
+/// Times a transfer of `len_bytes` from `offset_bytes`; the result is the time at which its last piece is done.
+///
+/// The pieces follow one another, also across units, so piece `i` is done at `start + (i + 1) * time`. A unit that
+/// gets several pieces keeps the time of its last one. Hence only the last `io_units` pieces leave a mark, and the
+/// loop below is bounded by the number of units, however long the command is.
+#[inline]
+fn transfer<U: Units + ?Sized>(
+    parameters: &NvmParameters,
+    units: &mut U,
+    now_ns: u64,
+    offset_bytes: u64,
+    len_bytes: u32,
+    timing: Timing,
+) -> u64 {
+    let NvmParameters {
+        io_units,
+        io_unit_shift,
+        reference_quirks,
+        ..
+    } = *parameters;
+    let io_units = u64::from(io_units);
+    // At most 2^23, as a unit has at least 2^9 bytes. No data at all takes the time of one piece.
+    let pieces_with_data = u64::from(len_bytes).div_ceil(1 << io_unit_shift);
+    let pieces = pieces_with_data.max(1);
+    let first_unit = (offset_bytes >> io_unit_shift) % io_units;
+
+    let start_ns = |busy_until_ns: u64| {
+        now_ns
+            .max(busy_until_ns)
+            .saturating_add(u64::from(timing.delay_ns))
+    };
+    // The products stay below 2^55; a sum past the end of time stays at the end of time.
+    let piece_done_ns =
+        |start_ns: u64, piece: u64| start_ns.saturating_add((piece + 1) * u64::from(timing.time_ns));
+
+    // Q9: the reference adds the trailing time to the first `io_units` pieces only, so a command that comes round
+    // to its first unit again loses it there. Otherwise every piece with data has it.
+    let pieces_with_trailing = if reference_quirks {
+        pieces_with_data.min(io_units)
+    } else {
+        pieces_with_data
+    };
+    // Until when a unit is busy that was busy until `before_ns`, when it has worked on `piece`.
+    let busy_after = |before_ns: u64, start_ns: u64, piece: u64| {
+        let trailing_ns = if piece < pieces_with_trailing {
+            timing.trailing_ns
+        } else {
+            0
         };
-        Ok(Accepted {
-            done_at_ns,
-            result: 0,
-        })
+        let free_at_ns = piece_done_ns(start_ns, piece).saturating_add(u64::from(trailing_ns));
+        // Q8: the reference forgets what a unit was busy with. Otherwise work done for others is never taken back.
+        if reference_quirks {
+            free_at_ns
+        } else {
+            free_at_ns.max(before_ns)
+        }
+    };
+
+    // The first unit's last piece.
+    let returning = (pieces - 1) - (pieces - 1) % io_units;
+    let before_ns = units.update(first_unit as usize, |before_ns| {
+        busy_after(before_ns, start_ns(before_ns), returning)
+    });
+    let start_ns = start_ns(before_ns);
+    for piece in pieces.saturating_sub(io_units)..pieces {
+        if piece != returning {
+            let unit = ((first_unit + piece) % io_units) as usize;
+            units.update(unit, |before_ns| busy_after(before_ns, start_ns, piece));
+        }
+    }
+    piece_done_ns(start_ns, pieces - 1)
+}
+
+/// Time at which all that was accepted so far is done: the latest at which a unit is idle.
+fn flush(parameters: &NvmParameters, all_idle_at_ns: u64, now_ns: u64) -> u64 {
+    // Q10: the reference completes at that time even if it lies in the past, 0 for a drive that was never used.
+    // Otherwise a flush of an idle drive is done now.
+    if parameters.reference_quirks {
+        all_idle_at_ns
+    } else {
+        all_idle_at_ns.max(now_ns)
     }
 }

@@ -158,6 +158,30 @@ proptest! {
     }
 
     #[test]
+    fn shared_units_give_one_thread_the_same_answers(
+        parameters in parameters(any::<bool>()), before in stream(), meanwhile in stream(), after in stream(),
+    ) {
+        let (mut alone, mut sharing) = (model(parameters), model(parameters));
+        let units = SharedUnits::new().expect("memory");
+        let mut now_ns = 0;
+        for (gap_ns, command) in before {
+            now_ns += gap_ns;
+            prop_assert_eq!(alone.submit(now_ns, &command), sharing.submit(now_ns, &command));
+        }
+        sharing.share(&units);
+        for (gap_ns, command) in meanwhile {
+            now_ns += gap_ns;
+            prop_assert_eq!(alone.submit(now_ns, &command), units.submit(&parameters, now_ns, &command));
+        }
+        sharing.take_back(&units);
+        prop_assert_eq!(alone.busy_until_ns(), sharing.busy_until_ns());
+        for (gap_ns, command) in after {
+            now_ns += gap_ns;
+            prop_assert_eq!(alone.submit(now_ns, &command), sharing.submit(now_ns, &command));
+        }
+    }
+
+    #[test]
     fn a_transfer_takes_at_least_its_own_times(parameters in parameters(any::<bool>()), stream in stream()) {
         let mut model = model(parameters);
         let mut now_ns = 0;
@@ -335,4 +359,38 @@ fn errors_name_the_parameter_the_value_and_the_range() {
         std::format!("{small}"),
         "nvm.io_unit_shift is 8: choose a value from 9 to 31"
     );
+}
+
+#[test]
+fn threads_that_share_a_unit_lose_none_of_its_time() {
+    const COMMANDS: u64 = 20_000;
+    let timing = Timing {
+        delay_ns: 3,
+        time_ns: 7,
+        trailing_ns: 2,
+    };
+    let parameters = NvmParameters {
+        io_units: 1,
+        read: timing,
+        write: timing,
+        reference_quirks: false,
+        ..SANE
+    };
+    let units = SharedUnits::new().expect("memory");
+    let read = Command::Read {
+        offset_bytes: 0,
+        len_bytes: 512,
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..COMMANDS {
+                    units.submit(&parameters, 0, &read).expect("a read");
+                }
+            });
+        }
+    });
+    // Each command begins when the one before has left the unit.
+    let flushed = units.submit(&parameters, 0, &Command::Flush).expect("a flush");
+    assert_eq!(flushed.done_at_ns, 2 * COMMANDS * (3 + 7 + 2));
 }
