@@ -9,15 +9,16 @@ use core::sync::atomic::AtomicU32;
 
 use ssd_profile::ProfileKind;
 
-use crate::controller::{Controller, WorkerLink, COMMAND_ROOM};
+use crate::controller::{Controller, Wiring, WorkerLink, COMMAND_ROOM};
+use crate::dispatcher::Dispatcher;
 use crate::identity::Identity;
 use crate::namespace::{DeviceTraits, Namespace, NamespaceConfig};
 use crate::provisioning::{Provisioning, Templates};
 use crate::ring::ring;
 use crate::shared::Shared;
-use crate::worker::Worker;
+use crate::worker::{Inlet, Worker, IN_FLIGHT_MAX};
 use crate::zoned::ZoneMoves;
-use crate::{BAR_SIZE_BYTES, NAMESPACES_MAX};
+use crate::{BAR_SIZE_BYTES, DISPATCHERS_MAX, NAMESPACES_MAX};
 
 /// Slots of the ring to a worker: few, because each pass over them goes through the caches of two CPUs. What finds no room waits in its
 /// submission queue; a worker keeps what it has taken on in its schedule.
@@ -31,6 +32,8 @@ const REPORTS: usize = 64;
 pub struct DeviceConfig {
     /// Its names.
     pub identity: Identity,
+    /// Dispatchers, from 1 to [`DISPATCHERS_MAX`]. Each I/O completion queue, with its submission queues, belongs to one of them.
+    pub dispatcher_count: usize,
     /// I/O workers, at least 1. Each I/O completion queue belongs to one of them.
     pub worker_count: usize,
     /// The namespaces that are there from the beginning, from nsid 1 on; at least one.
@@ -48,8 +51,10 @@ pub struct DeviceConfig {
 
 /// A device, in the parts that a shell runs on its threads.
 pub struct Device {
-    /// For the dispatcher thread. Boxed, because it passes over kernel stacks of 16 KiB, some of them more than once.
+    /// For the first dispatcher's thread. Boxed, because it passes over kernel stacks of 16 KiB, some of them more than once.
     pub controller: Box<Controller>,
+    /// One for each other dispatcher's thread.
+    pub dispatchers: Vec<Dispatcher>,
     /// One for each worker thread.
     pub workers: Vec<Worker>,
     /// For configuration space accesses and statistics.
@@ -68,6 +73,11 @@ impl Device {
         }
         if config.worker_count == 0 {
             return Err(SetupError::NoWorkers);
+        }
+        if !(1..=DISPATCHERS_MAX).contains(&config.dispatcher_count) {
+            return Err(SetupError::Dispatchers {
+                count: config.dispatcher_count,
+            });
         }
         let mdts = config
             .namespaces
@@ -95,8 +105,9 @@ impl Device {
             zone_moves: Arc::new(ZoneMoves::new(
                 config.media_bytes,
                 zones_min_bytes,
-                config.worker_count,
+                config.worker_count * config.dispatcher_count,
             )?),
+            has_several_dispatchers: config.dispatcher_count > 1,
             transfer_bytes_max: transfer_bytes_max(mdts),
             hash_seed: config.hash_seed,
         };
@@ -115,32 +126,30 @@ impl Device {
     ) -> Result<Self, SetupError> {
         let shared = Arc::new(Shared::new(traits.zone_moves.clone(), config.worker_count)?);
         let (has_medium, has_shadow_doorbells) = (config.has_medium, config.has_shadow_doorbells);
-        let mut links = Vec::new();
-        links.try_reserve_exact(config.worker_count)?;
+        let (links, inlets) = connect(config.dispatcher_count, config.worker_count)?;
+        let mut reports = Vec::new();
+        reports.try_reserve_exact(config.worker_count)?;
         let mut workers = Vec::new();
         workers.try_reserve_exact(config.worker_count)?;
-        for number in 0..config.worker_count {
-            let (items, items_out) = ring(ITEMS)?;
-            let (reports_in, reports) = ring(REPORTS)?;
-            let completed = Arc::new(AtomicU32::new(0));
+        for (number, inlets) in inlets.into_iter().enumerate() {
+            let (reports_in, reports_out) = ring(REPORTS)?;
             workers.push(Worker::new(
                 number,
-                items_out,
+                inlets,
                 reports_in,
                 shared.clone(),
-                completed.clone(),
                 transfer_bytes_max(mdts),
                 has_medium,
             )?);
-            links.push(WorkerLink::new(items, reports, completed));
+            reports.push(reports_out);
         }
         let provisioning = Provisioning::new(templates, traits, config.media_bytes);
-        let mut controller = Controller::new(
+        let (mut controller, dispatchers) = Controller::new(
             config.identity,
             mdts,
             namespaces,
             provisioning,
-            links,
+            Wiring { links, reports },
             shared.clone(),
             has_medium,
         )?;
@@ -150,10 +159,43 @@ impl Device {
         controller.initialise_registers(bar);
         Ok(Self {
             controller: Box::new(controller),
+            dispatchers,
             workers,
             shared,
         })
     }
+}
+
+/// A worker's inlets, one of each lane; and for each lane its links to the workers.
+type Ends = (Vec<Vec<WorkerLink>>, Vec<Vec<Inlet>>);
+
+/// Makes the rings from each lane to each worker.
+fn connect(lanes: usize, workers: usize) -> Result<Ends, SetupError> {
+    let mut links: Vec<Vec<WorkerLink>> = Vec::new();
+    links.try_reserve_exact(lanes)?;
+    for _ in 0..lanes {
+        let mut of_lane = Vec::new();
+        of_lane.try_reserve_exact(workers)?;
+        links.push(of_lane);
+    }
+    let mut inlets = Vec::new();
+    inlets.try_reserve_exact(workers)?;
+    for _ in 0..workers {
+        let mut of_worker = Vec::new();
+        of_worker.try_reserve_exact(lanes)?;
+        for of_lane in &mut links {
+            let (items_in, items) = ring(ITEMS)?;
+            let completed = Arc::new(AtomicU32::new(0));
+            of_lane.push(WorkerLink::new(
+                items_in,
+                completed.clone(),
+                IN_FLIGHT_MAX / lanes,
+            ));
+            of_worker.push(Inlet { items, completed });
+        }
+        inlets.push(of_worker);
+    }
+    Ok((links, inlets))
 }
 
 /// The namespaces, numbered from 1. The frames of building and of assembling are large and must not come on top of each other: a
@@ -205,6 +247,11 @@ pub enum SetupError {
     },
     /// A device needs a worker.
     NoWorkers,
+    /// There are fewer dispatchers than one, or more than there can be.
+    Dispatchers {
+        /// How many.
+        count: usize,
+    },
     /// A device needs a namespace.
     NoNamespace,
     /// More namespaces than identifiers.
@@ -253,6 +300,9 @@ impl fmt::Display for SetupError {
         match self {
             Self::BarSize { bytes } => write!(f, "the BAR has {bytes} bytes, but needs {BAR_SIZE_BYTES}"),
             Self::NoWorkers => f.write_str("the device has no I/O worker; give it at least one"),
+            Self::Dispatchers { count } => {
+                write!(f, "{count} dispatchers cannot be; there are from 1 to {DISPATCHERS_MAX}")
+            }
             Self::NoNamespace => f.write_str("the device has no namespace; give it at least one"),
             Self::TooManyNamespaces { count } => {
                 write!(

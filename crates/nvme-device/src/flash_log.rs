@@ -105,6 +105,11 @@ impl FlashLog {
         self.reset_requested.load(Ordering::Relaxed) && self.reset_requested.swap(false, Ordering::AcqRel)
     }
 
+    /// Whether the counters are to begin anew.
+    pub fn has_reset_request(&self) -> bool {
+        self.reset_requested.load(Ordering::Relaxed)
+    }
+
     /// Whether somebody waits for reports. Only the controller asks, and then answers.
     pub fn has_request(&self) -> bool {
         self.requested.load(Ordering::Relaxed) != self.answered.load(Ordering::Relaxed)

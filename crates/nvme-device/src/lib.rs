@@ -27,6 +27,7 @@ mod cut_off;
 mod data_pointer;
 mod dataset;
 mod device;
+mod dispatcher;
 mod flash_log;
 mod heap;
 pub mod host;
@@ -45,6 +46,7 @@ mod reservations;
 pub mod ring;
 mod schedule;
 mod shared;
+mod shared_namespace;
 mod statistics;
 mod streams;
 mod uncorrectable;
@@ -54,6 +56,7 @@ mod zoned;
 
 pub use controller::Controller;
 pub use device::{Device, DeviceConfig, SetupError};
+pub use dispatcher::Dispatcher;
 pub use flash_log::NamespaceReport;
 pub use host::{Host, MemoryFault};
 pub use identity::Identity;
@@ -69,6 +72,9 @@ pub const BAR_SIZE_BYTES: usize = 0x4000;
 
 /// Most I/O queue pairs that a host can create.
 pub const IO_QUEUE_PAIRS_MAX: u16 = 128;
+
+/// Most dispatchers of a device.
+pub const DISPATCHERS_MAX: usize = 8;
 
 /// Most namespaces that there can be at a time, and the highest identifier of one (Identify NN).
 pub const NAMESPACES_MAX: u32 = 32;

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::ops::Range;
 
 use nvme_spec::CommandSet;
+use ssd_model::nvm::SharedUnits;
 use ssd_model::zoned::ZonedGeometry;
 use ssd_model::{namespace_bytes, table_bytes, AnyModel, Command, Model, Refusal};
 use ssd_profile::{KeyValueCommandSet, KeyValueParameters, NvmParameters, ProfileKind};
@@ -13,6 +14,7 @@ use crate::device::SetupError;
 use crate::io::Placed;
 use crate::key_value::KeyValue;
 use crate::reservations::Reservations;
+use crate::shared_namespace::SharedNamespace;
 use crate::streams::StreamShare;
 use crate::uncorrectable::UncorrectableLbas;
 use crate::work::Extents;
@@ -92,6 +94,8 @@ pub(crate) struct Namespace {
     pub streams: StreamShare,
     /// The feature Error Recovery (NVM CS 1.0 §4.1.3.2).
     pub error_recovery: NamespaceFeature,
+    /// Where the model's times are while several dispatchers time commands; none of a drive with flash, nor with one dispatcher.
+    units: Option<Arc<SharedUnits>>,
     /// What a zoned namespace has besides.
     pub zoned: Option<Zoned>,
     /// What a key-value namespace has besides.
@@ -140,6 +144,8 @@ pub(crate) struct DeviceTraits {
     pub transfer_bytes_max: u32,
     /// See [`crate::DeviceConfig::hash_seed`].
     pub hash_seed: u64,
+    /// Whether several dispatchers may time commands of a namespace at once.
+    pub has_several_dispatchers: bool,
 }
 
 impl Namespace {
@@ -239,9 +245,38 @@ impl Namespace {
             reservations: Reservations::new()?,
             streams: StreamShare::default(),
             error_recovery: NamespaceFeature::default(),
+            units: match &config.kind {
+                ProfileKind::Nvm(_) if device.has_several_dispatchers => Some(Arc::new(SharedUnits::new()?)),
+                _ => None,
+            },
             zoned,
             key_value,
         })
+    }
+
+    /// What all dispatchers can time commands with, until [`Namespace::end_sharing`]; nothing if a command may need more than that.
+    pub fn share(&self) -> Option<SharedNamespace> {
+        let AnyModel::Nvm(model) = &self.model else {
+            return None;
+        };
+        let units = self.units.as_ref()?;
+        if self.uncorrectable.count() > 0 || !self.reservations.allow_everything() {
+            return None;
+        }
+        model.share(units);
+        Some(SharedNamespace {
+            space: self.lba_space(),
+            media_offset: self.media_offset,
+            parameters: *model.parameters(),
+            units: units.clone(),
+        })
+    }
+
+    /// Goes on where those are who shared it.
+    pub fn end_sharing(&mut self, shared: &SharedNamespace) {
+        if let AnyModel::Nvm(model) = &mut self.model {
+            model.take_back(&shared.units);
+        }
     }
 
     /// What it was made of.

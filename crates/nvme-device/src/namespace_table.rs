@@ -211,6 +211,21 @@ impl NamespaceTable {
         }
     }
 
+    /// Moves what is at `nsid` to the same place of `other`, where there is nothing.
+    pub fn move_to(&mut self, other: &mut Self, nsid: u32) {
+        let index = nsid.wrapping_sub(1) as usize;
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        if other.slots.len() <= index {
+            // There is room for all.
+            other.slots.resize_with(index + 1, Slot::default);
+        }
+        if let Some(place) = other.slots.get_mut(index) {
+            *place = core::mem::take(slot);
+        }
+    }
+
     pub fn set_attached(&mut self, nsid: u32, is_attached: bool) {
         if let Ok(slot) = self.slot_mut(nsid) {
             slot.is_attached = is_attached;

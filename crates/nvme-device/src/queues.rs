@@ -54,6 +54,19 @@ pub(crate) struct Stalled {
     pub entry: SubmissionQueueEntry,
     pub command: CommandRef,
     pub wait: Wait,
+    /// Another dispatcher looks at a copy of it.
+    pub is_away: bool,
+}
+
+impl Stalled {
+    pub fn new(entry: SubmissionQueueEntry, command: CommandRef, wait: Wait) -> Self {
+        Self {
+            entry,
+            command,
+            wait,
+            is_away: false,
+        }
+    }
 }
 
 /// A submission queue as the controller sees it.

@@ -13,6 +13,8 @@ pub(crate) struct Pending {
     pub done_at_ns: u64,
     /// Order of arrival: completions that are due at the same time leave in the order in which they came.
     sequence: u64,
+    /// Which of the worker's inlets it came through.
+    pub inlet: u8,
     /// See [`Job::is_timed`](crate::work::Job::is_timed).
     pub is_timed: bool,
     pub command: CommandRef,
@@ -68,6 +70,7 @@ impl Schedule {
     /// Adds a completion. The caller has made sure that there is room.
     pub fn push(
         &mut self,
+        inlet: usize,
         done_at_ns: u64,
         is_timed: bool,
         command: CommandRef,
@@ -81,6 +84,7 @@ impl Schedule {
         self.heap.push(Pending {
             done_at_ns,
             sequence: self.next_sequence,
+            inlet: inlet as u8,
             is_timed,
             command,
             status,
@@ -136,7 +140,7 @@ mod tests {
     fn completions_leave_by_time_then_by_arrival_and_never_early() {
         let mut schedule = Schedule::new(8).unwrap();
         for (cid, at) in [(0, 30), (1, 10), (2, 30), (3, 20)] {
-            schedule.push(at, true, command(cid), Status::SUCCESSFUL_COMPLETION, 0);
+            schedule.push(0, at, true, command(cid), Status::SUCCESSFUL_COMPLETION, 0);
         }
         assert_eq!(schedule.next_due_ns(), Some(10));
         assert!(schedule.pop_due(9).is_none());
@@ -150,7 +154,7 @@ mod tests {
     fn an_abort_ends_only_what_is_meant() {
         let mut schedule = Schedule::new(8).unwrap();
         for cid in 0..4 {
-            schedule.push(1000, true, command(cid), Status::SUCCESSFUL_COMPLETION, 7);
+            schedule.push(0, 1000, true, command(cid), Status::SUCCESSFUL_COMPLETION, 7);
         }
         let ended = schedule.end_early(5, Status::COMMAND_ABORTED_SQ_DELETION, |command| {
             command.sqid == 1

@@ -35,6 +35,10 @@ pub struct Shared {
     power: Power,
     /// The controller has told the workers to forget everything, and they have not all done so: written by the controller, read by workers.
     is_resetting: AtomicBool,
+    /// The controller wants everything back that it has lent to other dispatchers: written by the controller, read by them.
+    is_recalling: AtomicBool,
+    /// A dispatcher has something for the controller to see to.
+    has_call: AtomicBool,
     statistics: Statistics,
     lateness: Lateness,
     flash_log: FlashLog,
@@ -60,6 +64,8 @@ impl Shared {
             config_space: ConfigSpace::new(),
             power: Power::new()?,
             is_resetting: AtomicBool::new(false),
+            is_recalling: AtomicBool::new(false),
+            has_call: AtomicBool::new(false),
             statistics: Statistics::new()?,
             lateness: Lateness::new(worker_count)?,
             flash_log: FlashLog::new(NAMESPACES_MAX as usize)?,
@@ -109,6 +115,32 @@ impl Shared {
 
     pub(crate) fn set_resetting(&self, is_resetting: bool) {
         self.is_resetting.store(is_resetting, Ordering::Release);
+    }
+
+    pub(crate) fn is_recalling(&self) -> bool {
+        self.is_recalling.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_recalling(&self, is_recalling: bool) {
+        self.is_recalling.store(is_recalling, Ordering::Release);
+    }
+
+    pub(crate) fn has_call(&self) -> bool {
+        self.has_call.load(Ordering::Acquire)
+    }
+
+    /// Has the controller call all lanes back; whether it was not going to do so.
+    pub(crate) fn call_controller(&self) -> bool {
+        // Not written where it is set: others read it at each pass.
+        let is_new = !self.has_call();
+        if is_new {
+            self.has_call.store(true, Ordering::Release);
+        }
+        is_new
+    }
+
+    pub(crate) fn clear_call(&self) {
+        self.has_call.store(false, Ordering::Release);
     }
 
     /// Counters of the submission queues.

@@ -1,12 +1,12 @@
 //! An I/O worker: moves data, holds completions until their time, posts them and raises interrupts.
 
+mod intake;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 use nvme_spec::{CompletionQueueEntry, Status};
 use zerocopy::transmute;
@@ -16,18 +16,21 @@ use crate::cut_off::CutOff;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::movement::move_data;
-use crate::ring::{Consumer, Producer};
+use crate::ring::Producer;
 use crate::schedule::{Pending, Schedule};
 use crate::shared::Shared;
 use crate::work::{Direction, Extents, Filling, Job, Part, Report, WorkItem, Zeroing};
 use crate::zoned::ZoneMove;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
 
-/// I/O commands that a worker holds at most; the controller leaves further ones in their submission queues.
+pub(crate) use intake::Inlet;
+use intake::Intake;
+
+/// I/O commands that a worker holds at most, of all lanes; further ones are left in their submission queues.
 pub(crate) const IN_FLIGHT_MAX: usize = 8192;
 
-/// What the schedule holds: besides I/O, commands that were stalled (one per queue) and those of the admin queue.
-pub(crate) const SCHEDULE_MAX: usize = IN_FLIGHT_MAX + 256;
+/// What the schedule holds besides I/O: commands that were stalled (one per queue) and those of the admin queue.
+pub(crate) const SCHEDULE_RESERVE: usize = 256;
 
 /// Items taken from the ring in one pass: completions that have come due should not wait behind many copies.
 const ITEMS_PER_PASS: usize = 8;
@@ -60,11 +63,9 @@ struct CompletionRing {
 pub struct Worker {
     /// Which one it is.
     number: usize,
-    items: Consumer<WorkItem>,
+    intake: Intake,
     reports: Producer<Report>,
     shared: Arc<Shared>,
-    /// Jobs done with (wrapping): the controller limits what is in flight by it.
-    completed: Arc<AtomicU32>,
     schedule: Schedule,
     queues: Vec<Option<CompletionRing>>,
     /// What is left of the range that is being filled, and what is to be told then; until it is done, no other item is taken.
@@ -86,20 +87,19 @@ pub struct Worker {
 impl Worker {
     pub(crate) fn new(
         number: usize,
-        items: Consumer<WorkItem>,
+        inlets: Vec<Inlet>,
         reports: Producer<Report>,
         shared: Arc<Shared>,
-        completed: Arc<AtomicU32>,
         transfer_bytes_max: u32,
         has_medium: bool,
     ) -> Result<Self, SetupError> {
+        let owed = table(inlets.len(), || 0)?;
         Ok(Self {
             number,
-            items,
+            intake: Intake::new(inlets, owed),
             reports,
             shared,
-            completed,
-            schedule: Schedule::new(SCHEDULE_MAX)?,
+            schedule: Schedule::new(IN_FLIGHT_MAX + SCHEDULE_RESERVE)?,
             queues: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || None)?,
             filling: 0..0,
             // What is not kept takes no time to fill.
@@ -174,9 +174,11 @@ impl Worker {
                 progressed = true;
                 break;
             }
-            let Some(item) = self.items.pop() else { break };
+            let Some((inlet, item)) = self.intake.next() else {
+                break;
+            };
             let is_reset = matches!(item, WorkItem::Reset { .. });
-            self.take(item, now_ns, host);
+            self.take(item, inlet, now_ns, host);
             progressed = true;
             if is_reset {
                 // What comes next belongs to another life, in which memory may be within reach.
@@ -186,9 +188,9 @@ impl Worker {
         progressed
     }
 
-    fn take<H: Host>(&mut self, item: WorkItem, now_ns: u64, host: &H) {
+    fn take<H: Host>(&mut self, item: WorkItem, inlet: usize, now_ns: u64, host: &H) {
         match item {
-            WorkItem::Job(job) => self.start(job, now_ns, host),
+            WorkItem::Job(job) => self.start(job, inlet, now_ns, host),
             WorkItem::Zero(Zeroing {
                 media_offset,
                 len_bytes,
@@ -196,7 +198,7 @@ impl Worker {
             }) => {
                 self.filling = media_offset..media_offset.saturating_add(len_bytes.into());
                 self.filling_zone = zone;
-                self.count_completed();
+                self.intake.count_completed(inlet);
             }
             WorkItem::Fill(Filling {
                 media_offset,
@@ -205,11 +207,11 @@ impl Worker {
             }) => {
                 self.filling = media_offset..media_offset.saturating_add(len_bytes.into());
                 self.prepare_pattern(pattern);
-                self.count_completed();
+                self.intake.count_completed(inlet);
             }
             WorkItem::Gather { extents, len_bytes } => {
                 self.gather(&extents, len_bytes as usize, host);
-                self.count_completed();
+                self.intake.count_completed(inlet);
             }
             WorkItem::CreateCq {
                 cqid,
@@ -333,7 +335,7 @@ impl Worker {
 
     /// Moves the data and puts the completion on the schedule. A write's data is on the medium, and a read's in the
     /// host's memory, before the completion can be posted.
-    fn start<H: Host>(&mut self, job: Job, now_ns: u64, host: &H) {
+    fn start<H: Host>(&mut self, job: Job, inlet: usize, now_ns: u64, host: &H) {
         let transferred = match job.transfer.direction {
             Direction::Gathered => self.scatter(&job.transfer.extents, host),
             _ => move_data(&job.transfer, host),
@@ -341,14 +343,21 @@ impl Worker {
         self.end_move(job.transfer.zone);
         match transferred {
             Ok(()) => {
-                self.schedule
-                    .push(job.done_at_ns, job.is_timed, job.command, job.status, job.result);
+                self.schedule.push(
+                    inlet,
+                    job.done_at_ns,
+                    job.is_timed,
+                    job.command,
+                    job.status,
+                    job.result,
+                );
             }
             Err(status) => {
                 self.report_failure(&job, status);
                 let failed_at_ns = job.failed_at_ns(status, now_ns);
                 let is_timed = job.is_timed && failed_at_ns == job.done_at_ns;
-                self.schedule.push(failed_at_ns, is_timed, job.command, status, 0);
+                self.schedule
+                    .push(inlet, failed_at_ns, is_timed, job.command, status, 0);
             }
         }
     }
@@ -362,7 +371,7 @@ impl Worker {
 
     /// Posts a completion whose time has come, and notes how late it is.
     fn complete<H: Host>(&mut self, pending: &Pending, now_ns: u64, host: &H) {
-        self.count_completed();
+        self.intake.count_completed(pending.inlet.into());
         match self.post(pending, host) {
             Ok(vector) => self.signals.add(vector, now_ns, &self.shared),
             Err(MemoryFault { .. }) => self.is_unreachable = true,
@@ -371,14 +380,6 @@ impl Worker {
             let late_ns = now_ns.saturating_sub(pending.done_at_ns);
             self.shared.lateness().record(self.number, late_ns);
         }
-    }
-
-    /// Done with an item that the controller counts as in flight.
-    fn count_completed(&self) {
-        self.completed.store(
-            self.completed.load(Ordering::Relaxed).wrapping_add(1),
-            Ordering::Release,
-        );
     }
 
     /// The one place where a completion queue entry is made. Room for it was reserved when the command was fetched.

@@ -145,6 +145,7 @@ fn run(profile: &str, workers: usize, layout: &Layout, has_shadow_doorbells: boo
     };
     let config = DeviceConfig {
         identity: Identity::derive("threads", MEDIUM_BYTES, LBA_BYTES as u32, None),
+        dispatcher_count: 1,
         worker_count: workers,
         namespaces: vec![namespace],
         media_bytes: MEDIUM_BYTES,

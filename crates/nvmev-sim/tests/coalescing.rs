@@ -47,7 +47,7 @@ fn complete(host: &mut TestHost, qid: u16, commands: u16) -> u32 {
         let read = commands::read_write(NvmOpcode::READ, 1, slba.into(), 1, 0x10_0000, 0);
         host.submit(qid, read);
     }
-    while host.device.controller.poll(host.now_ns, &host.machine).progressed {}
+    while host.dispatch(host.now_ns).progressed {}
     host.now_ns += DRIVE_NS;
     let worker = usize::from(qid) % 2;
     while host.device.workers[worker].take_items(host.now_ns, &host.machine) {}
@@ -124,6 +124,7 @@ fn nothing_is_coalesced_without_a_threshold_or_a_time_nor_on_the_admin_queues_ve
 #[test]
 fn without_msix_nothing_is_coalesced() {
     let mut host = TestHost::ready();
+    host.use_pin();
     coalesce(&mut host, 8, 8);
     host.execute(1, commands::flush(1));
     assert_eq!(host.machine.take_interrupts().intx, 1);

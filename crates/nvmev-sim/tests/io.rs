@@ -192,7 +192,7 @@ fn statistics_count_each_queue() {
     for _ in 0..5 {
         host.submit(3, commands::read_write(NvmOpcode::WRITE, 1, 0, 8, buffer, 0));
     }
-    while host.device.controller.poll(host.now_ns, &host.machine).progressed {}
+    while host.dispatch(host.now_ns).progressed {}
     let queues: Vec<_> = host.device.shared.statistics().io_queues().collect();
     assert_eq!(queues.iter().map(|queue| queue.queue).collect::<Vec<_>>(), [1, 3]);
     let queue = queues[1];

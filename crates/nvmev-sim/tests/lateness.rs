@@ -69,7 +69,7 @@ fn commands_that_no_model_gave_a_time_are_not_counted() {
     let buffer = host.pages(1);
     let late = |host: &mut TestHost, qid, entry| {
         host.submit(qid, entry);
-        host.device.controller.poll(host.now_ns, &host.machine);
+        host.dispatch(host.now_ns);
         host.now_ns += 1_000_000;
         host.wait(qid).status()
     };
@@ -101,7 +101,7 @@ fn a_command_whose_time_was_over_when_the_worker_got_it_is_late_too() {
     let buffer = host.pages(1);
     host.submit(1, read(0, buffer));
     let dispatched_ns = host.now_ns;
-    host.device.controller.poll(dispatched_ns, &host.machine);
+    host.dispatch(dispatched_ns);
     host.now_ns += 5000;
     host.wait(1);
     let max_ns = seen(&host).max_ns;
@@ -122,7 +122,7 @@ fn the_time_that_copying_and_posting_take_is_seen() {
         host.submit(2, read(slba, buffer));
     }
     let began_ns = host.now_ns;
-    while host.device.controller.poll(began_ns, &host.machine).progressed {}
+    while host.dispatch(began_ns).progressed {}
     host.machine.take_interrupts();
     let worker = &mut host.device.workers[0];
     while worker.take_items(began_ns, &host.machine) {}
@@ -161,13 +161,13 @@ fn what_comes_due_while_a_pass_posts_waits_for_the_next_pass() {
         host.submit(1, read(slba, buffer));
     }
     let began_ns = host.now_ns;
+    while host.dispatch(began_ns).progressed {}
     let worker = &mut host.device.workers[0];
-    while host.device.controller.poll(began_ns, &host.machine).progressed {}
     while worker.take_items(began_ns, &host.machine) {}
     let due_ns = began_ns + 100;
     assert_eq!(worker.post_completions(due_ns, &host.machine), None);
     host.submit(1, read(9, buffer));
-    host.device.controller.poll(due_ns, &host.machine);
+    host.dispatch(due_ns);
     let worker = &mut host.device.workers[0];
     worker.take_items(due_ns, &host.machine);
     let activity = worker.post_completions(due_ns + 1000, &host.machine);

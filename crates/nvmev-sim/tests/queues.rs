@@ -13,6 +13,7 @@ fn status(host: &mut TestHost, entry: SubmissionQueueEntry) -> Status {
 #[test]
 fn create_completion_queue_refuses_what_the_specification_says() {
     let mut host = TestHost::ready();
+    host.use_pin();
     let page = host.pages(1);
     let with_cdw11 = |cdw11: u32| SubmissionQueueEntry {
         cdw11: cdw11.into(),
@@ -183,7 +184,7 @@ fn deleting_a_submission_queue_ends_its_commands_first_and_leaves_the_neighbours
     let mut victims: Vec<u16> = (0..5).map(|_| host.submit(1, read)).collect();
     let bystander = host.submit(2, read);
     for _ in 0..5 {
-        host.device.controller.poll(host.now_ns, &host.machine);
+        host.dispatch(host.now_ns);
     }
     let deletion = host.submit(
         0,

@@ -263,6 +263,7 @@ fn a_host_that_writes_a_command_queue_outside_memory_gets_cfs_and_recovers_by_re
 #[test]
 fn interrupt_mask_registers_set_and_clear() {
     let mut host = TestHost::ready();
+    host.use_pin();
     host.machine.take_interrupts();
     host.set_register(registers::INTMS, 1);
     host.run();
@@ -292,6 +293,7 @@ fn interrupt_mask_registers_set_and_clear() {
 #[test]
 fn interrupts_follow_msix_pin_and_intx_disable() {
     let mut host = TestHost::ready();
+    host.use_pin();
     host.machine.take_interrupts();
     host.execute(1, commands::flush(1));
     assert_eq!(host.machine.take_interrupts().intx, 1);
@@ -317,6 +319,7 @@ fn interrupts_follow_msix_pin_and_intx_disable() {
 fn interrupt_status_tells_of_the_pin_until_completions_are_consumed_even_while_it_is_disabled() {
     const STATUS_INTERRUPT: u32 = 1 << 3;
     let mut host = TestHost::ready();
+    host.use_pin();
     let status = |host: &TestHost| host.device.shared.config_space().read(6, 2) & STATUS_INTERRUPT != 0;
     for command in [0x0406, 0x0006] {
         host.run();
@@ -337,12 +340,13 @@ fn interrupt_status_tells_of_the_pin_until_completions_are_consumed_even_while_i
 #[test]
 fn completions_that_are_due_together_raise_one_interrupt() {
     let mut host = TestHost::ready();
+    host.use_pin();
     host.machine.take_interrupts();
     for _ in 0..20 {
         host.submit(1, commands::flush(1));
     }
     // Time stands still for the fetches, then everything is due.
-    while host.device.controller.poll(host.now_ns, &host.machine).progressed {}
+    while host.dispatch(host.now_ns).progressed {}
     for worker in &mut host.device.workers {
         while worker.poll(0, &host.machine).progressed {}
         worker.poll(host.now_ns, &host.machine);
@@ -389,9 +393,9 @@ fn a_workers_answer_that_comes_during_a_reset_completes_nothing() {
         commands::delete_queue(AdminOpcode::DELETE_IO_SUBMISSION_QUEUE, 1),
     );
     // The controller asks the worker, and the host resets before the worker has answered.
-    host.device.controller.poll(host.now_ns, &host.machine);
+    host.dispatch(host.now_ns);
     host.set_register(registers::CC, host.register(registers::CC) & !1);
-    host.device.controller.poll(host.now_ns, &host.machine);
+    host.dispatch(host.now_ns);
     host.settle();
     assert_eq!(host.register(registers::CSTS), 0);
     host.enable();
@@ -417,9 +421,9 @@ fn an_unreachable_completion_queue_reported_during_a_reset_does_not_stop_the_res
     host.machine
         .set_ram(sq, zerocopy::IntoBytes::as_bytes(&commands::flush(1)));
     host.set_register(sq_tail_doorbell(2), 1);
-    host.device.controller.poll(host.now_ns, &host.machine);
+    host.dispatch(host.now_ns);
     host.set_register(registers::CC, host.register(registers::CC) & !1);
-    host.device.controller.poll(host.now_ns, &host.machine);
+    host.dispatch(host.now_ns);
     host.now_ns += 1_000_000;
     host.settle();
     assert_eq!(host.register(registers::CSTS), 0);

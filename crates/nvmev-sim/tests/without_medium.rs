@@ -202,6 +202,7 @@ fn keys_need_a_medium() {
         let namespace = drive.namespace(LBA, 0);
         let config = DeviceConfig {
             identity: Identity::derive("test", namespace.media_len_bytes, LBA, None),
+            dispatcher_count: 1,
             worker_count: 1,
             media_bytes: namespace.media_len_bytes,
             namespaces: vec![namespace],
@@ -231,6 +232,7 @@ fn allocated_bytes(namespace: NamespaceConfig) -> u64 {
     let bar: Vec<AtomicU32> = (0..BAR_SIZE_BYTES / 4).map(|_| AtomicU32::new(0)).collect();
     let config = DeviceConfig {
         identity: Identity::derive("test", namespace.media_len_bytes, namespace.lba_bytes, None),
+        dispatcher_count: 1,
         worker_count: 2,
         media_bytes: namespace.media_len_bytes,
         namespaces: vec![namespace],

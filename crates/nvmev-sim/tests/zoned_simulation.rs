@@ -133,8 +133,7 @@ impl Run {
         match self.random.below(10) {
             0..=2 if !self.buffers.is_empty() => self.send(),
             3..=4 => {
-                let host = &mut self.host;
-                host.device.controller.poll(host.now_ns, &host.machine);
+                self.host.poll_a_dispatcher(self.random.next_bits());
             }
             5..=7 => {
                 let host = &mut self.host;
@@ -345,7 +344,7 @@ fn random_write_areas_keep_what_is_written_in_any_order_of_the_workers() {
                     let write = commands::read_write(NvmOpcode::WRITE, 1, lba, 1, buffer, 0);
                     let qid = 1 + random.below(QUEUES.into()) as u16;
                     let cid = host.submit(qid, write);
-                    host.device.controller.poll(host.now_ns, &host.machine);
+                    host.dispatch(host.now_ns);
                     expected.insert(lba, (qid, cid, tag));
                 }
                 for _ in 0..random.below(20) {

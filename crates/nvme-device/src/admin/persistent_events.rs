@@ -199,13 +199,18 @@ impl AdminState {
 impl Controller {
     /// Takes a SMART / Health snapshot if one is due.
     pub(crate) fn snapshot_smart_log(&mut self, now_ns: u64) {
-        let powered_ns = self.admin.powered_ns(now_ns);
-        if powered_ns < self.admin.persistent_events.snapshot_due_ns {
+        if !self.is_smart_log_snapshot_due(now_ns) {
             return;
         }
+        let powered_ns = self.admin.powered_ns(now_ns);
         self.admin.persistent_events.snapshot_due_ns = powered_ns.saturating_add(SNAPSHOT_INTERVAL_NS);
         let snapshot = self.smart_log(now_ns);
         self.admin.record(&snapshot, now_ns);
+    }
+
+    /// Whether [`Controller::snapshot_smart_log`] has something to do.
+    pub(crate) fn is_smart_log_snapshot_due(&self, now_ns: u64) -> bool {
+        self.admin.powered_ns(now_ns) >= self.admin.persistent_events.snapshot_due_ns
     }
 
     /// Sends what is asked for of the log, as the action says. A command that fails establishes nothing.

@@ -113,18 +113,21 @@ impl Controller {
     }
 
     /// A write to the doorbell of a queue that is not there is an error event.
-    fn look_for_stray(&mut self, qid: u16, bar: Bar<'_>) {
+    pub(super) fn look_for_stray(&mut self, qid: u16, bar: Bar<'_>) {
         let index = usize::from(qid);
-        let has_sq = self
-            .lane
-            .submission_queues
-            .get(index)
-            .is_some_and(Option::is_some);
-        let has_cq = self
-            .lane
-            .completion_queues
-            .get(index)
-            .is_some_and(Option::is_some);
+        let [is_sq_lent, is_cq_lent] = self.lending.has_queues(qid);
+        let has_sq = is_sq_lent
+            || self
+                .lane
+                .submission_queues
+                .get(index)
+                .is_some_and(Option::is_some);
+        let has_cq = is_cq_lent
+            || self
+                .lane
+                .completion_queues
+                .get(index)
+                .is_some_and(Option::is_some);
         let stray = (!has_sq && bar.take(sq_tail_doorbell(qid)) != 0)
             | (!has_cq && bar.take(cq_head_doorbell(qid)) != 0);
         if stray {

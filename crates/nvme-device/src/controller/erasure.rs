@@ -198,6 +198,11 @@ impl Erasure {
         ticket.is_some_and(|ticket| ticket.take().is_some())
     }
 
+    /// Whether there is none.
+    pub(super) fn is_idle(&self) -> bool {
+        self.stage == Stage::Idle
+    }
+
     fn is_quiet(&self) -> bool {
         self.tickets.iter().all(Option::is_none)
     }

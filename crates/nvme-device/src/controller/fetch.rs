@@ -15,6 +15,7 @@ impl Controller {
     pub(super) fn poll_queues<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
         let bar = Bar(host.bar());
         self.lane.burst = self.admin.features.arbitration_burst();
+        self.has_waiting_command = false;
         let first = self.lane.next_queue();
         for sqids in [0..1, first..self.lane.queues_end, 1..first] {
             let mut from = sqids.start;
@@ -38,6 +39,7 @@ impl Controller {
     fn give_turn<H: Host>(&mut self, sqid: u16, now_ns: u64, host: &H, activity: &mut Activity) {
         if let Some((entry, command)) = self.lane.give_turn(sqid, now_ns, host, activity) {
             let turn = self.take_own(entry, command, now_ns, host);
+            self.has_waiting_command |= !matches!(turn, Turn::Fetched);
             self.lane.end_turn(sqid, &turn, activity);
         }
         self.take_notes(Bar(host.bar()));
@@ -96,6 +98,9 @@ impl Controller {
         if core::mem::take(&mut notes.has_invalid_doorbell) {
             self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
         }
+        // The passes that come see to them.
+        notes.has_command = false;
+        notes.has_zone_change = false;
         if core::mem::take(&mut notes.is_broken) {
             self.fail(bar);
         }

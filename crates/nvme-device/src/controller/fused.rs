@@ -250,7 +250,7 @@ impl Controller {
         let fetched = Fetched {
             entry: &entry,
             command: half.command,
-            worker: self.lane.worker_of(half.command.cqid),
+            ring: self.lane.ring_of(half.command.cqid),
             progress: Progress::None,
         };
         if self.lane.io.is_key_value(entry.nsid.get()) {

@@ -9,10 +9,12 @@ use crate::shared::Interrupts;
 use crate::VECTORS_MAX;
 
 impl Controller {
-    /// Follows the mask registers, and makes up for what was masked.
+    /// Follows the mask registers, and makes up for what was masked. Whether the pin has something to tell takes all queues to say.
     pub(super) fn poll_interrupts<H: Host>(&mut self, host: &H) {
         self.poll_mask(Bar(host.bar()));
-        self.poll_suppressed(host);
+        if self.lending.is_home() || self.shared.interrupts() == Interrupts::Msix {
+            self.poll_suppressed(host);
+        }
     }
 
     /// Tells the workers which interrupts the host wants coalesced.

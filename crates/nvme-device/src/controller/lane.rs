@@ -9,14 +9,18 @@ use alloc::vec::Vec;
 use nvme_spec::Status;
 
 use super::doorbells::Doorbells;
+use super::errands::Correspondence;
 use super::shadow_doorbells::ShadowDoorbells;
 use super::WorkerLink;
+use crate::bar::Bar;
 use crate::device::{table, SetupError};
+use crate::host::Host;
 use crate::io::IoUnit;
 use crate::queues::{CompletionQueue, SubmissionQueue};
 use crate::shared::Shared;
 use crate::work::{CommandRef, WorkItem};
-use crate::IO_QUEUE_PAIRS_MAX;
+use crate::zoned::Target;
+use crate::{Activity, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};
 
 /// Failed commands that a lane notes for the error log before it stops fetching until the controller has seen to them.
 const FAILURES_MAX: usize = 64;
@@ -39,6 +43,10 @@ pub(crate) struct Notes {
     pub has_invalid_doorbell: bool,
     /// The controller has to fail: what a host promised is not there, or a promise of ours could not be kept.
     pub is_broken: bool,
+    /// The next command of a queue, or one that waits, is the controller's to see to.
+    pub has_command: bool,
+    /// A zone has changed that the host wants to be told of.
+    pub has_zone_change: bool,
 }
 
 impl Notes {
@@ -53,17 +61,40 @@ impl Notes {
 
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.failures.is_empty() && !self.has_invalid_doorbell && !self.is_broken
+        self.failures.is_empty()
+            && !self.has_invalid_doorbell
+            && !self.is_broken
+            && !self.has_command
+            && !self.has_zone_change
     }
 
     /// Whether another command can be taken on.
     pub fn has_room(&self) -> bool {
         self.failures.len() < FAILURES_MAX && !self.is_broken
     }
+
+    /// Takes what `other` has; there is nothing here.
+    pub fn take(&mut self, other: &mut Self) {
+        core::mem::swap(self, other);
+        other.failures.clear();
+    }
+}
+
+/// Who times the commands of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Nobody now: there is none that serves.
+    Nowhere,
+    /// The lane with this number.
+    Lane(usize),
+    /// All lanes.
+    Everywhere,
 }
 
 /// See the module's documentation.
 pub(crate) struct Lane {
+    /// 0 is the controller's.
+    pub(super) number: usize,
     pub io: IoUnit,
     pub submission_queues: Vec<Option<SubmissionQueue>>,
     pub completion_queues: Vec<Option<CompletionQueue>>,
@@ -78,13 +109,28 @@ pub(crate) struct Lane {
     pub(super) queues_end: u16,
     /// First queue of the next pass: queues take turns (round robin arbitration).
     next_queue: u16,
+    /// Where each namespace is, from identifier 1 on, while lanes are lent; empty if all are here. With room for [`NAMESPACES_MAX`].
+    pub(super) places: Vec<Place>,
+    /// By number; nothing for this one.
+    pub(super) others: Vec<Option<Correspondence>>,
+    /// Namespaces with changed zones that the controller knows of.
+    zone_changes_seen: usize,
 }
 
 impl Lane {
     /// Without queues.
-    pub fn new(io: IoUnit, links: Vec<WorkerLink>, shared: Arc<Shared>) -> Result<Self, SetupError> {
+    pub(super) fn new(
+        number: usize,
+        io: IoUnit,
+        links: Vec<WorkerLink>,
+        others: Vec<Option<Correspondence>>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, SetupError> {
         let queues = usize::from(IO_QUEUE_PAIRS_MAX) + 1;
+        let mut places = Vec::new();
+        places.try_reserve_exact(NAMESPACES_MAX as usize)?;
         Ok(Self {
+            number,
             io,
             submission_queues: table(queues, || None)?,
             completion_queues: table(queues, || None)?,
@@ -96,7 +142,69 @@ impl Lane {
             burst: 1,
             queues_end: 0,
             next_queue: 1,
+            places,
+            others,
+            zone_changes_seen: 0,
         })
+    }
+
+    /// A pass over a lane while each dispatcher works on its own. What it cannot see to it calls the controller for.
+    pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
+        let mut activity = Activity::default();
+        if self.shared.is_asleep() || !self.shared.reaches_memory() {
+            return activity;
+        }
+        let bar = Bar(host.bar());
+        activity.next_event_ns = self.recommend_zones(now_ns);
+        self.poll_shadow_doorbells(host);
+        if self.number != 0 {
+            self.look_at_next_head(bar);
+        }
+        self.serve_others(now_ns, host, &mut activity);
+        let first = self.next_queue();
+        for sqids in [first..self.queues_end, 1..first] {
+            let mut from = sqids.start;
+            while let Some(sqid) = self.doorbells.next_busy(from..sqids.end, bar) {
+                if self.notes.is_broken || self.notes.has_command {
+                    break;
+                }
+                self.notes.has_command |= self.give_turn(sqid, now_ns, host, &mut activity).is_some();
+                from = sqid + 1;
+            }
+        }
+        self.notes.has_zone_change |= self.zone_changes() > self.zone_changes_seen;
+        // The controller may be asleep: whoever runs the lane sees that there is something to do.
+        activity.progressed |= !self.notes.is_empty() && self.shared.call_controller();
+        activity
+    }
+
+    /// Lets zoned namespaces recommend what is due for their zones. Returns when to look again, ns.
+    pub fn recommend_zones(&mut self, now_ns: u64) -> Option<u64> {
+        let mut next_ns: Option<u64> = None;
+        for namespace in self.io.namespaces.iter_mut() {
+            let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
+                continue;
+            };
+            if let Some(due_ns) = model.recommend(now_ns, |zone| zoned.changed.add(zone)) {
+                next_ns = Some(next_ns.map_or(due_ns, |next| next.min(due_ns)));
+            }
+        }
+        next_ns
+    }
+
+    /// Namespaces with changed zones that the host has not been told of.
+    fn zone_changes(&self) -> usize {
+        let zoned = self
+            .io
+            .namespaces
+            .iter()
+            .filter_map(|namespace| namespace.zoned.as_ref());
+        zoned.filter(|zoned| zoned.changed.wants_event).count()
+    }
+
+    /// The controller knows of the changed zones that there are.
+    pub(super) fn note_zone_changes(&mut self) {
+        self.zone_changes_seen = self.zone_changes();
     }
 
     /// There are no queues any more.
@@ -122,6 +230,11 @@ impl Lane {
     /// The worker that owns completion queue `cqid`.
     pub fn worker_of(&self, cqid: u16) -> usize {
         usize::from(cqid) % self.links.len().max(1)
+    }
+
+    /// The ring to the worker that owns completion queue `cqid`, by a number that no other lane's has: what goes through one ring keeps its order.
+    pub fn ring_of(&self, cqid: u16) -> usize {
+        self.number * self.links.len() + self.worker_of(cqid)
     }
 
     /// Sends an item to the worker that owns completion queue `cqid`.

@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::dataset::RANGES_MAX;
 use crate::io::COPY_RANGES_MAX;
-use crate::ring::{Consumer, Producer};
-use crate::work::{Report, Ticket, WorkItem};
-use crate::worker::{IN_FLIGHT_MAX, SCHEDULE_MAX};
+use crate::ring::Producer;
+use crate::work::{Ticket, WorkItem};
+use crate::worker::SCHEDULE_RESERVE;
 
 /// Free slots without which no admin command is taken on: it needs four at most, and what it makes come (events, the end of a command that
 /// waited for a worker) the rest.
@@ -20,43 +20,44 @@ const _: () = assert!(COPY_RANGES_MAX <= RANGES_MAX);
 /// Connection to one worker.
 pub(crate) struct WorkerLink {
     items: Producer<WorkItem>,
-    reports: Consumer<Report>,
+    /// I/O commands in flight at most: the worker's schedule has a part for each lane.
+    in_flight_max: u32,
     /// Jobs, ranges to zero and parts to gather that were sent (wrapping).
     sent: u32,
     /// Those that the worker is done with (wrapping), as last seen.
     completed_seen: u32,
     completed: Arc<AtomicU32>,
     unsent_reset: Option<Ticket>,
+    /// A completion queue was made that the worker may not know of.
+    has_new_queue: bool,
 }
 
 impl WorkerLink {
-    pub fn new(items: Producer<WorkItem>, reports: Consumer<Report>, completed: Arc<AtomicU32>) -> Self {
+    pub fn new(items: Producer<WorkItem>, completed: Arc<AtomicU32>, in_flight_max: usize) -> Self {
         Self {
             items,
-            reports,
+            in_flight_max: in_flight_max as u32,
             sent: 0,
             completed_seen: 0,
             completed,
             unsent_reset: None,
+            has_new_queue: false,
         }
-    }
-
-    pub fn report(&mut self) -> Option<Report> {
-        self.reports.pop()
     }
 
     /// Whether the worker can hold another command.
     pub fn has_room(&mut self) -> bool {
-        if self.in_flight() >= IN_FLIGHT_MAX as u32 {
+        if self.in_flight() >= self.in_flight_max {
             self.completed_seen = self.completed.load(Ordering::Acquire);
         }
-        self.in_flight() < IN_FLIGHT_MAX as u32 && self.items.has_free(COMMAND_ROOM)
+        self.in_flight() < self.in_flight_max && self.items.has_free(COMMAND_ROOM)
     }
 
     /// Whether there is room for all that an admin command may send.
     pub fn has_control_room(&mut self) -> bool {
         self.completed_seen = self.completed.load(Ordering::Acquire);
-        self.items.has_free(CONTROL_ROOM) && self.in_flight() as usize + CONTROL_ROOM <= SCHEDULE_MAX
+        self.items.has_free(CONTROL_ROOM)
+            && self.in_flight() as usize + CONTROL_ROOM <= self.in_flight_max as usize + SCHEDULE_RESERVE
     }
 
     /// Tells the worker to forget everything, now or, if its ring is full, when [`WorkerLink::retry_reset`] finds room.
@@ -74,7 +75,14 @@ impl WorkerLink {
         }
     }
 
+    /// Whether the worker knows of all completion queues that it was told of.
+    pub fn has_no_new_queue(&mut self) -> bool {
+        self.has_new_queue &= !self.items.is_empty();
+        !self.has_new_queue
+    }
+
     pub fn send(&mut self, item: WorkItem) -> Result<(), WorkItem> {
+        self.has_new_queue |= matches!(item, WorkItem::CreateCq { .. });
         if matches!(
             item,
             WorkItem::Job(_) | WorkItem::Zero(_) | WorkItem::Fill(_) | WorkItem::Gather { .. }

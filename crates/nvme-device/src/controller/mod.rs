@@ -2,10 +2,12 @@
 
 mod doorbells;
 mod erasure;
+mod errands;
 mod fetch;
 mod fused;
 mod interrupts;
 mod lane;
+mod lending;
 mod link;
 mod shadow_doorbells;
 mod state;
@@ -20,6 +22,7 @@ use ssd_profile::{NvmParameters, ProfileKind};
 use crate::admin::{AdminState, PendingAdmin};
 use crate::bar::Bar;
 use crate::device::{transfer_bytes_max, SetupError};
+use crate::dispatcher::Dispatcher;
 use crate::flash_log::NamespaceReport;
 use crate::heap::Heap;
 use crate::host::Host;
@@ -27,21 +30,30 @@ use crate::identity::Identity;
 use crate::io::{IoUnit, Limits};
 use crate::namespace::{Namespace, NamespaceConfig};
 use crate::provisioning::Provisioning;
+use crate::ring::Consumer;
 use crate::shared::Shared;
 use crate::work::{CommandRef, Job, Report, WorkItem};
-use crate::zoned::Target;
 use crate::{Activity, QUEUE_ENTRIES_MAX};
 
 use erasure::Erasure;
 pub(crate) use erasure::{Passes, Purpose};
 use fused::FusedPair;
-use lane::Lane;
+pub(crate) use lane::Lane;
+use lending::Lending;
 pub(crate) use link::{WorkerLink, COMMAND_ROOM};
 pub(crate) use shadow_doorbells::DoorbellBuffers;
 use state::{Shutdown, State};
 
 /// CAP.TO and CRTO.CRWMT: readiness takes no time here, but a host gives up on us only after 10 s.
 const READY_TIMEOUT_500MS: u8 = 20;
+
+/// What connects the lanes with the workers.
+pub(crate) struct Wiring {
+    /// For each lane, the controller's first, its link to each worker.
+    pub links: Vec<Vec<WorkerLink>>,
+    /// What each worker tells the controller.
+    pub reports: Vec<Consumer<Report>>,
+}
 
 /// The controller: everything that reads what the host writes. One thread runs it.
 pub struct Controller {
@@ -64,6 +76,15 @@ pub struct Controller {
     interrupt_mask: u32,
     /// As last seen.
     reaches_memory: bool,
+    /// In the last pass there was no room for a command that a lane leaves to the controller.
+    has_waiting_command: bool,
+    /// When the LBA status alert is due.
+    lba_status_alert_ns: Option<u64>,
+    /// What the workers tell.
+    reports: Vec<Consumer<Report>>,
+    lending: Lending,
+    /// To be set when everything is back.
+    new_nvm_parameters: Option<NvmParameters>,
 }
 
 impl Controller {
@@ -72,10 +93,10 @@ impl Controller {
         mdts: u8,
         namespaces: Vec<Namespace>,
         provisioning: Provisioning,
-        links: Vec<WorkerLink>,
+        wiring: Wiring,
         shared: Arc<Shared>,
         has_medium: bool,
-    ) -> Result<Self, SetupError> {
+    ) -> Result<(Self, Vec<Dispatcher>), SetupError> {
         let transfer_bytes_max = transfer_bytes_max(mdts);
         // No more than MDTS (ZNS 1.1 figure 50).
         let zasl = match smallest_append_limit(
@@ -95,17 +116,15 @@ impl Controller {
             },
         };
         let firmware = identity.firmware_revision;
-        Ok(Self {
+        let Wiring { links, reports } = wiring;
+        let (lane, lending, dispatchers) = lending::lanes(IoUnit::new(namespaces, limits)?, links, &shared)?;
+        let controller = Self {
             identity,
             mdts,
             zasl,
             provisioning,
-            erasure: Erasure::new(links.len(), has_medium)?,
-            lane: Heap::new(Lane::new(
-                IoUnit::new(namespaces, limits)?,
-                links,
-                shared.clone(),
-            )?)?,
+            erasure: Erasure::new(lane.links.len(), has_medium)?,
+            lane,
             shared,
             admin: AdminState::new(firmware)?,
             fused: None,
@@ -115,7 +134,13 @@ impl Controller {
             csts: 0,
             interrupt_mask: 0,
             reaches_memory: false,
-        })
+            has_waiting_command: false,
+            lba_status_alert_ns: None,
+            reports,
+            lending,
+            new_nvm_parameters: None,
+        };
+        Ok((controller, dispatchers))
     }
 
     /// Registers as they are after power on.
@@ -128,13 +153,22 @@ impl Controller {
 
     /// One pass of the dispatcher: answers of the workers, registers, the admin queue, then a command of each I/O queue.
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
+        if self.lending.is_alone() {
+            self.poll_all(now_ns, host)
+        } else {
+            self.poll_among_others(now_ns, host)
+        }
+    }
+
+    /// A pass over everything.
+    fn poll_all<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let bar = Bar(host.bar());
         self.admin.start(now_ns);
         self.snapshot_smart_log(now_ns);
         self.serve_flash_log();
         let mut activity = Activity {
             progressed: self.collect_reports(now_ns, bar),
-            next_event_ns: self.recommend_zones(now_ns),
+            next_event_ns: self.lane.recommend_zones(now_ns),
         };
         activity.progressed |= self.poll_reach();
         activity.progressed |= self.poll_registers(now_ns, host);
@@ -153,7 +187,8 @@ impl Controller {
             }
             // A host that was told that the shutdown is complete may have given its queues' memory away.
             if self.shutdown != Shutdown::Complete {
-                if let Some(due_ns) = self.raise_lba_status_alert(now_ns) {
+                self.lba_status_alert_ns = self.raise_lba_status_alert(now_ns);
+                if let Some(due_ns) = self.lba_status_alert_ns {
                     activity.wake_at(due_ns);
                 }
                 activity.progressed |= self.deliver_events(now_ns, bar);
@@ -170,20 +205,6 @@ impl Controller {
     fn poll_reach(&mut self) -> bool {
         let reached = core::mem::replace(&mut self.reaches_memory, self.shared.reaches_memory());
         self.reaches_memory && !reached
-    }
-
-    /// Lets zoned namespaces recommend what is due for their zones. Returns when to look again, ns.
-    fn recommend_zones(&mut self, now_ns: u64) -> Option<u64> {
-        let mut next_ns: Option<u64> = None;
-        for namespace in self.lane.io.namespaces.iter_mut() {
-            let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
-                continue;
-            };
-            if let Some(due_ns) = model.recommend(now_ns, |zone| zoned.changed.add(zone)) {
-                next_ns = Some(next_ns.map_or(due_ns, |next| next.min(due_ns)));
-            }
-        }
-        next_ns
     }
 
     /// Answers those who want to know what the flash did.
@@ -208,6 +229,10 @@ impl Controller {
 
     /// Gives every NVM namespace other timing parameters, also those that will be created; commands already under way keep their times.
     pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
+        if !self.lending.is_home() {
+            self.new_nvm_parameters = Some(parameters);
+            return;
+        }
         for namespace in self.lane.io.namespaces.iter_mut() {
             namespace.set_nvm_parameters(parameters);
         }
@@ -224,8 +249,8 @@ impl Controller {
 
     fn collect_reports(&mut self, now_ns: u64, bar: Bar<'_>) -> bool {
         let mut progressed = false;
-        for worker in 0..self.lane.links.len() {
-            while let Some(report) = self.lane.links.get_mut(worker).and_then(WorkerLink::report) {
+        for worker in 0..self.reports.len() {
+            while let Some(report) = self.reports.get_mut(worker).and_then(Consumer::pop) {
                 progressed = true;
                 self.take_report(report, now_ns, bar);
             }

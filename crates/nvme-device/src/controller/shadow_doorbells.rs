@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use super::lane::Lane;
+use crate::bar::Bar;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::{IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
@@ -18,6 +19,8 @@ const _: () = assert!((QUEUE_ENTRIES_MAX as u32) < EVENT_INDEX_NEVER);
 /// Bytes of a doorbell, and of the two of a queue identifier (CAP.DSTRD = 0): tail of the submission queue, head of the completion queue.
 const DOORBELL_BYTES: u64 = 4;
 const PAIR_BYTES: u64 = 2 * DOORBELL_BYTES;
+/// No doorbell's value: no queue has such an index.
+const NEVER_SEEN: u32 = u32::MAX;
 /// Which of the two.
 const TAIL: usize = 0;
 const HEAD: usize = 1;
@@ -61,6 +64,17 @@ impl ShadowDoorbells {
             read: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || [0; 2])?,
             seen: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || [0; 2])?,
         })
+    }
+
+    /// Looks at the buffers that `other` looks at, as if for the first time.
+    pub fn follow(&mut self, other: &Self) {
+        self.buffers = other.buffers;
+        self.look_again();
+    }
+
+    /// Whatever the doorbells are, they are to be looked at.
+    pub fn look_again(&mut self) {
+        self.seen.fill([NEVER_SEEN; 2]);
     }
 
     /// A controller level reset: the host has to set them up anew.
@@ -123,6 +137,7 @@ impl Lane {
             host.read(buffer, &mut word)?;
             host.read(buffer.wrapping_add(end - DOORBELL_BYTES), &mut word)?;
         }
+        (0..self.queues_end).for_each(|cqid| self.look_at_head(cqid, Bar(host.bar())));
         for (qid, seen) in (0usize..).zip(&mut self.shadow_doorbells.seen) {
             let offset = qid as u64 * PAIR_BYTES;
             if let Some(Some(queue)) = self.submission_queues.get_mut(qid) {

@@ -72,8 +72,7 @@ impl Controller {
             self.begin_reset(Reset::Subsystem);
             return true;
         }
-        self.poll_interrupts(host);
-        self.poll_status(bar);
+        self.poll_usual_registers(host);
         let cc = bar.load(registers::CC);
         if cc == self.cc {
             return false;
@@ -81,6 +80,14 @@ impl Controller {
         self.cc = cc;
         self.configure(ControllerConfiguration(cc), now_ns, host);
         true
+    }
+
+    /// Looks at the registers that a host may write at any time, and that change nothing else.
+    pub(super) fn poll_usual_registers<H: Host>(&mut self, host: &H) {
+        let bar = Bar(host.bar());
+        self.restore_read_only(bar);
+        self.poll_interrupts(host);
+        self.poll_status(bar);
     }
 
     fn configure<H: Host>(&mut self, cc: ControllerConfiguration, now_ns: u64, host: &H) {

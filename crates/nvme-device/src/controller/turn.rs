@@ -1,14 +1,16 @@
 //! A queue's turn: from its entries to jobs in a worker's ring.
 
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
-use nvme_spec::{NvmOpcode, SubmissionQueueEntry};
+use nvme_spec::{DirectiveType, NvmOpcode, SubmissionQueueEntry};
 use zerocopy::transmute;
 
-use super::lane::{Failure, Lane};
+use super::lane::{Failure, Lane, Place};
 use crate::bar::Bar;
 use crate::host::{Host, MemoryFault};
 use crate::io::{Dispatched, Fetched, Progress, Wait};
 use crate::queues::{CompletionQueue, Stalled, SubmissionQueue};
+use crate::shared_namespace::SharedNamespace;
+use crate::streams::directive;
 use crate::work::{CommandRef, Job, WorkItem, Zeroing};
 use crate::{Activity, BURST_MAX};
 
@@ -33,6 +35,14 @@ pub(super) fn fetch_entry<H: Host>(address: u64, host: &H) -> Result<SubmissionQ
     let mut bytes = [0; ENTRY_BYTES];
     host.read(address, &mut bytes)?;
     Ok(transmute!(bytes))
+}
+
+/// Who takes a command on.
+enum Way {
+    Here,
+    /// The lane with this number.
+    Lane(usize),
+    Controller,
 }
 
 /// Whether a command concerns more than its namespace and its queue.
@@ -142,24 +152,63 @@ impl Lane {
         self.take_entries(sqid, cqid, entries, now_ns, host)
     }
 
+    /// Who takes a command on that is not the controller's in any case.
+    fn way_of(&self, entry: &SubmissionQueueEntry) -> Way {
+        if self.places.is_empty() {
+            return Way::Here;
+        }
+        let opcode = NvmOpcode(entry.opcode);
+        // What a stream is, and what is told of unreadable LBAs, is the drive's, not a namespace's.
+        let is_of_drive = match opcode {
+            NvmOpcode::WRITE | NvmOpcode::WRITE_ZEROES | NvmOpcode::ZONE_APPEND | NvmOpcode::COPY => {
+                directive(entry) != DirectiveType::IDENTIFY
+            }
+            NvmOpcode::WRITE_UNCORRECTABLE => true,
+            _ => false,
+        };
+        let place = self.places.get(entry.nsid.get().wrapping_sub(1) as usize);
+        match place {
+            Some(Place::Everywhere) if !is_of_drive && SharedNamespace::serves(entry.opcode) => Way::Here,
+            Some(&Place::Lane(number)) if !is_of_drive && number == self.number => Way::Here,
+            Some(&Place::Lane(number)) if !is_of_drive => Way::Lane(number),
+            _ => Way::Controller,
+        }
+    }
+
     /// Goes on with a command that waits.
     fn resume<H: Host>(&mut self, stalled: Stalled, now_ns: u64, host: &H) -> Turn {
-        let Stalled { entry, command, wait } = stalled;
+        let Stalled {
+            entry,
+            command,
+            wait,
+            is_away,
+        } = stalled;
+        if is_away {
+            return Turn::Idle;
+        }
         if now_ns < wait.retry_at_ns {
             return Turn::Waiting(wait.retry_at_ns);
+        }
+        match self.way_of(&entry) {
+            Way::Here => {}
+            Way::Lane(number) => return self.send_away(stalled, number, now_ns),
+            Way::Controller => {
+                self.notes.has_command = true;
+                return Turn::Idle;
+            }
         }
         if !self.has_worker_room(command.cqid) || !self.notes.has_room() {
             return Turn::Idle;
         }
         let stalled = match self.start_io(&entry, command, wait.progress, now_ns, host) {
             Ok(()) => None,
-            Err(wait) => Some(Stalled { entry, command, wait }),
+            Err(wait) => Some(Stalled { wait, ..stalled }),
         };
         self.set_stalled(command.sqid, stalled)
     }
 
     /// What its turn was for a queue that waits behind this command, or does not.
-    fn set_stalled(&mut self, sqid: u16, stalled: Option<Stalled>) -> Turn {
+    pub(super) fn set_stalled(&mut self, sqid: u16, stalled: Option<Stalled>) -> Turn {
         if let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) {
             queue.stalled = stalled;
         }
@@ -186,15 +235,22 @@ impl Lane {
                 cqid,
                 cid: entry.cid.get(),
             };
-            if is_for_controller(&entry, sqid) {
+            let way = match is_for_controller(&entry, sqid) {
+                true => Way::Controller,
+                false => self.way_of(&entry),
+            };
+            if matches!(way, Way::Controller) {
                 if is_first {
                     return Turn::ForController(entry, command);
                 }
                 break;
             }
             self.consume(sqid, cqid);
+            if let Way::Lane(number) = way {
+                return self.send_away(Stalled::new(entry, command, Wait::until(now_ns)), number, now_ns);
+            }
             if let Err(wait) = self.start_io(&entry, command, Progress::None, now_ns, host) {
-                let turn = self.set_stalled(sqid, Some(Stalled { entry, command, wait }));
+                let turn = self.set_stalled(sqid, Some(Stalled::new(entry, command, wait)));
                 // After one that was fetched, the queue is looked at again at once.
                 return if is_first { turn } else { Turn::Fetched };
             }
@@ -233,7 +289,7 @@ impl Lane {
     ///
     /// # Errors
     /// If it has to wait.
-    fn start_io<H: Host>(
+    pub(super) fn start_io<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         command: CommandRef,
@@ -244,7 +300,7 @@ impl Lane {
         let fetched = Fetched {
             entry,
             command,
-            worker: self.worker_of(command.cqid),
+            ring: self.ring_of(command.cqid),
             progress,
         };
         let dispatched = match NvmOpcode(entry.opcode) {

@@ -172,7 +172,7 @@ impl IoUnit {
         // All of them before the first is timed, and again each time: what has been reset and written meanwhile may not have been moved. The list is
         // the host's memory; if that changes it, it gets other data, timed as what it asked for first.
         for source in request.sources() {
-            namespace.check_read(now_ns, fetched.worker, source)?;
+            namespace.check_read(now_ns, fetched.ring, source)?;
         }
         let read_at_ns = match fetched.progress {
             Progress::Copy { read_at_ns } => read_at_ns,
@@ -183,7 +183,7 @@ impl IoUnit {
                         offset_bytes: source.offset_bytes,
                         len_bytes: source.len_bytes,
                     };
-                    let placed = namespace.place(now_ns, fetched.worker, &read, source)?;
+                    let placed = namespace.place(now_ns, fetched.ring, &read, source)?;
                     read_at_ns = read_at_ns.max(placed.done_at_ns);
                 }
                 read_at_ns
@@ -199,7 +199,7 @@ impl IoUnit {
             len_bytes: destination.len_bytes,
             fua: request.fua,
         };
-        let placed = match namespace.place(now_ns, fetched.worker, &write, destination) {
+        let placed = match namespace.place(now_ns, fetched.ring, &write, destination) {
             Ok(placed) => placed,
             Err(Refusal::Busy { retry_at_ns }) => {
                 return Err(NotCopied::Waits(Wait {

@@ -16,12 +16,14 @@ use crate::host::Host;
 use crate::key_value::ListProgress;
 use crate::namespace::{ByteRange, Namespace};
 use crate::namespace_table::NamespaceTable;
+use crate::shared_namespace::SharedNamespace;
 use crate::streams::Streams;
 use crate::work::{CommandRef, Direction, Extents, Job, Transfer, Zeroing};
 pub(crate) use copy::{CopyRequest, FORMATS as COPY_FORMATS, RANGES_MAX as COPY_RANGES_MAX};
 pub(crate) use request::{Access, Limits, Plan, Request};
 
 use crate::zoned::{ReceiveRequest, SendRequest, ZoneMove};
+use crate::NAMESPACES_MAX;
 
 /// What I/O did so far, for the SMART log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +70,25 @@ impl IoCounters {
             .saturating_add(done_at_ns.saturating_sub(now_ns.max(self.busy_until_ns)));
         self.busy_until_ns = self.busy_until_ns.max(done_at_ns);
     }
+
+    /// Counts from 0 on, of a drive that is busy as `other` says.
+    pub fn begin_at(&mut self, other: &Self) {
+        *self = Self {
+            busy_until_ns: other.busy_until_ns,
+            ..Self::default()
+        };
+    }
+
+    /// Adds what `other` has counted, but for the time, which may be the same that others were busy; that is the result, ns.
+    pub fn add(&mut self, other: &Self) -> u64 {
+        self.read_commands += other.read_commands;
+        self.write_commands += other.write_commands;
+        self.read_bytes += other.read_bytes;
+        self.written_bytes += other.written_bytes;
+        self.modifications += other.modifications;
+        self.busy_until_ns = self.busy_until_ns.max(other.busy_until_ns);
+        other.busy_ns
+    }
 }
 
 /// The halves of a fused pair come one by one, as if they were not fused. What PSDT says of the metadata pointer is the same here, because it is not
@@ -102,12 +123,13 @@ impl From<Job> for Dispatched {
     }
 }
 
-/// A command as it came, and the worker that completes it.
+/// A command as it came, and the ring through which it goes to a worker.
 #[derive(Clone, Copy)]
 pub(crate) struct Fetched<'a> {
     pub entry: &'a SubmissionQueueEntry,
     pub command: CommandRef,
-    pub worker: usize,
+    /// See [`crate::controller::Lane::ring_of`].
+    pub ring: usize,
     /// What earlier passes have done of it.
     pub progress: Progress,
 }
@@ -134,6 +156,16 @@ pub(crate) struct Wait {
     pub progress: Progress,
 }
 
+impl Wait {
+    /// Of a command of which nothing has been done.
+    pub fn until(retry_at_ns: u64) -> Self {
+        Self {
+            retry_at_ns,
+            progress: Progress::None,
+        }
+    }
+}
+
 impl Fetched<'_> {
     pub fn data_pointer(&self) -> DataPointer {
         DataPointer::of(self.entry)
@@ -148,10 +180,7 @@ impl Fetched<'_> {
     ) -> Result<Dispatched, Wait> {
         match result {
             Ok(dispatched) => Ok(dispatched),
-            Err(Refusal::Busy { retry_at_ns }) => Err(Wait {
-                retry_at_ns,
-                progress: Progress::None,
-            }),
+            Err(Refusal::Busy { retry_at_ns }) => Err(Wait::until(retry_at_ns)),
             Err(Refusal::Failed(status)) => Ok(self.failed(now_ns, lba, status)),
             Err(Refusal::FailedLate { status, done_at_ns }) => {
                 Ok(self.failed(done_at_ns.max(now_ns), lba, status))
@@ -187,6 +216,8 @@ pub(crate) struct IoUnit {
     /// What the Copy just taken on reads, with lengths: not on the stack, and with room for [`COPY_RANGES_MAX`].
     pub gathering: Vec<(Extents, u32)>,
     pub streams: Streams,
+    /// What all dispatchers share while each works on its own, from identifier 1 on; empty otherwise.
+    shared: Vec<Option<SharedNamespace>>,
 }
 
 impl IoUnit {
@@ -194,7 +225,10 @@ impl IoUnit {
     pub fn new(namespaces: Vec<Namespace>, limits: Limits) -> Result<Self, SetupError> {
         let mut gathering = Vec::new();
         gathering.try_reserve_exact(COPY_RANGES_MAX)?;
+        let mut shared = Vec::new();
+        shared.try_reserve_exact(NAMESPACES_MAX as usize)?;
         Ok(Self {
+            shared,
             namespaces: NamespaceTable::new(namespaces)?,
             limits,
             has_all_command_sets: false,
@@ -202,6 +236,25 @@ impl IoUnit {
             gathering,
             streams: Streams::new()?,
         })
+    }
+
+    /// Shares namespace `nsid` with other dispatchers.
+    pub fn set_shared(&mut self, nsid: u32, namespace: SharedNamespace) {
+        // There is room for all.
+        let len = self.shared.len().max(nsid.min(NAMESPACES_MAX) as usize);
+        self.shared.resize_with(len, || None);
+        if let Some(slot) = self.shared.get_mut(nsid.wrapping_sub(1) as usize) {
+            *slot = Some(namespace);
+        }
+    }
+
+    /// Nothing is shared any more: namespaces go on from where they are now.
+    pub fn end_sharing(&mut self) {
+        for (nsid, shared) in (1..).zip(self.shared.drain(..)) {
+            if let (Some(shared), Ok(namespace)) = (shared, self.namespaces.allocated_mut(nsid)) {
+                namespace.end_sharing(&shared);
+            }
+        }
     }
 
     /// Whether `nsid` is that of a key-value namespace.
@@ -261,6 +314,12 @@ impl IoUnit {
             return self.flush_all(now_ns, command).map(Dispatched::from);
         }
         let (limits, has_all_command_sets) = (self.limits, self.has_all_command_sets);
+        if let Some(Some(shared)) = self.shared.get(nsid.wrapping_sub(1) as usize) {
+            let plan = Plan::new(request, shared.space, None, limits).map_err(Refusal::Failed)?;
+            let placed = shared.place(now_ns, &plan.command, plan.range)?;
+            let lba = shared.space.lbas(plan.range).start;
+            return Ok(self.dispatched(now_ns, fetched, &plan, placed, lba));
+        }
         let namespace = self.namespace_mut(entry).map_err(Refusal::Failed)?;
         if matches!(request, Request::Append { .. }) && !has_all_command_sets {
             return Err(Refusal::Failed(Status::INVALID_COMMAND_OPCODE));
@@ -275,7 +334,7 @@ impl IoUnit {
         if plan.access == Access::Spoil && !namespace.uncorrectable.has_room_for(spoiled) {
             return Err(Refusal::Failed(Status::INTERNAL_ERROR));
         }
-        let placed = namespace.place(now_ns, fetched.worker, &plan.command, plan.range)?;
+        let placed = namespace.place(now_ns, fetched.ring, &plan.command, plan.range)?;
         let lba = plan.range.offset_bytes >> namespace.lba_log2;
         let lbas = namespace.lbas(match plan.command {
             Command::Append { .. } => ByteRange {
@@ -298,6 +357,18 @@ impl IoUnit {
         if let Some(stream) = stream {
             self.write_stream(nsid, stream);
         }
+        Ok(self.dispatched(now_ns, fetched, &plan, placed, lba))
+    }
+
+    /// The job of a command that was taken on at `now_ns`; it is counted.
+    fn dispatched(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        plan: &Plan,
+        placed: Placed,
+        lba: u64,
+    ) -> Dispatched {
         // A completion time in the past (MODELS.md Q10) means: at once.
         let done_at_ns = placed.done_at_ns.max(now_ns);
         self.counters
@@ -313,14 +384,19 @@ impl IoUnit {
         let job = Job {
             done_at_ns,
             transfer,
-            nsid,
+            nsid: fetched.entry.nsid.get(),
             lba,
-            ..Job::immediate(command, now_ns, Status::SUCCESSFUL_COMPLETION, placed.result)
+            ..Job::immediate(
+                fetched.command,
+                now_ns,
+                Status::SUCCESSFUL_COMPLETION,
+                placed.result,
+            )
         };
-        Ok(Dispatched {
+        Dispatched {
             zeroing: placed.zeroing,
             job,
-        })
+        }
     }
 
     /// Carries a Zone Management Send out. As [`IoUnit::dispatch`].
@@ -344,7 +420,7 @@ impl IoUnit {
     ) -> Result<Dispatched, Refusal> {
         let namespace = self.zoned_namespace(fetched.entry).map_err(Refusal::Failed)?;
         let mut target = namespace
-            .zoned_target(fetched.worker)
+            .zoned_target(fetched.ring)
             .ok_or(Refusal::Failed(Status::INVALID_COMMAND_OPCODE))?;
         let sent = request.execute(now_ns, &mut target, fetched.data_pointer(), host)?;
         if let Some(reset) = sent.reset {

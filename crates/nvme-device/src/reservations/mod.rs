@@ -116,6 +116,11 @@ impl Reservations {
         Ok(())
     }
 
+    /// Whether no reservation is in the way of anything.
+    pub fn allow_everything(&self) -> bool {
+        self.denied == 0
+    }
+
     /// The controller has this host now.
     pub fn set_host(&mut self, host: HostIdentifier) {
         self.host = host;

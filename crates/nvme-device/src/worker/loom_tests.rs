@@ -133,7 +133,11 @@ fn a_driver_that_sees_the_phase_bit_sees_the_whole_completion_and_its_data() {
         let (mut items, items_out) = ring(4).unwrap();
         let (reports, _reports_out) = ring(16).unwrap();
         let completed = Arc::new(AtomicU32::new(0));
-        let mut worker = Worker::new(0, items_out, reports, shared, completed, 4096, true).unwrap();
+        let inlet = Inlet {
+            items: items_out,
+            completed,
+        };
+        let mut worker = Worker::new(0, alloc::vec![inlet], reports, shared, 4096, true).unwrap();
         let create = WorkItem::CreateCq {
             cqid: 1,
             base: QUEUE,

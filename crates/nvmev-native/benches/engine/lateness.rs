@@ -300,6 +300,7 @@ fn device(kind: ProfileKind, machine: &Machine) -> Device {
     };
     let config = DeviceConfig {
         identity: Identity::derive("lateness", CAPACITY_BYTES, LBA_BYTES, None),
+        dispatcher_count: 1,
         worker_count: 1,
         namespaces: vec![namespace],
         media_bytes: CAPACITY_BYTES,

@@ -407,6 +407,7 @@ fn build(setup: &Setup, profile: &Profile<'_>) -> (Arc<Machine>, Device) {
     let machine = Machine::new(RAM_BYTES, medium).expect("enough memory");
     let config = DeviceConfig {
         identity: Identity::derive(setup.profile, setup.capacity_bytes, setup.lba_bytes, None),
+        dispatcher_count: 1,
         worker_count: 1,
         namespaces: vec![namespace(setup, profile)],
         media_bytes: setup.capacity_bytes,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nvme_device::pci::MSIX_TABLE_OFFSET;
-use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, VECTORS_MAX};
+use nvme_device::{Activity, Device, DeviceConfig, Host, Identity, NamespaceConfig, VECTORS_MAX};
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
 use nvme_spec::{CompletionQueueEntry, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 use ssd_model::profiles;
@@ -53,6 +53,26 @@ impl QueuePair {
             consumed: 0,
         }
     }
+}
+
+const MSIX_MESSAGE_CONTROL: u32 = 0x52;
+const MSIX_ENABLE: u32 = 1 << 15;
+
+/// Dispatchers of the devices of tests: one, or as many as this variable of the environment says.
+fn dispatcher_count() -> usize {
+    let count = std::env::var("NVMEV_TEST_DISPATCHERS").ok();
+    count.map_or(1, |count| {
+        count.parse().expect("NVMEV_TEST_DISPATCHERS is a number")
+    })
+}
+
+/// Adds what another part of the device did.
+fn add(activity: &mut Activity, other: Activity) {
+    activity.progressed |= other.progressed;
+    activity.next_event_ns = [activity.next_event_ns, other.next_event_ns]
+        .into_iter()
+        .flatten()
+        .min();
 }
 
 /// A machine, a device in it, and a driver for it.
@@ -113,7 +133,7 @@ impl TestHost {
             RAM_BYTES,
             usize::try_from(media_bytes(&namespaces)).expect("a test medium fits in memory"),
         );
-        Self::build(machine, namespaces, workers, false)
+        Self::build(machine, namespaces, dispatcher_count(), workers, false)
     }
 
     /// A host with a device of these namespaces in `machine`, which is new or has been wiped.
@@ -121,18 +141,32 @@ impl TestHost {
     /// # Panics
     /// If the device refuses the configuration.
     pub fn in_machine(machine: Machine, namespaces: Vec<NamespaceConfig>, workers: usize) -> Self {
-        Self::build(machine, namespaces, workers, true)
+        Self::build(machine, namespaces, dispatcher_count(), workers, true)
+    }
+
+    /// A host with a device of these namespaces and so many dispatchers.
+    ///
+    /// # Panics
+    /// If the device refuses the configuration.
+    pub fn with_dispatchers(namespaces: Vec<NamespaceConfig>, dispatchers: usize, workers: usize) -> Self {
+        let machine = Machine::new(
+            RAM_BYTES,
+            usize::try_from(media_bytes(&namespaces)).expect("a test medium fits in memory"),
+        );
+        Self::build(machine, namespaces, dispatchers, workers, true)
     }
 
     fn build(
         machine: Machine,
         namespaces: Vec<NamespaceConfig>,
+        dispatchers: usize,
         workers: usize,
         has_shadow_doorbells: bool,
     ) -> Self {
         let media_bytes = media_bytes(&namespaces);
         let config = DeviceConfig {
             identity: Identity::derive("test", media_bytes, 512, None),
+            dispatcher_count: dispatchers,
             worker_count: workers,
             namespaces,
             media_bytes,
@@ -201,6 +235,10 @@ impl TestHost {
         self.write_config(COMMAND, 2, command | MEMORY_AND_BUS_MASTER);
         for vector in 0..usize::from(VECTORS_MAX) {
             self.set_register(MSIX_TABLE_OFFSET as usize + vector * 16 + 12, 0);
+        }
+        if !self.device.dispatchers.is_empty() {
+            // With the pin, nothing is lent to other dispatchers.
+            self.write_config(MSIX_MESSAGE_CONTROL, 2, MSIX_ENABLE);
         }
     }
 
@@ -393,16 +431,45 @@ impl TestHost {
 
     /// One pass over the device; whether anything happened, and when something will.
     pub fn step(&mut self) -> (bool, Option<u64>) {
-        let mut activity = self.device.controller.poll(self.now_ns, &self.machine);
+        let mut activity = self.dispatch(self.now_ns);
         for worker in &mut self.device.workers {
-            let worker_activity = worker.poll(self.now_ns, &self.machine);
-            activity.progressed |= worker_activity.progressed;
-            activity.next_event_ns = [activity.next_event_ns, worker_activity.next_event_ns]
-                .into_iter()
-                .flatten()
-                .min();
+            add(&mut activity, worker.poll(self.now_ns, &self.machine));
         }
         (activity.progressed, activity.next_event_ns)
+    }
+
+    /// One pass over the queues at `now_ns`: of several dispatchers as many passes as it takes them to give the controller everything back.
+    pub fn dispatch(&mut self, now_ns: u64) -> Activity {
+        let mut activity = self.device.controller.poll(now_ns, &self.machine);
+        let more = if self.device.dispatchers.is_empty() { 0 } else { 3 };
+        for _ in 0..more {
+            // What was due in the round before may be done with.
+            activity.next_event_ns = None;
+            for dispatcher in &mut self.device.dispatchers {
+                add(&mut activity, dispatcher.poll(now_ns, &self.machine));
+            }
+            add(&mut activity, self.device.controller.poll(now_ns, &self.machine));
+        }
+        activity
+    }
+
+    /// A pass of one of the dispatchers, whichever `choice` says.
+    pub fn poll_a_dispatcher(&mut self, choice: u64) -> Activity {
+        let others = self.device.dispatchers.len();
+        match (choice as usize % (others + 1)).checked_sub(1) {
+            None => self.device.controller.poll(self.now_ns, &self.machine),
+            Some(index) => self.device.dispatchers[index].poll(self.now_ns, &self.machine),
+        }
+    }
+
+    /// Switches messages off: interrupts come by the pin.
+    pub fn use_pin(&self) {
+        self.write_config(MSIX_MESSAGE_CONTROL, 2, 0);
+    }
+
+    /// Whether the devices of tests have several dispatchers.
+    pub fn has_several_dispatchers() -> bool {
+        dispatcher_count() > 1
     }
 
     /// Runs the device until nothing happens any more at the present time; returns when something will.

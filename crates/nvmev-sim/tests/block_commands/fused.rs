@@ -368,7 +368,7 @@ fn increments_of_many_hosts_are_never_lost() {
                 }
                 let now_ns = drive.host.now_ns;
                 match random.below(3) {
-                    0 => drive.host.device.controller.poll(now_ns, &drive.host.machine),
+                    0 => drive.host.poll_a_dispatcher(random.next_bits()),
                     worker => {
                         drive.host.device.workers[worker as usize - 1].poll(now_ns, &drive.host.machine)
                     }

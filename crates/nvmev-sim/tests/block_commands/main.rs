@@ -64,10 +64,7 @@ impl Drive {
 
     /// A pass of the controller, in which the workers do nothing.
     fn poll_controller(&mut self) {
-        self.host
-            .device
-            .controller
-            .poll(self.host.now_ns, &self.host.machine);
+        self.host.dispatch(self.host.now_ns);
     }
 
     fn status(&mut self, entry: SubmissionQueueEntry) -> Status {

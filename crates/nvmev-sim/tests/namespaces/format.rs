@@ -124,7 +124,7 @@ fn while_it_goes_on_only_the_namespace_itself_is_out_of_reach() {
     let format = drive.host.submit(0, commands::format_nvm(NVM, 1, 0));
     // Fetched, but no worker has done anything yet.
     let host = &mut drive.host;
-    host.device.controller.poll(host.now_ns, &host.machine);
+    host.dispatch(host.now_ns);
     let (buffer, identified) = (drive.buffer, drive.host.pages(1));
     let read = |nsid| commands::read_write(NvmOpcode::READ, nsid, 0, 8, buffer, 0);
     drive.host.submit(1, read(NVM));
@@ -136,7 +136,7 @@ fn while_it_goes_on_only_the_namespace_itself_is_out_of_reach() {
         .submit(0, commands::identify(IdentifyCns::NAMESPACE, NVM, 0, identified));
     for _ in 0..3 {
         let host = &mut drive.host;
-        host.device.controller.poll(host.now_ns, &host.machine);
+        host.dispatch(host.now_ns);
     }
     assert_eq!(drive.host.wait(1).status(), Status::FORMAT_IN_PROGRESS);
     assert_eq!(drive.host.wait(2).status(), SUCCESS);
@@ -179,7 +179,7 @@ fn a_write_under_way_does_not_come_after_the_format() {
         drive.host.submit(0, commands::format_nvm(nsid, 0, 0));
         for _ in 0..3 {
             let host = &mut drive.host;
-            host.device.controller.poll(host.now_ns, &host.machine);
+            host.dispatch(host.now_ns);
         }
         drive.host.settle();
         while drive.host.reap(1).is_some() {}

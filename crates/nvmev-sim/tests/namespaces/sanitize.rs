@@ -90,7 +90,7 @@ fn meanwhile_most_commands_are_refused_and_the_log_shows_how_far_it_is() {
     // A command in each pass.
     for _ in 0..3 {
         let host = &mut drive.host;
-        host.device.controller.poll(host.now_ns, &host.machine);
+        host.dispatch(host.now_ns);
     }
     let commands = [
         (sanitize(CRYPTO_ERASE, 0), Status::SANITIZE_IN_PROGRESS),
@@ -111,7 +111,7 @@ fn meanwhile_most_commands_are_refused_and_the_log_shows_how_far_it_is() {
     for (entry, status) in commands {
         expected.insert(drive.host.submit(0, entry), status);
         let host = &mut drive.host;
-        host.device.controller.poll(host.now_ns, &host.machine);
+        host.dispatch(host.now_ns);
     }
     let host = &mut drive.host;
     // A part of 4 MiB takes the worker some passes.
@@ -136,7 +136,7 @@ fn meanwhile_most_commands_are_refused_and_the_log_shows_how_far_it_is() {
     }
     for _ in 0..4 {
         let host = &mut drive.host;
-        host.device.controller.poll(host.now_ns, &host.machine);
+        host.dispatch(host.now_ns);
     }
     for _ in 0..4 {
         assert_eq!(drive.host.wait(1).status(), Status::SANITIZE_IN_PROGRESS);

@@ -88,7 +88,7 @@ impl Drive {
 
     fn poll_controller(&mut self) {
         let host = &mut self.host;
-        host.device.controller.poll(host.now_ns, &host.machine);
+        host.dispatch(host.now_ns);
     }
 
     fn poll_workers(&mut self) {

@@ -101,7 +101,7 @@ impl Storm {
         let host = &mut self.host;
         match self.random.below(3) {
             0 => {
-                host.device.controller.poll(host.now_ns, &host.machine);
+                host.poll_a_dispatcher(self.random.next_bits());
             }
             1 => {
                 let worker = self.random.below(host.device.workers.len() as u64) as usize;

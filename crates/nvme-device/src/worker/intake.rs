@@ -1,0 +1,213 @@
+//! What a worker has to do: items from the rings of all lanes, in an order that keeps what belongs together.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use crate::ring::Consumer;
+use crate::work::WorkItem;
+
+/// The worker's end of the connection to a lane.
+pub(crate) struct Inlet {
+    pub items: Consumer<WorkItem>,
+    /// Jobs done with (wrapping): the lane limits what is in flight by it.
+    pub completed: Arc<AtomicU32>,
+}
+
+/// The controller's own lane, the only one through which it tells a worker what concerns other rings.
+const CONTROLLER: usize = 0;
+
+/// All inlets of a worker. Each ring's items come out in their order, and besides:
+/// - what concerns more than one command (queues that go, aborts, an answer that says that all before it is done) comes after everything that was in the
+///   other rings before it. The controller sends such an item while the lanes are with it, so that nothing is put into the others meanwhile;
+/// - the parts of a Copy are not separated from its job.
+pub(super) struct Intake {
+    inlets: Vec<Inlet>,
+    /// For each inlet, how many of its items come before `held`.
+    owed: Vec<usize>,
+    held: Option<WorkItem>,
+    /// Inlet that the last item came from, whose next one comes next if it belongs to the same command.
+    current: usize,
+    is_amid_copy: bool,
+}
+
+impl Intake {
+    /// From these inlets, and a place for each of them.
+    pub fn new(inlets: Vec<Inlet>, owed: Vec<usize>) -> Self {
+        Self {
+            inlets,
+            owed,
+            held: None,
+            current: 0,
+            is_amid_copy: false,
+        }
+    }
+
+    /// The next item, and which inlet it came from.
+    #[inline]
+    pub fn next(&mut self) -> Option<(usize, WorkItem)> {
+        if let [only] = &mut *self.inlets {
+            return only.items.pop().map(|item| (CONTROLLER, item));
+        }
+        self.next_of_several()
+    }
+
+    fn next_of_several(&mut self) -> Option<(usize, WorkItem)> {
+        if self.is_amid_copy {
+            return self.pop(self.current);
+        }
+        if self.held.is_some() {
+            return self.next_before_held();
+        }
+        let count = self.inlets.len();
+        let first = self.current + 1;
+        let (index, item) = (first..first + count).find_map(|index| self.pop(index % count))?;
+        if !concerns_others(&item) {
+            return Some((index, item));
+        }
+        for (other, (owed, inlet)) in self.owed.iter_mut().zip(&mut self.inlets).enumerate() {
+            *owed = if other == index { 0 } else { inlet.items.count() };
+        }
+        self.held = Some(item);
+        self.next_before_held()
+    }
+
+    /// What was there before the item that is held, and then that.
+    fn next_before_held(&mut self) -> Option<(usize, WorkItem)> {
+        while let Some(index) = self.owed.iter().position(|&owed| owed > 0) {
+            if let Some(owed) = self.owed.get_mut(index) {
+                *owed -= 1;
+            }
+            if let Some(found) = self.pop(index) {
+                return Some(found);
+            }
+        }
+        self.held.take().map(|item| (CONTROLLER, item))
+    }
+
+    fn pop(&mut self, index: usize) -> Option<(usize, WorkItem)> {
+        let item = self.inlets.get_mut(index)?.items.pop()?;
+        self.current = index;
+        match item {
+            WorkItem::Gather { .. } => self.is_amid_copy = true,
+            WorkItem::Job(_) => self.is_amid_copy = false,
+            _ => {}
+        }
+        Some((index, item))
+    }
+
+    /// An item of inlet `index` that its lane counts as in flight is done with.
+    pub fn count_completed(&self, index: usize) {
+        if let Some(inlet) = self.inlets.get(index) {
+            let completed = inlet.completed.load(Ordering::Relaxed);
+            inlet
+                .completed
+                .store(completed.wrapping_add(1), Ordering::Release);
+        }
+    }
+}
+
+/// Whether what is in other rings has to come before it.
+fn concerns_others(item: &WorkItem) -> bool {
+    match item {
+        WorkItem::Job(_) | WorkItem::Zero(_) | WorkItem::Gather { .. } => false,
+        WorkItem::Fill(_)
+        | WorkItem::CreateCq { .. }
+        | WorkItem::DeleteCq { .. }
+        | WorkItem::AbortQueue { .. }
+        | WorkItem::AbortCommand { .. }
+        | WorkItem::Answer { .. }
+        | WorkItem::Reset { .. } => true,
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::ring::{ring, Producer};
+    use crate::work::{CommandRef, Extents, Job};
+    use nvme_spec::Status;
+
+    fn intake(lanes: usize) -> (Vec<Producer<WorkItem>>, Intake) {
+        let (producers, inlets): (Vec<_>, Vec<_>) = (0..lanes)
+            .map(|_| {
+                let (producer, items) = ring(16).unwrap();
+                let completed = Arc::new(AtomicU32::new(0));
+                (producer, Inlet { items, completed })
+            })
+            .unzip();
+        (producers, Intake::new(inlets, alloc::vec![0; lanes]))
+    }
+
+    fn job(cid: u16) -> WorkItem {
+        let command = CommandRef {
+            sqid: 1,
+            cqid: 1,
+            cid,
+        };
+        WorkItem::Job(Job::immediate(command, 0, Status::SUCCESSFUL_COMPLETION, 0))
+    }
+
+    fn gather() -> WorkItem {
+        WorkItem::Gather {
+            extents: Extents::NONE,
+            len_bytes: 512,
+        }
+    }
+
+    /// Inlet, and what the item is: a job's identifier, a part of a Copy, or something else.
+    fn taken(intake: &mut Intake) -> Vec<(usize, Option<u16>)> {
+        core::iter::from_fn(|| intake.next())
+            .map(|(index, item)| match item {
+                WorkItem::Job(job) => (index, Some(job.command.cid)),
+                WorkItem::Gather { .. } => (index, Some(0)),
+                _ => (index, None),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn lanes_take_turns() {
+        let (mut lanes, mut intake) = intake(2);
+        for cid in [1, 2] {
+            lanes[0].push(job(cid)).unwrap();
+            lanes[1].push(job(10 + cid)).unwrap();
+        }
+        let order = [(1, Some(11)), (0, Some(1)), (1, Some(12)), (0, Some(2))];
+        assert_eq!(taken(&mut intake), order);
+    }
+
+    #[test]
+    fn an_answer_comes_after_what_was_in_other_rings_and_before_what_comes_later() {
+        let (mut lanes, mut intake) = intake(3);
+        lanes[0].push(WorkItem::Answer { ticket: 1 }).unwrap();
+        lanes[0].push(job(1)).unwrap();
+        for cid in [11, 12] {
+            lanes[1].push(job(cid)).unwrap();
+        }
+        lanes[2].push(job(21)).unwrap();
+        let first = intake.next().map(|(index, _)| index);
+        assert_eq!(first, Some(1), "the controller's lane was the last one");
+        // The controller has lent the lanes again.
+        lanes[1].push(job(13)).unwrap();
+        let others = taken(&mut intake);
+        let answer = others.iter().position(|&(_, cid)| cid.is_none()).unwrap();
+        let at = |cid| others.iter().position(|&(_, other)| other == Some(cid)).unwrap();
+        // The answer was met after the job of the third lane; what the second has more than it had then may come before or after.
+        assert!([12, 21].into_iter().all(|cid| at(cid) < answer), "{others:?}");
+        assert!(answer < at(1), "{others:?}");
+    }
+
+    #[test]
+    fn a_copy_is_not_torn_apart() {
+        let (mut lanes, mut intake) = intake(2);
+        lanes[1].push(gather()).unwrap();
+        lanes[0].push(gather()).unwrap();
+        lanes[0].push(job(1)).unwrap();
+        assert_eq!(taken(&mut intake), [(1, Some(0))], "the rest is on its way");
+        lanes[1].push(gather()).unwrap();
+        lanes[1].push(job(11)).unwrap();
+        let order = [(1, Some(0)), (1, Some(11)), (0, Some(0)), (0, Some(1))];
+        assert_eq!(taken(&mut intake), order);
+    }
+}
