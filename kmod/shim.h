@@ -67,6 +67,7 @@ struct nvmev_irqs;
 struct nvmev_peers;
 struct nvmev_thread;
 struct nvmev_proc;
+struct cpumask;
 
 /* ---- Rust, called by C ---- */
 
@@ -152,6 +153,8 @@ void nvmev_thread_cancel_sleep(struct nvmev_thread *thread);
 void nvmev_thread_sleep(struct nvmev_thread *thread, u64 ns);
 void nvmev_thread_wake(struct nvmev_thread *thread);
 void nvmev_panic_park(void);
+struct cpumask *nvmev_node_enter(u32 node);
+void nvmev_node_leave(struct cpumask *before);
 
 /* shim_proc.c */
 struct nvmev_proc *nvmev_proc_create(const void *core);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The dispatcher's and the workers' threads: starting, stopping, sleeping, waking, and what is left of one that
- * panicked.
+ * panicked. And where the process runs that loads the module.
  */
+#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
@@ -142,4 +143,25 @@ void nvmev_panic_park(void)
 		}
 	}
 	schedule();
+}
+
+/* Keeps the calling process on a node's CPUs; what it gives is for nvmev_node_leave(). NULL: nothing has changed. */
+struct cpumask *nvmev_node_enter(u32 node)
+{
+	struct cpumask *before = kmalloc(cpumask_size(), GFP_KERNEL);
+
+	if (before)
+		cpumask_copy(before, current->cpus_ptr);
+	if (!before || node >= MAX_NUMNODES || set_cpus_allowed_ptr(current, cpumask_of_node(node))) {
+		kfree(before);
+		return NULL;
+	}
+	return before;
+}
+
+/* Lets it run where it could before; if none of those CPUs is left, it stays. */
+void nvmev_node_leave(struct cpumask *before)
+{
+	set_cpus_allowed_ptr(current, before);
+	kfree(before);
 }

@@ -14,6 +14,7 @@ use crate::host::{Irqs, KernelHost, Peers};
 use crate::log::info;
 use crate::memory::{DeviceMemory, Mapping, MemoryError, LEFT_FOR_KERNEL_BYTES};
 use crate::namespaces::{self, NamespaceError};
+use crate::node::OnNode;
 use crate::pci::PciBus;
 use crate::procfs::ProcFolder;
 use crate::running::Running;
@@ -182,6 +183,7 @@ impl Instance {
             .as_slice()
             .first()
             .map_or(0, |&cpu| shim::nvmev_cpu_node(cpu));
+        let on_node = OnNode::enter(node);
 
         let memory = DeviceMemory::acquire(settings.memory, settings.has_medium, node)?;
         let mut bar = Mapping::bar(&memory, BAR_SIZE_BYTES as u64)?;
@@ -244,6 +246,8 @@ impl Instance {
         })?;
         let threads = Threads::start(running.clone(), &settings.cpus, controller, workers)
             .map_err(kernel("the threads"))?;
+        // All tables are made, and the threads want those CPUs for themselves.
+        drop(on_node);
         let pci =
             PciBus::new(running.clone(), memory.bar_start(), node).map_err(kernel("the virtual PCI bus"))?;
         info!("Virtual PCI bus created (node {node})");

@@ -19,6 +19,7 @@ mod instance;
 mod log;
 mod memory;
 mod namespaces;
+mod node;
 mod panic;
 mod pci;
 mod procfs;

@@ -40,7 +40,7 @@ macro_rules! opaque {
     )*};
 }
 
-opaque!(Pci, Irqs, Peers, Thread, Proc);
+opaque!(Pci, Irqs, Peers, Thread, CpuMask, Proc);
 
 /// `enum nvmev_range`.
 pub const RANGE_RESERVED: u32 = 0;
@@ -139,6 +139,8 @@ unsafe extern "C" {
     pub unsafe fn nvmev_thread_sleep(thread: *mut Thread, ns: u64);
     pub unsafe fn nvmev_thread_wake(thread: *mut Thread);
     pub safe fn nvmev_panic_park();
+    pub safe fn nvmev_node_enter(node: u32) -> *mut CpuMask;
+    pub unsafe fn nvmev_node_leave(before: *mut CpuMask);
 
     // shim_proc.c
     pub unsafe fn nvmev_proc_create(core: *const c_void) -> *mut Proc;

@@ -76,6 +76,10 @@ const MEMMAP: &str = "memmap_start=4G memmap_size=256M cpus=1,2 idle_timeout_us=
 const FLASH: &str = "profile=tlc-ssd size=256M cpus=1,2 idle_timeout_us=20";
 // Another PCI function with memory.
 const PEER: &str = "-object memory-backend-ram,id=peer,size=4M,share=on -device ivshmem-plain,memdev=peer";
+// A socket each. The first one has too little memory for a drive of 1 GiB.
+const TWO_NODES: &str = "-smp sockets=2,cores=2,threads=1 \
+    -object memory-backend-ram,id=near,size=1G -numa node,nodeid=0,memdev=near -numa cpu,node-id=0,socket-id=0 \
+    -object memory-backend-ram,id=far,size=6G -numa node,nodeid=1,memdev=far -numa cpu,node-id=1,socket-id=1";
 // The driver describes all data of I/O commands with SGLs, not just long ones.
 const SGL_ALWAYS: &str = "nvme.sgl_threshold=1";
 const REFERENCE: &str = "profile=970pro size=4G cpus=1,2 idle_timeout_us=20";
@@ -143,6 +147,15 @@ const IOMMU: Suite = Suite {
     qemuopts: "-machine q35 -device intel-iommu,intremap=on",
     brief: true,
     scripts: &["interrupts", "fio"],
+    ..USUAL
+};
+const NUMA: Suite = Suite {
+    cpus: 4,
+    loaded: false,
+    // The first node is too small to have some of it, so memory that can be had in one piece is there on the second one.
+    append: "nokaslr movablecore=3G",
+    qemuopts: TWO_NODES,
+    scripts: &["numa"],
     ..USUAL
 };
 
@@ -387,6 +400,25 @@ const SUITES: &[Suite] = &[
         scripts: &["peer"],
         length: Length::Long,
         ..USUAL
+    },
+    Suite {
+        name: "6.12-numa",
+        ..NUMA
+    },
+    Suite {
+        name: "6.1-numa-long",
+        kver: "6.1",
+        length: Length::Long,
+        ..NUMA
+    },
+    Suite {
+        name: "6.12-numa-long",
+        loaded: true,
+        added: "cpus=2,3",
+        scripts: &["interrupts", "fio", "idle"],
+        brief: true,
+        length: Length::Long,
+        ..NUMA
     },
     Suite {
         name: "6.12-onecpu-4k",

@@ -7,9 +7,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::device::{table, SetupError};
 use crate::host::Host;
 use crate::shared::{Interrupts, Shared};
-use crate::VECTORS_MAX;
+use crate::{VECTORS_MAX, VECTOR_WORDS};
 
-const VECTOR_WORDS: usize = (VECTORS_MAX as usize).div_ceil(64);
 /// Unit of the aggregation time.
 const AGGREGATION_UNIT_NS: u64 = 100_000;
 

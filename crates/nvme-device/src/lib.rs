@@ -82,6 +82,9 @@ pub const NAMESPACES_MAX: u32 = 32;
 /// Interrupt vectors: one for the admin queue and one for each I/O completion queue.
 pub const VECTORS_MAX: u16 = IO_QUEUE_PAIRS_MAX + 1;
 
+/// Words of 64 bits in which each vector has a bit.
+pub(crate) const VECTOR_WORDS: usize = (VECTORS_MAX as usize).div_ceil(64);
+
 /// Most entries of an I/O queue (CAP.MQES + 1).
 pub const QUEUE_ENTRIES_MAX: u16 = 1024;
 
@@ -108,5 +111,5 @@ impl Activity {
 const _: () = {
     assert!(nvme_spec::registers::cq_head_doorbell(IO_QUEUE_PAIRS_MAX) < pci::MSIX_TABLE_OFFSET as usize);
     assert!(pci::MSIX_TABLE_OFFSET as usize + VECTORS_MAX as usize * 16 <= pci::MSIX_PBA_OFFSET as usize);
-    assert!(pci::MSIX_PBA_OFFSET as usize + (VECTORS_MAX as usize).div_ceil(64) * 8 <= BAR_SIZE_BYTES);
+    assert!(pci::MSIX_PBA_OFFSET as usize + VECTOR_WORDS * 8 <= BAR_SIZE_BYTES);
 };

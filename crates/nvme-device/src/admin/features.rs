@@ -12,7 +12,7 @@ use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 use crate::BURST_MAX;
-use crate::{IO_QUEUE_PAIRS_MAX, VECTORS_MAX};
+use crate::{IO_QUEUE_PAIRS_MAX, VECTORS_MAX, VECTOR_WORDS};
 
 /// The drive's temperature does not change: 37 °C.
 const TEMPERATURE_KELVIN: u16 = 310;
@@ -22,6 +22,12 @@ pub(super) const WARNING_TEMPERATURE_KELVIN: u16 = 343;
 pub(super) const CRITICAL_TEMPERATURE_KELVIN: u16 = 353;
 
 const SAVE: u32 = 1 << 31;
+/// Interrupts of the admin queue are never coalesced: the bit of vector 0.
+const ADMIN_VECTOR: [u64; VECTOR_WORDS] = {
+    let mut words = [0; VECTOR_WORDS];
+    words[0] = 1;
+    words
+};
 /// Temperature Threshold: sensor 0 is the composite temperature; 1111b means all (set only).
 const SENSOR_ALL: u32 = 0xF;
 const ASYNC_EVENT_TEMPERATURE: u32 = 1 << 1;
@@ -45,7 +51,7 @@ struct Values {
     volatile_write_cache: u32,
     interrupt_coalescing: u32,
     /// Bit per vector: coalescing disabled.
-    coalescing_disabled: [u64; 3],
+    coalescing_disabled: [u64; VECTOR_WORDS],
     write_atomicity: u32,
     async_events: u32,
     /// LSIRI: least time between two alerts, in units of 100 ms.
@@ -61,8 +67,7 @@ impl Values {
         temperature_under_kelvin: 0,
         volatile_write_cache: 1,
         interrupt_coalescing: 0,
-        // Interrupts of the admin queue are never coalesced.
-        coalescing_disabled: [1, 0, 0],
+        coalescing_disabled: ADMIN_VECTOR,
         write_atomicity: 0,
         async_events: 0,
         lba_status_interval: 0,
@@ -256,7 +261,7 @@ impl Features {
     }
 
     /// Dword 11 of Interrupt Coalescing, and a bit for each vector that is not coalesced.
-    pub fn interrupt_coalescing(&self) -> (u32, [u64; 3]) {
+    pub fn interrupt_coalescing(&self) -> (u32, [u64; VECTOR_WORDS]) {
         (
             self.current.interrupt_coalescing,
             self.current.coalescing_disabled,
