@@ -43,6 +43,7 @@ struct nvmev_params {
 	char *size;
 	char *data;
 	char *cpus;
+	char *dispatchers;
 	char *profile;
 	char *ns;
 	char *profile_set;
@@ -146,6 +147,7 @@ s32 nvmev_suspend_and_resume(void);
 struct nvmev_thread *nvmev_thread_create(void *body, const char *name, u32 cpu, s32 *error);
 void nvmev_thread_run(struct nvmev_thread *thread);
 void nvmev_thread_stop(struct nvmev_thread *thread);
+void nvmev_thread_free(struct nvmev_thread *thread);
 u32 nvmev_thread_should_stop(void);
 void nvmev_thread_yield(void);
 void nvmev_thread_announce_sleep(struct nvmev_thread *thread);

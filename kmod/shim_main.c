@@ -28,6 +28,7 @@ NVMEV_PARAM(memmap_size, "Size of the reserved memory, e.g. 2G; the first 1 MiB 
 NVMEV_PARAM(size, "Take this much memory from the running kernel instead, e.g. 1G; no memmap= needed");
 NVMEV_PARAM(data, "Where data is kept: memory (default), or none: NOTHING THAT IS WRITTEN IS KEPT, reads return zeros, size= says how large the drive is");
 NVMEV_PARAM(cpus, "CPUs to use, e.g. 2,3: the first runs the dispatcher, the others I/O workers");
+NVMEV_PARAM(dispatchers, "How many of the CPUs run dispatchers, which divide the queues among themselves; default 1");
 NVMEV_PARAM(profile, "Device to emulate");
 NVMEV_PARAM(ns, "Namespaces of different kinds: PROFILE:SIZE,PROFILE:SIZE,...; one without a size has what is left");
 NVMEV_PARAM(profile_set, "Parameters of the profile to change, e.g. nand.program_ns=200000,ftl.victim=random; with ns=, 1/nand.program_ns=200000 for the first");

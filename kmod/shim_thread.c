@@ -57,7 +57,7 @@ struct nvmev_thread *nvmev_thread_create(void *body, const char *name, u32 cpu, 
 		return NULL;
 	}
 	kthread_bind(task, cpu);
-	/* Ours until nvmev_thread_stop(), even if the thread should end before. */
+	/* Ours until nvmev_thread_free(), even if the thread should end before. */
 	get_task_struct(task);
 	thread->task = task;
 	return thread;
@@ -72,6 +72,11 @@ void nvmev_thread_run(struct nvmev_thread *thread)
 void nvmev_thread_stop(struct nvmev_thread *thread)
 {
 	kthread_stop(thread->task);
+}
+
+/* The thread has been stopped, and so has everybody who might wake it. */
+void nvmev_thread_free(struct nvmev_thread *thread)
+{
 	put_task_struct(thread->task);
 	kfree(thread);
 }

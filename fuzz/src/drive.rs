@@ -116,8 +116,8 @@ thread_local! {
     static PLAN: RefCell<Plan> = RefCell::new(Plan::new());
 }
 
-/// A new drive with `workers` workers in a machine that is as good as new, and its namespaces.
-pub fn new_drive(workers: usize) -> (TestHost, Vec<Traits>) {
+/// A new drive with so many dispatchers and workers in a machine that is as good as new, and its namespaces.
+pub fn new_drive(dispatchers: usize, workers: usize) -> (TestHost, Vec<Traits>) {
     PLAN.with_borrow_mut(|plan| {
         let media_bytes = plan.configs.len() * NAMESPACE_BYTES as usize;
         let mut machine = plan
@@ -125,7 +125,7 @@ pub fn new_drive(workers: usize) -> (TestHost, Vec<Traits>) {
             .take()
             .unwrap_or_else(|| Machine::new(RAM_BYTES, media_bytes));
         machine.wipe();
-        let host = TestHost::in_machine(machine, plan.configs.clone(), workers);
+        let host = TestHost::in_machine(machine, plan.configs.clone(), dispatchers, workers);
         (host, plan.traits.clone())
     })
 }

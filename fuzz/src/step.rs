@@ -18,11 +18,24 @@ pub struct Header {
     pub queues: u8,
     /// Their entries.
     pub entries: u8,
-    /// MSI-X.
+    /// MSI-X, and how many dispatchers: with the pin they would have nothing to do.
     pub interrupts: u8,
 }
 
 impl Header {
+    /// Whether interrupts are messages.
+    pub fn has_msix(&self) -> bool {
+        self.interrupts & 1 != 0
+    }
+
+    /// Dispatchers.
+    pub fn dispatchers(&self) -> usize {
+        match self.has_msix() {
+            true => 1 + usize::from(self.interrupts >> 1 & 0b11) % 3,
+            false => 1,
+        }
+    }
+
     /// How often an input's `steps` are taken. Short inputs more often: making the device takes as long as hundreds of commands.
     pub fn rounds(&self, steps: usize) -> usize {
         1 + usize::from(self.workers >> 4) * (64 / steps.clamp(8, 64))

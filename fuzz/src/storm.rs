@@ -263,7 +263,7 @@ impl Act {
         for pass in 0..self.step.action & 0b11 {
             match self.step.action >> 2 & 0b11 {
                 0 => {
-                    host.dispatch(host.now_ns);
+                    host.poll_a_dispatcher(self.step.detail.wrapping_add(pass).into());
                 }
                 1 => {
                     let worker = usize::from(self.step.queue.wrapping_add(pass)) % host.device.workers.len();

@@ -40,6 +40,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
         size,
         data,
         cpus,
+        dispatchers,
         profile,
         ns,
         profile_set,
@@ -66,6 +67,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
             size: text(size),
             data: text(data),
             cpus: text(cpus),
+            dispatchers: text(dispatchers),
             profile: text(profile),
             ns: text(ns),
             profile_set: text(profile_set),
@@ -200,5 +202,5 @@ unsafe extern "C" fn nvmev_rs_proc_store(
 // C's idea of these is checked by nothing else.
 const _: () = {
     assert!(shim::EINVAL < 0 && shim::ENOMEM < 0);
-    assert!(size_of::<Params>() == 22 * size_of::<*const c_char>());
+    assert!(size_of::<Params>() == 23 * size_of::<*const c_char>());
 };

@@ -224,7 +224,8 @@ impl Instance {
         );
         let config = DeviceConfig {
             identity,
-            worker_count: settings.cpus.worker_count(),
+            dispatcher_count: settings.dispatcher_count,
+            worker_count: settings.cpus.worker_count(settings.dispatcher_count),
             namespaces: plan,
             media_bytes: settings.storage_bytes,
             has_medium: settings.has_medium,
@@ -233,6 +234,7 @@ impl Instance {
         };
         let Device {
             controller,
+            dispatchers,
             workers,
             shared,
         } = Device::new(config, host.bar())?;
@@ -244,7 +246,7 @@ impl Instance {
             what: "the folder /proc/nvmev",
             error: shim::ENOMEM,
         })?;
-        let threads = Threads::start(running.clone(), &settings.cpus, controller, workers)
+        let threads = Threads::start(running.clone(), &settings.cpus, controller, dispatchers, workers)
             .map_err(kernel("the threads"))?;
         // All tables are made, and the threads want those CPUs for themselves.
         drop(on_node);

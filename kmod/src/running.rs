@@ -25,7 +25,7 @@ pub struct Running {
     pub nvm: NvmParameters,
     /// When threads may sleep.
     pub idle_timeout_ns: Option<u64>,
-    /// Handles of the threads, the dispatcher's first. Null before they are made.
+    /// Handles of the threads, the dispatchers' first. Null before they are made.
     pub threads: [AtomicPtr<shim::Thread>; CPU_COUNT_MAX],
     /// A thread has panicked: nobody goes on with the device, whose state may be half-changed.
     pub failed: AtomicBool,
@@ -61,15 +61,17 @@ impl Running {
         self.shared.mark_failed(self.host.bar());
     }
 
-    /// Wakes the workers that sleep: there may be work for them.
-    pub fn wake_workers(&self) {
-        for thread in self.threads.iter().skip(1) {
+    /// Wakes the threads that sleep, but for the one with this index, which calls it: there may be work for them.
+    pub fn wake_others(&self, index: usize) {
+        for (other, thread) in self.threads.iter().enumerate() {
             let thread = thread.load(Ordering::Acquire);
             if thread.is_null() {
                 break;
             }
-            // SAFETY: only the dispatcher calls this, and it is stopped before any other thread's handle is freed.
-            unsafe { shim::nvmev_thread_wake(thread) }
+            if other != index {
+                // SAFETY: only threads of ours call this, and all of them have ended before a handle is freed.
+                unsafe { shim::nvmev_thread_wake(thread) }
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ pub struct Params {
     pub size: *const c_char,
     pub data: *const c_char,
     pub cpus: *const c_char,
+    pub dispatchers: *const c_char,
     pub profile: *const c_char,
     pub ns: *const c_char,
     pub profile_set: *const c_char,
@@ -132,6 +133,7 @@ unsafe extern "C" {
     ) -> *mut Thread;
     pub unsafe fn nvmev_thread_run(thread: *mut Thread);
     pub unsafe fn nvmev_thread_stop(thread: *mut Thread);
+    pub unsafe fn nvmev_thread_free(thread: *mut Thread);
     pub safe fn nvmev_thread_should_stop() -> u32;
     pub safe fn nvmev_thread_yield();
     pub unsafe fn nvmev_thread_announce_sleep(thread: *mut Thread);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The threads: the dispatcher on the first CPU, an I/O worker on each of the others. With a single CPU, one thread is both.
+//! The threads: the dispatcher on the first CPU, or several on the first ones, an I/O worker on each of the others. With a single CPU, one thread is
+//! both.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -10,7 +11,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use module_params::{CpuList, Idle, TextBuffer};
-use nvme_device::{Activity, Controller, Worker};
+use nvme_device::{Activity, Controller, Dispatcher, Worker};
 
 use crate::host::KernelHost;
 use crate::log::info;
@@ -19,11 +20,13 @@ use crate::shim;
 
 /// What one thread does.
 enum Role {
+    First(Box<FirstDispatcher>),
     Dispatcher(Box<Dispatcher>),
     Worker(Box<Worker>),
 }
 
-struct Dispatcher {
+/// The dispatcher that has the controller.
+struct FirstDispatcher {
     controller: Box<Controller>,
     /// The only worker, if there is no CPU for it.
     worker: Option<Worker>,
@@ -31,7 +34,7 @@ struct Dispatcher {
     times_seen: u32,
 }
 
-impl Dispatcher {
+impl FirstDispatcher {
     fn poll(&mut self, now_ns: u64, running: &Running) -> Activity {
         if let Some((generation, times)) = running.times.load_if_new(self.times_seen) {
             self.times_seen = generation;
@@ -39,15 +42,9 @@ impl Dispatcher {
         }
         let mut activity = self.controller.poll(now_ns, &running.host);
         if let Some(worker) = &mut self.worker {
-            let worked = work(worker, now_ns, activity.progressed, &running.host);
-            activity.progressed |= worked.progressed;
-            activity.next_event_ns = activity
-                .next_event_ns
-                .into_iter()
-                .chain(worked.next_event_ns)
-                .min();
+            activity.add(work(worker, now_ns, activity.progressed, &running.host));
         } else if activity.progressed {
-            running.wake_workers();
+            running.wake_others(0);
         }
         activity
     }
@@ -75,27 +72,43 @@ pub struct Body {
     role: Role,
     /// Index in `cpus=`.
     index: usize,
+    /// Its number among those that do the same.
+    number: usize,
     cpu: u32,
 }
 
 impl Body {
     fn write_name(&self, out: &mut impl Write) -> core::fmt::Result {
         match self.role {
-            Role::Dispatcher(_) => out.write_str("nvmev_dispatcher"),
-            Role::Worker(_) => write!(out, "nvmev_io_worker_{}", self.index - 1),
+            Role::First(_) => out.write_str("nvmev_dispatcher"),
+            Role::Dispatcher(_) => write!(out, "nvmev_dispatcher_{}", self.number),
+            Role::Worker(_) => write!(out, "nvmev_io_worker_{}", self.number),
         }
     }
 
     /// One pass over everything that is this thread's to do.
     fn poll(&mut self, now_ns: u64) -> Activity {
-        let Self { running, role, .. } = self;
+        let Self {
+            running, role, index, ..
+        } = self;
         if running.failed.load(Ordering::Acquire) {
             // Once more: a controller that was in the middle of a pass may have put its own idea of CSTS there.
             running.mark_failed();
             return Activity::default();
         }
         match role {
-            Role::Dispatcher(dispatcher) => dispatcher.poll(now_ns, running),
+            Role::First(dispatcher) => dispatcher.poll(now_ns, running),
+            Role::Dispatcher(dispatcher) => {
+                let mut activity = dispatcher.poll(now_ns, &running.host);
+                if activity.progressed {
+                    running.wake_others(*index);
+                }
+                if dispatcher.has_queues() {
+                    // No sleep is that short.
+                    activity.next_event_ns = Some(now_ns);
+                }
+                activity
+            }
             Role::Worker(worker) => work(worker, now_ns, false, &running.host),
         }
     }
@@ -114,8 +127,8 @@ impl Body {
         }
         let start_ns = shim::nvmev_now_ns();
         let mut idle = match self.role {
-            Role::Dispatcher(_) => Idle::dispatcher(self.running.idle_timeout_ns, start_ns),
-            Role::Worker(_) => Idle::worker(self.running.idle_timeout_ns, start_ns),
+            Role::First(_) => Idle::dispatcher(self.running.idle_timeout_ns, start_ns),
+            Role::Dispatcher(_) | Role::Worker(_) => Idle::worker(self.running.idle_timeout_ns, start_ns),
         };
         let handle = self
             .running
@@ -160,7 +173,8 @@ impl Body {
     #[cfg(feature = "test-faults")]
     fn panic_if_asked(&self) {
         let mine = match self.role {
-            Role::Dispatcher(_) => FAULT_DISPATCHER,
+            Role::First(_) => FAULT_DISPATCHER,
+            Role::Dispatcher(_) => FAULT_OTHER_DISPATCHER,
             Role::Worker(_) => FAULT_WORKER,
         };
         if self
@@ -178,6 +192,8 @@ impl Body {
 const FAULT_DISPATCHER: u32 = 1;
 #[cfg(feature = "test-faults")]
 const FAULT_WORKER: u32 = 2;
+#[cfg(feature = "test-faults")]
+const FAULT_OTHER_DISPATCHER: u32 = 3;
 
 /// Makes a thread panic in its next pass.
 #[cfg(feature = "test-faults")]
@@ -185,6 +201,7 @@ pub fn request_fault(running: &Running, text: &[u8]) {
     let fault = match text.trim_ascii() {
         b"panic dispatcher" => FAULT_DISPATCHER,
         b"panic worker" => FAULT_WORKER,
+        b"panic other dispatcher" => FAULT_OTHER_DISPATCHER,
         _ => 0,
     };
     running.fault.store(fault, Ordering::Relaxed);
@@ -202,7 +219,7 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Makes a thread for each CPU. There MUST be as many workers as [`CpuList::worker_count`] says.
+    /// Makes a thread for each CPU, the dispatchers' first. There MUST be as many workers as [`CpuList::worker_count`] says.
     ///
     /// # Errors
     /// The kernel's negative error number.
@@ -210,6 +227,7 @@ impl Threads {
         running: Arc<Running>,
         cpus: &CpuList,
         controller: Box<Controller>,
+        dispatchers: Vec<Dispatcher>,
         workers: Vec<Worker>,
     ) -> Result<Self, i32> {
         let cpus = cpus.as_slice();
@@ -223,17 +241,23 @@ impl Threads {
             .map_err(|_| shim::ENOMEM)?;
         let mut workers = workers.into_iter();
         let alone = if cpus.len() == 1 { workers.next() } else { None };
-        let dispatcher = Role::Dispatcher(Box::new(Dispatcher {
+        let first = Role::First(Box::new(FirstDispatcher {
             controller,
             worker: alone,
             times_seen: 0,
         }));
-        let roles = core::iter::once(dispatcher).chain(workers.map(|worker| Role::Worker(Box::new(worker))));
-        for (index, (&cpu, role)) in cpus.iter().zip(roles).enumerate() {
+        let dispatchers = dispatchers
+            .into_iter()
+            .map(|dispatcher| Role::Dispatcher(Box::new(dispatcher)));
+        let workers = workers.map(|worker| Role::Worker(Box::new(worker)));
+        let dispatchers = core::iter::once(first).chain(dispatchers).enumerate();
+        let roles = dispatchers.chain(workers.enumerate());
+        for (index, (&cpu, (number, role))) in cpus.iter().zip(roles).enumerate() {
             started.add(Body {
                 running: running.clone(),
                 role,
                 index,
+                number,
                 cpu,
             })?;
         }
@@ -274,12 +298,14 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // The dispatcher first: it wakes the others through their handles.
         for thread in &self.threads {
             // SAFETY: made in `add`; after this call the thread has ended, also if it never ran or had panicked.
             unsafe { shim::nvmev_thread_stop(thread.handle.as_ptr()) }
         }
+        // Not before all have ended: dispatchers wake the others through their handles.
         for thread in &self.threads {
+            // SAFETY: made in `add`, and used by threads of ours only.
+            unsafe { shim::nvmev_thread_free(thread.handle.as_ptr()) }
             // SAFETY: from `Box::into_raw` in `add`; its thread has ended.
             drop(unsafe { Box::from_raw(thread.body.as_ptr()) });
         }

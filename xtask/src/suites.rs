@@ -308,9 +308,11 @@ const SUITES: &[Suite] = &[
         length: Length::Long,
         ..USUAL
     },
+    // With two dispatchers, here where each kind of drive is.
     Suite {
         name: "6.12-namespaces",
         modparams: ALL_KINDS,
+        added: variations::TWO_DISPATCHERS,
         scripts: ALL_KINDS_SCRIPTS,
         ..USUAL
     },

@@ -2,8 +2,11 @@
 
 use core::fmt;
 
-/// More threads than this help nobody: one dispatcher and 63 I/O workers.
+/// More threads than this help nobody: dispatchers and I/O workers together.
 pub const CPU_COUNT_MAX: usize = 64;
+
+/// Most dispatchers.
+pub const DISPATCHER_COUNT_MAX: usize = 8;
 
 /// The machine's CPUs.
 pub trait Cpus {
@@ -13,7 +16,7 @@ pub trait Cpus {
     fn is_online(&self, cpu: u32) -> bool;
 }
 
-/// At least one CPU, none twice, all online. The first is the dispatcher's.
+/// At least one CPU, none twice, all online. The first is the dispatcher's, or the first ones those of several.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CpuList {
     cpus: [u32; CPU_COUNT_MAX],
@@ -31,9 +34,26 @@ impl CpuList {
         self.cpus.get(..self.count).unwrap_or(&[])
     }
 
-    /// I/O workers: one for each CPU after the first; with a single CPU, the dispatcher's thread is also the one worker.
-    pub fn worker_count(&self) -> usize {
-        self.count.saturating_sub(1).max(1)
+    /// I/O workers: one for each CPU after those of the dispatchers; with a single CPU, the dispatcher's thread is also the one worker.
+    pub fn worker_count(&self, dispatchers: usize) -> usize {
+        self.count.saturating_sub(dispatchers).max(1)
+    }
+
+    /// Checks that so many dispatchers, if there are several, leave a CPU for a worker.
+    ///
+    /// # Errors
+    /// If they do not, or there are too many.
+    pub fn check_dispatchers(&self, dispatchers: usize) -> Result<(), CpuListError> {
+        match dispatchers {
+            0 => Err(CpuListError::Dispatchers),
+            1 => Ok(()),
+            2..=DISPATCHER_COUNT_MAX if dispatchers < self.count => Ok(()),
+            2..=DISPATCHER_COUNT_MAX => Err(CpuListError::TooFew {
+                dispatchers,
+                cpus: self.count,
+            }),
+            _ => Err(CpuListError::Dispatchers),
+        }
     }
 
     fn push(&mut self, cpu: u32, machine: &impl Cpus) -> Result<(), CpuListError> {
@@ -76,14 +96,17 @@ impl CpuList {
         Ok(list)
     }
 
-    /// What is used without `cpus=`: the last two CPUs of three or more, else the last one, so that CPU 0 stays free where
-    /// possible.
+    /// What is used without `cpus=`: the last CPUs, one for each dispatcher and one for a worker, if one is left over then. With fewer CPUs one
+    /// dispatcher has the last one, so that CPU 0 stays free where possible.
     ///
     /// # Errors
     /// If no CPU is online, which no machine says.
-    pub fn choose(machine: &impl Cpus) -> Result<Self, CpuListError> {
+    pub fn choose(machine: &impl Cpus, dispatchers: usize) -> Result<Self, CpuListError> {
         let online = (0..machine.limit()).filter(|&cpu| machine.is_online(cpu)).count();
-        let wanted = if online >= 3 { 2 } else { 1 };
+        let wanted = match dispatchers.clamp(1, DISPATCHER_COUNT_MAX) {
+            1 if online < 3 => 1,
+            dispatchers => dispatchers + 1,
+        };
         let mut list = Self::EMPTY;
         for cpu in (0..machine.limit())
             .filter(|&cpu| machine.is_online(cpu))
@@ -118,6 +141,15 @@ fn parse_cpu(text: &str) -> Result<u32, CpuListError> {
 pub enum CpuListError {
     /// Nothing in it.
     Empty,
+    /// Too few for the dispatchers and a worker.
+    TooFew {
+        /// The dispatchers.
+        dispatchers: usize,
+        /// The CPUs.
+        cpus: usize,
+    },
+    /// A number of dispatchers that cannot be.
+    Dispatchers,
     /// Not numbers and ranges.
     Malformed,
     /// A CPU that is there twice.
@@ -150,6 +182,12 @@ impl fmt::Display for CpuListError {
                     "CPU {cpu} is not online; this machine numbers its CPUs below {limit}, see lscpu"
                 )
             }
+            Self::TooFew { dispatchers, cpus } => write!(
+                f,
+                "{dispatchers} dispatchers and an I/O worker need {} CPUs, and cpus= has {cpus}",
+                dispatchers + 1
+            ),
+            Self::Dispatchers => write!(f, "a drive has from 1 to {DISPATCHER_COUNT_MAX} dispatchers"),
             Self::TooMany => write!(f, "too many CPUs; at most {CPU_COUNT_MAX} can be used"),
         }
     }
@@ -176,9 +214,26 @@ mod tests {
     fn lists_and_ranges_keep_their_order() {
         assert_eq!(CpuList::parse("2,1", &FOUR).unwrap().as_slice(), [2, 1]);
         assert_eq!(CpuList::parse("3,0-2\n", &FOUR).unwrap().as_slice(), [3, 0, 1, 2]);
-        assert_eq!(CpuList::parse("3", &FOUR).unwrap().worker_count(), 1);
-        assert_eq!(CpuList::parse("1,3", &FOUR).unwrap().worker_count(), 1);
-        assert_eq!(CpuList::parse("0-3", &FOUR).unwrap().worker_count(), 3);
+        assert_eq!(CpuList::parse("3", &FOUR).unwrap().worker_count(1), 1);
+        assert_eq!(CpuList::parse("1,3", &FOUR).unwrap().worker_count(1), 1);
+        assert_eq!(CpuList::parse("0-3", &FOUR).unwrap().worker_count(1), 3);
+        assert_eq!(CpuList::parse("0-3", &FOUR).unwrap().worker_count(2), 2);
+    }
+
+    #[test]
+    fn dispatchers_leave_a_cpu_for_a_worker() {
+        let list = CpuList::parse("0-3", &FOUR).unwrap();
+        assert_eq!(list.check_dispatchers(3), Ok(()));
+        let too_few = CpuListError::TooFew {
+            dispatchers: 4,
+            cpus: 4,
+        };
+        assert_eq!(list.check_dispatchers(4), Err(too_few));
+        assert_eq!(list.check_dispatchers(0), Err(CpuListError::Dispatchers));
+        assert_eq!(list.check_dispatchers(9), Err(CpuListError::Dispatchers));
+        assert_eq!(CpuList::choose(&FOUR, 2).unwrap().as_slice(), [1, 2, 3]);
+        let both = CpuList::choose(&Machine(&[0, 1]), 2).unwrap();
+        assert!(both.check_dispatchers(2).is_err());
     }
 
     #[test]
@@ -223,10 +278,13 @@ mod tests {
 
     #[test]
     fn without_a_list_the_last_cpus_are_chosen() {
-        assert_eq!(CpuList::choose(&FOUR).unwrap().as_slice(), [2, 3]);
-        assert_eq!(CpuList::choose(&Machine(&[0, 1])).unwrap().as_slice(), [1]);
-        assert_eq!(CpuList::choose(&Machine(&[0])).unwrap().as_slice(), [0]);
-        assert_eq!(CpuList::choose(&Machine(&[0, 3, 9])).unwrap().as_slice(), [3, 9]);
-        assert_eq!(CpuList::choose(&Machine(&[])), Err(CpuListError::Empty));
+        assert_eq!(CpuList::choose(&FOUR, 1).unwrap().as_slice(), [2, 3]);
+        assert_eq!(CpuList::choose(&Machine(&[0, 1]), 1).unwrap().as_slice(), [1]);
+        assert_eq!(CpuList::choose(&Machine(&[0]), 1).unwrap().as_slice(), [0]);
+        assert_eq!(
+            CpuList::choose(&Machine(&[0, 3, 9]), 1).unwrap().as_slice(),
+            [3, 9]
+        );
+        assert_eq!(CpuList::choose(&Machine(&[]), 1), Err(CpuListError::Empty));
     }
 }

@@ -30,6 +30,7 @@ pub struct RawParams<'a> {
     pub size: Option<&'a str>,
     pub data: Option<&'a str>,
     pub cpus: Option<&'a str>,
+    pub dispatchers: Option<&'a str>,
     pub profile: Option<&'a str>,
     pub ns: Option<&'a str>,
     pub profile_set: Option<&'a str>,
@@ -125,6 +126,8 @@ pub struct Settings<'a> {
     pub has_medium: bool,
     /// Which CPUs to use.
     pub cpus: CpuList,
+    /// How many of them, the first ones, are for dispatchers.
+    pub dispatcher_count: usize,
     /// The namespaces. Whether there are profiles of their names, the models know.
     pub namespaces: NamespaceList<'a>,
     /// Parameters of profiles to change. What they mean, the profiles know.
@@ -215,6 +218,30 @@ impl fmt::Display for ParamError<'_> {
     }
 }
 
+/// The CPUs, and how many of them are for dispatchers.
+fn threads<'a>(
+    cpus: Option<&'a str>,
+    dispatchers: Option<&'a str>,
+    machine: &impl Cpus,
+) -> Result<(CpuList, usize), ParamError<'a>> {
+    let count = number("dispatchers", dispatchers)?.unwrap_or(1) as usize;
+    let list = match cpus {
+        Some(list) => CpuList::parse(list, machine),
+        None => CpuList::choose(machine, count),
+    }
+    .map_err(|error| ParamError {
+        parameter: "cpus",
+        value: cpus,
+        problem: Problem::Cpus(error),
+    })?;
+    list.check_dispatchers(count).map_err(|error| ParamError {
+        parameter: "dispatchers",
+        value: dispatchers,
+        problem: Problem::Cpus(error),
+    })?;
+    Ok((list, count))
+}
+
 /// Checks the parameters against each other and against the machine's CPUs.
 ///
 /// # Errors
@@ -227,6 +254,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         size,
         data,
         cpus,
+        dispatchers,
         profile,
         ns,
         profile_set,
@@ -258,20 +286,14 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
     }
     .validate()?;
     number("debug", debug)?;
+    let (cpus, dispatcher_count) = threads(cpus, dispatchers, machine)?;
     let idle_timeout_us = number("idle_timeout_us", idle_timeout_us)?.unwrap_or(IDLE_TIMEOUT_US_DEFAULT);
     Ok(Settings {
         memory: source,
         storage_bytes,
         has_medium,
-        cpus: match cpus {
-            Some(list) => CpuList::parse(list, machine),
-            None => CpuList::choose(machine),
-        }
-        .map_err(|error| ParamError {
-            parameter: "cpus",
-            value: cpus,
-            problem: Problem::Cpus(error),
-        })?,
+        cpus,
+        dispatcher_count,
         namespaces,
         profile_set: ProfileSet::new(profile_set.unwrap_or(""), namespaces.as_slice().len() as u32).map_err(
             |error| ParamError {
@@ -390,6 +412,7 @@ mod tests {
             size: Some("1G"),
             data: None,
             cpus: None,
+            dispatchers: None,
             profile: None,
             ns: None,
             profile_set: None,

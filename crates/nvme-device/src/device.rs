@@ -14,8 +14,9 @@ use crate::dispatcher::Dispatcher;
 use crate::identity::Identity;
 use crate::namespace::{DeviceTraits, Namespace, NamespaceConfig};
 use crate::provisioning::{Provisioning, Templates};
-use crate::ring::ring;
+use crate::ring::{ring, Consumer};
 use crate::shared::Shared;
+use crate::work::Report;
 use crate::worker::{Inlet, Worker, IN_FLIGHT_MAX};
 use crate::zoned::ZoneMoves;
 use crate::{BAR_SIZE_BYTES, DISPATCHERS_MAX, NAMESPACES_MAX};
@@ -127,22 +128,7 @@ impl Device {
         let shared = Arc::new(Shared::new(traits.zone_moves.clone(), config.worker_count)?);
         let (has_medium, has_shadow_doorbells) = (config.has_medium, config.has_shadow_doorbells);
         let (links, inlets) = connect(config.dispatcher_count, config.worker_count)?;
-        let mut reports = Vec::new();
-        reports.try_reserve_exact(config.worker_count)?;
-        let mut workers = Vec::new();
-        workers.try_reserve_exact(config.worker_count)?;
-        for (number, inlets) in inlets.into_iter().enumerate() {
-            let (reports_in, reports_out) = ring(REPORTS)?;
-            workers.push(Worker::new(
-                number,
-                inlets,
-                reports_in,
-                shared.clone(),
-                transfer_bytes_max(mdts),
-                has_medium,
-            )?);
-            reports.push(reports_out);
-        }
+        let (workers, reports) = employ(inlets, &shared, mdts, has_medium)?;
         let provisioning = Provisioning::new(templates, traits, config.media_bytes);
         let (mut controller, dispatchers) = Controller::new(
             config.identity,
@@ -166,10 +152,39 @@ impl Device {
     }
 }
 
+/// Makes a worker for each of `inlets`; the result is also what they tell the controller.
+#[inline(never)]
+fn employ(
+    inlets: Vec<Vec<Inlet>>,
+    shared: &Arc<Shared>,
+    mdts: u8,
+    has_medium: bool,
+) -> Result<(Vec<Worker>, Vec<Consumer<Report>>), SetupError> {
+    let (mut workers, mut reports) = (Vec::new(), Vec::new());
+    workers.try_reserve_exact(inlets.len())?;
+    reports.try_reserve_exact(inlets.len())?;
+    for (number, inlets) in inlets.into_iter().enumerate() {
+        let (reports_in, reports_out) = ring(REPORTS)?;
+        let transfer_bytes_max = transfer_bytes_max(mdts);
+        let shared = shared.clone();
+        workers.push(Worker::new(
+            number,
+            inlets,
+            reports_in,
+            shared,
+            transfer_bytes_max,
+            has_medium,
+        )?);
+        reports.push(reports_out);
+    }
+    Ok((workers, reports))
+}
+
 /// A worker's inlets, one of each lane; and for each lane its links to the workers.
 type Ends = (Vec<Vec<WorkerLink>>, Vec<Vec<Inlet>>);
 
 /// Makes the rings from each lane to each worker.
+#[inline(never)]
 fn connect(lanes: usize, workers: usize) -> Result<Ends, SetupError> {
     let mut links: Vec<Vec<WorkerLink>> = Vec::new();
     links.try_reserve_exact(lanes)?;

@@ -31,7 +31,13 @@ impl Dispatcher {
         }
     }
 
-    /// One pass: a command or a burst of each I/O queue that has something to do. Gives everything back when the controller asks for it.
+    /// Whether it has queues. Nobody tells of their doorbells, so whoever has some stays awake; it is not for long when there is no work.
+    pub fn has_queues(&self) -> bool {
+        self.lane.is_some()
+    }
+
+    /// One pass: a command or a burst of each I/O queue that has something to do. Gives everything back when the controller asks for it; until it lends
+    /// something again, there is nothing to do.
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let Some(mut lane) = self.lane.take().or_else(|| self.lent.pop()) else {
             return Activity::default();

@@ -102,6 +102,14 @@ pub struct Activity {
 }
 
 impl Activity {
+    /// Adds what something else did.
+    pub fn add(&mut self, other: Self) {
+        self.progressed |= other.progressed;
+        if let Some(at_ns) = other.next_event_ns {
+            self.wake_at(at_ns);
+        }
+    }
+
     /// There is something to do at `at_ns`.
     pub(crate) fn wake_at(&mut self, at_ns: u64) {
         self.next_event_ns = Some(self.next_event_ns.map_or(at_ns, |next_ns| next_ns.min(at_ns)));

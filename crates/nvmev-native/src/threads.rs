@@ -1,11 +1,11 @@
-//! The engine's threads: dispatcher and workers, as the kernel module runs them, but never asleep.
+//! The engine's threads: dispatchers and workers, as the kernel module runs them, but never asleep.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use nvme_device::{Controller, Device, Host, Worker};
+use nvme_device::{Controller, Device, Dispatcher, Host, Worker};
 use rustix::thread::{sched_setaffinity, CpuSet};
 
 use crate::Clock;
@@ -13,9 +13,9 @@ use crate::Clock;
 /// Which threads there are, and where.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
-    /// Dispatcher and workers take turns on one thread. Otherwise each has its own.
+    /// Dispatchers and workers take turns on one thread. Otherwise each has its own.
     pub is_one_thread: bool,
-    /// The CPUs: the dispatcher's first, then a worker's each. A thread for which there is none here runs wherever the kernel puts it.
+    /// The CPUs: the dispatchers' first, then a worker's each. A thread for which there is none here runs wherever the kernel puts it.
     pub cpus: Vec<usize>,
     /// Threads that find nothing to do let others run: needed where there are more threads than CPUs.
     pub yields: bool,
@@ -41,28 +41,32 @@ impl Threads {
     ) -> Self {
         let Device {
             controller,
+            dispatchers,
             workers,
             shared: _,
         } = device;
-        let mut workers = workers;
-        let with_dispatcher = if layout.is_one_thread {
-            std::mem::take(&mut workers)
-        } else {
-            Vec::new()
-        };
-        let dispatcher = Part {
+        let (mut dispatchers, mut workers) = (dispatchers, workers);
+        let mut first = Part {
             controller: Some(controller),
-            workers: with_dispatcher,
             companion,
+            ..Part::default()
         };
-        let parts = workers.into_iter().map(|worker| Part {
-            controller: None,
+        if layout.is_one_thread {
+            first.dispatchers = std::mem::take(&mut dispatchers);
+            first.workers = std::mem::take(&mut workers);
+        }
+        let dispatchers = dispatchers.into_iter().map(|dispatcher| Part {
+            dispatchers: vec![dispatcher],
+            ..Part::default()
+        });
+        let workers = workers.into_iter().map(|worker| Part {
             workers: vec![worker],
-            companion: None,
+            ..Part::default()
         });
         let stop = Arc::new(AtomicBool::new(false));
-        let threads = std::iter::once(dispatcher)
-            .chain(parts)
+        let threads = std::iter::once(first)
+            .chain(dispatchers)
+            .chain(workers)
             .enumerate()
             .map(|(index, mut part)| {
                 let (host, stop) = (host.clone(), stop.clone());
@@ -97,8 +101,10 @@ impl Drop for Threads {
 }
 
 /// What one thread runs.
+#[derive(Default)]
 struct Part {
     controller: Option<Box<Controller>>,
+    dispatchers: Vec<Dispatcher>,
     workers: Vec<Worker>,
     companion: Option<Companion>,
 }
@@ -111,6 +117,9 @@ impl Part {
         }
         let controller = self.controller.as_mut();
         let mut progressed = controller.is_some_and(|controller| controller.poll(now_ns, host).progressed);
+        for dispatcher in &mut self.dispatchers {
+            progressed |= dispatcher.poll(now_ns, host).progressed;
+        }
         for worker in &mut self.workers {
             progressed |= worker.poll(now_ns, host).progressed;
         }

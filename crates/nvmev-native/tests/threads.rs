@@ -131,8 +131,8 @@ impl Queue {
     }
 }
 
-/// Runs a device with so many workers and a driver on a thread of its own.
-fn run(profile: &str, workers: usize, layout: &Layout, has_shadow_doorbells: bool) {
+/// Runs a device with so many dispatchers and workers, and a driver on a thread of its own.
+fn run(profile: &str, dispatchers: usize, workers: usize, layout: &Layout, has_shadow_doorbells: bool) {
     let profile = profiles::by_name(profile).expect("a built-in profile");
     let machine = Machine::new(8 << 20, Medium::Bytes(MEDIUM_BYTES as usize)).expect("enough memory");
     let machine = Arc::new(machine);
@@ -145,7 +145,7 @@ fn run(profile: &str, workers: usize, layout: &Layout, has_shadow_doorbells: boo
     };
     let config = DeviceConfig {
         identity: Identity::derive("threads", MEDIUM_BYTES, LBA_BYTES as u32, None),
-        dispatcher_count: 1,
+        dispatcher_count: dispatchers,
         worker_count: workers,
         namespaces: vec![namespace],
         media_bytes: MEDIUM_BYTES,
@@ -197,20 +197,30 @@ fn with_yields(is_one_thread: bool) -> Layout {
 
 #[test]
 fn data_survives_a_dispatcher_and_two_workers() {
-    run("optane", 2, &with_yields(false), false);
+    run("optane", 1, 2, &with_yields(false), false);
 }
 
 #[test]
 fn data_survives_shadow_doorbells_and_a_worker() {
-    run("optane", 1, &with_yields(false), true);
+    run("optane", 1, 1, &with_yields(false), true);
 }
 
 #[test]
 fn data_survives_everything_on_one_thread() {
-    run("optane", 1, &with_yields(true), false);
+    run("optane", 1, 1, &with_yields(true), false);
 }
 
 #[test]
 fn data_survives_a_drive_with_flash() {
-    run("970pro", 2, &with_yields(false), true);
+    run("970pro", 1, 2, &with_yields(false), true);
+}
+
+#[test]
+fn data_survives_two_dispatchers_of_one_drive() {
+    run("optane", 2, 2, &with_yields(false), true);
+}
+
+#[test]
+fn data_survives_commands_that_go_from_one_dispatcher_to_another() {
+    run("970pro", 3, 2, &with_yields(false), false);
 }

@@ -25,13 +25,18 @@ fn namespaces(names: &[&str]) -> Vec<NamespaceConfig> {
     all.collect()
 }
 
-/// Enabled, with I/O queues 1 to 4, and everything lent.
+/// Enabled, with I/O queues 1 to 4, and everything lent: there was work for another dispatcher.
 fn ready(names: &[&str], dispatchers: usize, workers: usize) -> TestHost {
     let mut host = TestHost::with_dispatchers(namespaces(names), dispatchers, workers);
     host.enable();
     (1..=4).for_each(|qid| host.create_io_queues(qid, 32));
     host.settle();
+    lend(&mut host);
     host
+}
+
+fn lend(host: &mut TestHost) {
+    assert_eq!(host.execute(1, commands::flush(1)).status(), SUCCESS);
 }
 
 fn work(host: &mut TestHost) {
@@ -45,12 +50,11 @@ fn run_alone(host: &mut TestHost, dispatcher: u64) {
     loop {
         let activity = host.poll_a_dispatcher(dispatcher);
         work(host);
-        match activity.next_event_ns {
-            _ if activity.progressed => {}
-            _ => break,
+        if !activity.progressed {
+            break;
         }
     }
-    host.now_ns += 10_000_000;
+    host.now_ns += 1_000_000;
     work(host);
 }
 
@@ -68,6 +72,18 @@ fn each_dispatcher_serves_its_queues_without_the_others() {
     }
 }
 
+/// After a while without work nobody but the controller looks for some.
+#[test]
+fn an_idle_drive_is_the_controllers() {
+    let mut host = ready(&["optane"], 3, 1);
+    let has_queues = |host: &TestHost| host.device.dispatchers.iter().any(|other| other.has_queues());
+    assert!(has_queues(&host));
+    host.settle();
+    assert!(!has_queues(&host));
+    lend(&mut host);
+    assert!(has_queues(&host));
+}
+
 /// A drive with flash has one dispatcher that times its commands; those of another one's queues get there.
 #[test]
 fn commands_for_another_dispatchers_namespace_get_there() {
@@ -83,7 +99,6 @@ fn commands_for_another_dispatchers_namespace_get_there() {
             .reap(qid)
             .expect("the namespace's dispatcher has taken it on");
         assert_eq!(completion.status(), SUCCESS);
-        host.settle();
         host.machine.set_ram(buffer, &[0; LBA]);
         let read = commands::read_write(NvmOpcode::READ, nsid, 5, 1, buffer, 0);
         assert_eq!(host.execute(3, read).status(), SUCCESS);

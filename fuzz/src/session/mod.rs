@@ -59,7 +59,8 @@ impl Session {
     /// A new drive, ready.
     pub fn new(header: Header) -> Self {
         let workers = 1 + usize::from(header.workers) % 3;
-        let (host, traits) = drive::new_drive(workers);
+        let dispatchers = header.dispatchers();
+        let (host, traits) = drive::new_drive(dispatchers, workers);
         let mut session = Self {
             slots_base: host.next_page() + 64 * PAGE_SIZE_BYTES as u64,
             host,
@@ -67,7 +68,7 @@ impl Session {
             traits,
             queues: 1 + u16::from(header.queues) % 4,
             entries: 4 + u16::from(header.entries) % 61,
-            has_msix: header.interrupts & 1 != 0,
+            has_msix: header.has_msix(),
             flights: BTreeMap::new(),
             free_slots: (0..SLOTS).rev().collect(),
             serial: 0,
@@ -77,7 +78,7 @@ impl Session {
         };
         trail::note(|| {
             format!(
-                "{workers} workers, {} I/O queues of {}",
+                "{dispatchers} dispatchers, {workers} workers, {} I/O queues of {}",
                 session.queues, session.entries
             )
         });
@@ -97,10 +98,7 @@ impl Session {
                 self.send(0, entry, step, &[]);
             }
             Action::PollController => {
-                self.host
-                    .device
-                    .controller
-                    .poll(self.host.now_ns, &self.host.machine);
+                self.host.poll_a_dispatcher(step.detail.into());
             }
             Action::PollWorker => {
                 let worker = usize::from(step.queue) % self.host.device.workers.len();

@@ -1,5 +1,5 @@
 //! What the other suites check with a dispatcher and a worker and with interrupts, in other ways: one thread that does both, a dispatcher and
-//! two workers, doorbells in the BAR alone, queues without interrupts, and all that behind an IOMMU that remaps interrupts.
+//! two workers, two dispatchers and a worker, doorbells in the BAR alone, queues without interrupts, and all that behind an IOMMU that remaps interrupts.
 
 use super::{
     Length, Suite, ALL_FLASH, ALL_KINDS, ALL_KINDS_SCRIPTS, FLASH, IOMMU, KEY_VALUE, RESETS, SIZE_LONG,
@@ -61,7 +61,9 @@ const fn on_6_1(suite: Suite) -> Suite {
 
 const ONE_CPU: &str = "cpus=1";
 const THREE_CPUS: &str = "cpus=1,2,3";
+pub(super) const TWO_DISPATCHERS: &str = "dispatchers=2 cpus=1,2,3";
 const DOORBELLS_IN_BAR: &str = "shadow_doorbells=0";
+const TWO_DISPATCHERS_DOORBELLS_IN_BAR: &str = "dispatchers=2 cpus=1,2,3 shadow_doorbells=0";
 
 pub(super) const SUITES: &[Suite] = &[
     varied("6.12-onecpu-long", ONE_CPU, SIMPLE),
@@ -82,6 +84,20 @@ pub(super) const SUITES: &[Suite] = &[
     varied("6.12-threecpus-resets-long", THREE_CPUS, SEVERAL_HOSTS),
     varied("6.12-threecpus-iommu-long", THREE_CPUS, IOMMU),
     varied("6.12-threecpus-poll-long", THREE_CPUS, POLLED),
+    varied("6.12-dispatchers-long", TWO_DISPATCHERS, SIMPLE),
+    varied("6.1-dispatchers-long", TWO_DISPATCHERS, on_6_1(SIMPLE)),
+    varied("6.12-dispatchers-flash-long", TWO_DISPATCHERS, CONVENTIONAL),
+    varied("6.12-dispatchers-zoned-long", TWO_DISPATCHERS, ZONES),
+    varied("6.12-dispatchers-keyvalue-long", TWO_DISPATCHERS, PAIRS),
+    varied("6.12-dispatchers-namespaces-long", TWO_DISPATCHERS, NAMESPACES),
+    varied("6.12-dispatchers-resets-long", TWO_DISPATCHERS, SEVERAL_HOSTS),
+    varied("6.12-dispatchers-iommu-long", TWO_DISPATCHERS, IOMMU),
+    varied("6.12-dispatchers-poll-long", TWO_DISPATCHERS, POLLED),
+    varied(
+        "6.12-dispatchers-bar-doorbells-long",
+        TWO_DISPATCHERS_DOORBELLS_IN_BAR,
+        CONVENTIONAL,
+    ),
     varied("6.12-bar-doorbells-long", DOORBELLS_IN_BAR, SIMPLE),
     varied("6.1-bar-doorbells-long", DOORBELLS_IN_BAR, on_6_1(SIMPLE)),
     varied("6.12-bar-doorbells-resets-long", DOORBELLS_IN_BAR, SEVERAL_HOSTS),

@@ -28,7 +28,7 @@ const PROGRAMS: [Program; 2] = [
     Program {
         name: "nvmev",
         variable: "NVMEV_COMMAND",
-        scripts: &["flash", "keyvalue"],
+        scripts: &["flash", "keyvalue", "namespaces", "sweep"],
     },
     Program {
         name: "nvme-userdriver",

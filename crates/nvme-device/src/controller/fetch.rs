@@ -16,6 +16,7 @@ impl Controller {
         let bar = Bar(host.bar());
         self.lane.burst = self.admin.features.arbitration_burst();
         self.has_waiting_command = false;
+        self.has_work_for_others = false;
         let first = self.lane.next_queue();
         for sqids in [0..1, first..self.lane.queues_end, 1..first] {
             let mut from = sqids.start;
@@ -37,11 +38,16 @@ impl Controller {
     }
 
     fn give_turn<H: Host>(&mut self, sqid: u16, now_ns: u64, host: &H, activity: &mut Activity) {
-        if let Some((entry, command)) = self.lane.give_turn(sqid, now_ns, host, activity) {
-            let turn = self.take_own(entry, command, now_ns, host);
-            self.has_waiting_command |= !matches!(turn, Turn::Fetched);
-            self.lane.end_turn(sqid, &turn, activity);
+        let mut turn = Activity::default();
+        if let Some((entry, command)) = self.lane.give_turn(sqid, now_ns, host, &mut turn) {
+            let own = self.take_own(entry, command, now_ns, host);
+            self.has_waiting_command |= !matches!(own, Turn::Fetched);
+            self.lane.end_turn(sqid, &own, &mut turn);
         }
+        let queue = self.lane.submission_queues.get(usize::from(sqid));
+        let is_of_others = matches!(queue, Some(Some(queue)) if self.lending.is_of_others(queue.cqid));
+        self.has_work_for_others |= turn.progressed && is_of_others;
+        activity.add(turn);
         self.take_notes(Bar(host.bar()));
     }
 
@@ -101,6 +107,7 @@ impl Controller {
         // The passes that come see to them.
         notes.has_command = false;
         notes.has_zone_change = false;
+        notes.is_idle = false;
         if core::mem::take(&mut notes.is_broken) {
             self.fail(bar);
         }

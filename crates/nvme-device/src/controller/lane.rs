@@ -22,6 +22,9 @@ use crate::work::{CommandRef, WorkItem};
 use crate::zoned::Target;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};
 
+/// After so long without work a lane goes back to the controller, which looks for work alone then.
+const IDLE_NS: u64 = 5_000_000;
+
 /// Failed commands that a lane notes for the error log before it stops fetching until the controller has seen to them.
 const FAILURES_MAX: usize = 64;
 
@@ -47,6 +50,8 @@ pub(crate) struct Notes {
     pub has_command: bool,
     /// A zone has changed that the host wants to be told of.
     pub has_zone_change: bool,
+    /// There has been no work for long.
+    pub is_idle: bool,
 }
 
 impl Notes {
@@ -66,6 +71,7 @@ impl Notes {
             && !self.is_broken
             && !self.has_command
             && !self.has_zone_change
+            && !self.is_idle
     }
 
     /// Whether another command can be taken on.
@@ -115,6 +121,8 @@ pub(crate) struct Lane {
     pub(super) others: Vec<Option<Correspondence>>,
     /// Namespaces with changed zones that the controller knows of.
     zone_changes_seen: usize,
+    /// When there was work, while it is lent.
+    worked_at_ns: u64,
 }
 
 impl Lane {
@@ -145,6 +153,7 @@ impl Lane {
             places,
             others,
             zone_changes_seen: 0,
+            worked_at_ns: 0,
         })
     }
 
@@ -171,6 +180,14 @@ impl Lane {
                 self.notes.has_command |= self.give_turn(sqid, now_ns, host, &mut activity).is_some();
                 from = sqid + 1;
             }
+        }
+        if activity.progressed {
+            self.worked_at_ns = now_ns;
+        }
+        if self.number != 0 {
+            let idle_at_ns = self.worked_at_ns.saturating_add(IDLE_NS);
+            self.notes.is_idle |= idle_at_ns <= now_ns;
+            activity.wake_at(idle_at_ns);
         }
         self.notes.has_zone_change |= self.zone_changes() > self.zone_changes_seen;
         // The controller may be asleep: whoever runs the lane sees that there is something to do.
@@ -202,9 +219,10 @@ impl Lane {
         zoned.filter(|zoned| zoned.changed.wants_event).count()
     }
 
-    /// The controller knows of the changed zones that there are.
-    pub(super) fn note_zone_changes(&mut self) {
+    /// A dispatcher has it from now on, when the controller knows of the changed zones that there are.
+    pub(super) fn begin(&mut self, now_ns: u64) {
         self.zone_changes_seen = self.zone_changes();
+        self.worked_at_ns = now_ns;
     }
 
     /// There are no queues any more.

@@ -3,6 +3,8 @@
 //! While they are lent, each dispatcher works on its own, and whatever concerns more than a queue and a namespace waits: then the lanes are called back,
 //! and the controller has all of it, as if it were the only dispatcher. So nothing but reading and writing has to know that there are several.
 //!
+//! - They are lent when there is work for another dispatcher, and come back when one of them has had none for some milliseconds: of an idle drive only
+//!   the controller looks for work.
 //! - A queue belongs to the dispatcher of its completion queue, by identifier.
 //! - A drive without flash is timed by all at once ([`SharedNamespace`]), any other namespace by one of them, by identifier: others' commands for it
 //!   are errands ([`super::errands`]).
@@ -41,6 +43,7 @@ struct Borrower {
 }
 
 /// The controller's lane, with all that there is, and a lane for each other dispatcher, to be lent to it. Each has one of `links`.
+#[inline(never)]
 pub(super) fn lanes(
     io: IoUnit,
     links: Vec<Vec<WorkerLink>>,
@@ -106,6 +109,11 @@ impl Lending {
         self.borrowers.is_empty()
     }
 
+    /// Whether commands of queue `cqid` are another dispatcher's.
+    pub fn is_of_others(&self, cqid: u16) -> bool {
+        usize::from(cqid) % (self.borrowers.len() + 1) != 0
+    }
+
     /// Whether the controller has everything.
     pub fn is_home(&self) -> bool {
         self.stage == Stage::Home
@@ -137,7 +145,7 @@ impl Controller {
             Stage::Home => {
                 let mut activity = self.poll_all(now_ns, host);
                 if self.may_lend(Bar(host.bar())) {
-                    self.lend();
+                    self.lend(now_ns);
                     activity.progressed = true;
                 }
                 activity
@@ -171,18 +179,12 @@ impl Controller {
             && self.is_usual()
             && self.lane.doorbells.next_busy(0..1, bar).is_none();
         // A worker must know of a queue before another lane's commands for it come.
-        is_quiet && self.lane.links.iter_mut().all(|link| link.has_no_new_queue()) && self.has_others_queues()
+        is_quiet && self.lane.links.iter_mut().all(|link| link.has_no_new_queue()) && self.has_work_for_others
     }
 
     /// Whether memory is within reach and interrupts are messages: the pin has to know of all completions.
     fn is_usual(&self) -> bool {
         self.shared.reaches_memory() && !self.shared.is_asleep() && self.shared.config_space().msix_enabled()
-    }
-
-    fn has_others_queues(&self) -> bool {
-        let dispatchers = self.lending.borrowers.len() + 1;
-        let mut queues = self.lane.completion_queues.iter().enumerate();
-        queues.any(|(cqid, queue)| queue.is_some() && cqid % dispatchers != 0)
     }
 
     /// Whether there is something that needs all of it.
@@ -221,7 +223,7 @@ impl Controller {
     }
 
     /// Gives every dispatcher its part.
-    fn lend(&mut self) {
+    fn lend(&mut self, now_ns: u64) {
         let Lending {
             borrowers,
             lent_queues,
@@ -252,13 +254,14 @@ impl Controller {
         for (number, borrower) in (1..).zip(borrowers) {
             if let Some(mut lane) = borrower.lane.take() {
                 self.lane.lend_to(&mut lane, number, dispatchers, lent_queues);
+                lane.begin(now_ns);
                 self.shared.set_recalling(false);
                 // There is room: it came from there.
                 borrower.lane = borrower.lent.push(lane).err();
                 debug_assert!(borrower.lane.is_none(), "there is one lane");
             }
         }
-        self.lane.note_zone_changes();
+        self.lane.begin(now_ns);
         *stage = Stage::Lent;
     }
 
@@ -329,7 +332,6 @@ impl Lane {
             lent[0] |= matches!(lane.submission_queues.get(index), Some(Some(_)));
             lent[1] |= matches!(lane.completion_queues.get(index), Some(Some(_)));
         }
-        lane.note_zone_changes();
     }
 
     /// Takes what `lane` has.

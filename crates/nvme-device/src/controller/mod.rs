@@ -78,6 +78,8 @@ pub struct Controller {
     reaches_memory: bool,
     /// In the last pass there was no room for a command that a lane leaves to the controller.
     has_waiting_command: bool,
+    /// In the last pass there was something to do for a queue that another dispatcher could work on.
+    has_work_for_others: bool,
     /// When the LBA status alert is due.
     lba_status_alert_ns: Option<u64>,
     /// What the workers tell.
@@ -88,6 +90,7 @@ pub struct Controller {
 }
 
 impl Controller {
+    #[inline(never)]
     pub(crate) fn new(
         identity: Identity,
         mdts: u8,
@@ -135,6 +138,7 @@ impl Controller {
             interrupt_mask: 0,
             reaches_memory: false,
             has_waiting_command: false,
+            has_work_for_others: false,
             lba_status_alert_ns: None,
             reports,
             lending,

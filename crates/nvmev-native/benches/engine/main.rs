@@ -51,6 +51,8 @@ enum Table {
     Data,
     /// One thread and two
     Scaling,
+    /// One dispatcher and two
+    Dispatchers,
     /// How late completions are
     Lateness,
     /// By the drive's size
@@ -104,6 +106,9 @@ fn run(arguments: &Arguments) -> serde_json::Map<String, serde_json::Value> {
     }
     if is_wanted(Table::Scaling) {
         add("scaling", scaling::run(*rounds, cpus));
+    }
+    if is_wanted(Table::Dispatchers) {
+        add("dispatchers", scaling::run_dispatchers(*rounds, cpus));
     }
     if is_wanted(Table::Lateness) {
         add("lateness", lateness::run(cpus));

@@ -1,13 +1,13 @@
 //! A device and its driver on one thread, in the drive's own time: what is measured is how fast they get through their work, not when it would be due.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nvme_device::{
-    Activity, Controller, Device, DeviceConfig, Host, Identity, NamespaceConfig, Shared, Worker,
+    Activity, Controller, Device, DeviceConfig, Dispatcher, Host, Identity, NamespaceConfig, Shared, Worker,
 };
 use nvme_spec::{NvmOpcode, Status, PAGE_SIZE_BYTES};
 use nvmev_native::{pin, Driver, Machine, Medium, QueuePair};
@@ -33,6 +33,8 @@ pub struct Setup {
     pub lba_bytes: u32,
     /// Whether there is a medium, and data is moved.
     pub has_data: bool,
+    /// Dispatchers, the first of which is measured if nothing else is said.
+    pub dispatchers: usize,
     /// I/O queue pairs that there are, and how many of them, from the first, are used.
     pub queues: u16,
     pub busy_queues: u16,
@@ -59,6 +61,7 @@ impl Setup {
             capacity_bytes,
             lba_bytes: 4096,
             has_data: false,
+            dispatchers: 1,
             queues: 8,
             busy_queues: 8,
             depth: 32,
@@ -78,6 +81,8 @@ pub struct Rig {
     pub setup: Setup,
     pub machine: Arc<Machine>,
     pub controller: Box<Controller>,
+    /// The others.
+    dispatchers: Vec<Dispatcher>,
     /// Always there, but for the moments in which another thread has it.
     worker: Option<Worker>,
     pub shared: Arc<Shared>,
@@ -106,13 +111,17 @@ impl Rig {
         let (machine, device) = build(&setup, profile);
         let Device {
             mut controller,
+            mut dispatchers,
             mut workers,
             shared,
         } = device;
         let mut worker = workers.pop().expect("the one worker");
         let mut now_ns = 1_000_000_000;
         let mut step = || {
-            let activity = controller.poll(now_ns, &*machine);
+            let mut activity = controller.poll(now_ns, &*machine);
+            for dispatcher in &mut dispatchers {
+                activity.progressed |= dispatcher.poll(now_ns, &*machine).progressed;
+            }
             let worked = worker.poll(now_ns, &*machine);
             if !activity.progressed && !worked.progressed {
                 now_ns = next_ns(now_ns, activity, worked);
@@ -147,6 +156,7 @@ impl Rig {
             setup,
             machine,
             controller,
+            dispatchers,
             worker: Some(worker),
             shared,
             queues,
@@ -231,6 +241,16 @@ impl Rig {
         }
     }
 
+    /// A pass of each dispatcher.
+    #[inline]
+    fn dispatcher_pass(&mut self) -> Activity {
+        let mut activity = dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
+        for dispatcher in &mut self.dispatchers {
+            activity.progressed |= dispatcher.poll(self.now_ns, &*self.machine).progressed;
+        }
+        activity
+    }
+
     #[inline]
     fn worker_pass(&mut self, now_ns: u64) -> Activity {
         let worker = self.worker.as_mut().expect("a worker");
@@ -263,7 +283,7 @@ impl Rig {
     /// Runs the dispatcher until it has fetched `target` commands since the queues were made.
     pub fn dispatch_until(&mut self, target: u32) {
         loop {
-            let activity = dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
+            let activity = self.dispatcher_pass();
             if activity.progressed {
                 self.now_ns += self.setup.pace_ns * self.queues.len() as u64;
             } else if self.fetched() == target {
@@ -287,7 +307,7 @@ impl Rig {
             self.fill();
             let start = CpuTime::now();
             loop {
-                let activity = dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
+                let activity = self.dispatcher_pass();
                 let worked = self.worker_pass(self.now_ns);
                 if activity.progressed || worked.progressed {
                     self.now_ns += self.setup.pace_ns * self.queues.len() as u64;
@@ -339,6 +359,61 @@ impl Rig {
         took
     }
 
+    /// As [`Rig::run_on_two_dispatchers`], with one.
+    pub fn run_on_one_dispatcher(&mut self, batches: u64) -> Duration {
+        let mut took = Duration::MAX;
+        for _ in 0..batches {
+            let target = self.fetched().wrapping_add(self.batch() as u32);
+            self.fill();
+            let start = Instant::now();
+            self.dispatch_until(target);
+            took = took.min(start.elapsed());
+            while self.worker_pass(EVERYTHING_IS_DUE_NS).progressed {}
+            self.reap();
+        }
+        took
+    }
+
+    /// Runs `batches` full queues, of which there is room for all in the rings to the worker, the first dispatcher on this thread and the second one on
+    /// another, on `other_cpu` if there is one; then the worker. Returns the time from a batch's doorbells to its last fetch, of the quickest batch, on
+    /// the wall.
+    pub fn run_on_two_dispatchers(&mut self, batches: u64, other_cpu: Option<usize>) -> Duration {
+        let (machine, stop) = (self.machine.clone(), AtomicBool::new(false));
+        let now_ns = AtomicU64::new(self.now_ns);
+        let mut second = self.dispatchers.pop().expect("a second dispatcher");
+        let (took, second) = thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                if let Some(cpu) = other_cpu {
+                    pin(cpu).expect("a CPU of this machine");
+                }
+                while !stop.load(Ordering::Relaxed) {
+                    black_box(second.poll(now_ns.load(Ordering::Relaxed), &*machine));
+                }
+                second
+            });
+            let mut took = Duration::MAX;
+            for _ in 0..batches {
+                let target = self.fetched().wrapping_add(self.batch() as u32);
+                self.fill();
+                let start = Instant::now();
+                while self.fetched() != target {
+                    dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
+                    self.now_ns += self.setup.pace_ns * self.queues.len() as u64;
+                    now_ns.store(self.now_ns, Ordering::Relaxed);
+                }
+                took = took.min(start.elapsed());
+                while !self.is_done() {
+                    self.worker_pass(EVERYTHING_IS_DUE_NS);
+                }
+                self.reap();
+            }
+            stop.store(true, Ordering::Relaxed);
+            (took, other.join().expect("a dispatcher that does not panic"))
+        });
+        self.dispatchers.push(second);
+        took
+    }
+
     /// Runs at least `commands` from end to end: the driver keeps all queues full, dispatcher, worker and driver in turn. Returns the time of
     /// all of it and the number of commands.
     pub fn run_end_to_end(&mut self, commands: u64) -> (Duration, u64) {
@@ -346,7 +421,7 @@ impl Rig {
         let start = CpuTime::now();
         while done < commands {
             self.fill();
-            let activity = dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
+            let activity = self.dispatcher_pass();
             let worked = self.worker_pass(self.now_ns);
             self.now_ns = if activity.progressed || worked.progressed {
                 self.now_ns + self.setup.pace_ns * self.queues.len() as u64
@@ -360,7 +435,7 @@ impl Rig {
         let took = start.elapsed();
         // What is left over belongs to nobody's figures.
         while !self.is_done() {
-            let activity = self.controller.poll(self.now_ns, &*self.machine);
+            let activity = self.dispatcher_pass();
             let worked = self.worker_pass(EVERYTHING_IS_DUE_NS);
             self.now_ns = next_ns(self.now_ns, activity, worked);
         }
@@ -407,7 +482,7 @@ fn build(setup: &Setup, profile: &Profile<'_>) -> (Arc<Machine>, Device) {
     let machine = Machine::new(RAM_BYTES, medium).expect("enough memory");
     let config = DeviceConfig {
         identity: Identity::derive(setup.profile, setup.capacity_bytes, setup.lba_bytes, None),
-        dispatcher_count: 1,
+        dispatcher_count: setup.dispatchers,
         worker_count: 1,
         namespaces: vec![namespace(setup, profile)],
         media_bytes: setup.capacity_bytes,

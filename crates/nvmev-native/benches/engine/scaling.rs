@@ -1,4 +1,4 @@
-//! Table (c): dispatcher and worker on one thread, and on two.
+//! Table (c): dispatcher and worker on one thread, and on two; and one dispatcher beside two.
 
 use serde::Serialize;
 
@@ -37,6 +37,68 @@ struct Row {
     two_threads_ns: Figure,
     /// Of the bests.
     speed_up: f64,
+}
+
+/// What two dispatchers get through, beside one: as much as there is room for between them and the worker.
+const DISPATCHERS: [(&str, Setup); 3] = [
+    ("optane read", shallow(Setup::new("optane", GIB, Kind::Read, 250))),
+    (
+        "970pro read",
+        shallow(Setup::new("970pro", GIB, Kind::Read, 4_000)),
+    ),
+    (
+        "zn540 append",
+        shallow(Setup::new("zn540", 64 * GIB, Kind::Append, 4_000)),
+    ),
+];
+
+const fn shallow(setup: Setup) -> Setup {
+    Setup { depth: 75, ..setup }
+}
+
+#[derive(Serialize)]
+struct DispatcherRow {
+    name: &'static str,
+    /// ns per command, on the wall.
+    one_ns: Figure,
+    two_ns: Figure,
+    /// Of the bests.
+    speed_up: f64,
+}
+
+/// Measures one dispatcher and two, without the worker, and prints; the rows for JSON.
+pub fn run_dispatchers(rounds: usize, cpus: &[usize]) -> serde_json::Value {
+    let mut rigs: Vec<[Rig; 2]> = DISPATCHERS
+        .iter()
+        .map(|&(_, setup)| [1, 2].map(|dispatchers| Rig::new(Setup { dispatchers, ..setup })))
+        .collect();
+    let figures = alternate(&mut rigs, rounds, |[one, two]| {
+        let commands = one.batch() as f64;
+        let alone = one.run_on_one_dispatcher(4).as_nanos() as f64 / commands;
+        let both = two.run_on_two_dispatchers(4, cpus.get(1).copied());
+        [alone, both.as_nanos() as f64 / commands]
+    });
+    println!(
+        "{:<34} {:>18} {:>18} {:>9}",
+        "dispatchers: best (median)", "one ns", "two ns", "speed-up"
+    );
+    let mut rows = Vec::new();
+    for ((name, _), [one_ns, two_ns]) in DISPATCHERS.iter().zip(figures) {
+        let speed_up = one_ns.best / two_ns.best;
+        let text = |figure: Figure| format!("{:.1} ({:.1})", figure.best, figure.median);
+        println!(
+            "{name:<34} {:>18} {:>18} {speed_up:>9.2}",
+            text(one_ns),
+            text(two_ns)
+        );
+        rows.push(DispatcherRow {
+            name,
+            one_ns,
+            two_ns,
+            speed_up,
+        });
+    }
+    serde_json::to_value(rows).expect("plain figures")
 }
 
 /// Measures and prints; the rows for JSON.

@@ -66,15 +66,6 @@ fn dispatcher_count() -> usize {
     })
 }
 
-/// Adds what another part of the device did.
-fn add(activity: &mut Activity, other: Activity) {
-    activity.progressed |= other.progressed;
-    activity.next_event_ns = [activity.next_event_ns, other.next_event_ns]
-        .into_iter()
-        .flatten()
-        .min();
-}
-
 /// A machine, a device in it, and a driver for it.
 pub struct TestHost {
     /// The machine.
@@ -112,7 +103,7 @@ impl TestHost {
             RAM_BYTES,
             usize::try_from(media_bytes(&namespaces)).expect("a test medium fits in memory"),
         );
-        Self::in_machine(machine, namespaces, workers)
+        Self::in_machine(machine, namespaces, dispatcher_count(), workers)
     }
 
     /// A host with a device of these namespaces that keeps nothing of what is written.
@@ -121,7 +112,7 @@ impl TestHost {
     /// If the device refuses the configuration.
     pub fn without_medium(namespaces: Vec<NamespaceConfig>, workers: usize) -> Self {
         let machine = Machine::without_medium(RAM_BYTES, media_bytes(&namespaces));
-        Self::in_machine(machine, namespaces, workers)
+        Self::in_machine(machine, namespaces, dispatcher_count(), workers)
     }
 
     /// A host with a device of these namespaces, without Doorbell Buffer Config.
@@ -136,12 +127,17 @@ impl TestHost {
         Self::build(machine, namespaces, dispatcher_count(), workers, false)
     }
 
-    /// A host with a device of these namespaces in `machine`, which is new or has been wiped.
+    /// A host with a device of these namespaces and so many dispatchers in `machine`, which is new or has been wiped.
     ///
     /// # Panics
     /// If the device refuses the configuration.
-    pub fn in_machine(machine: Machine, namespaces: Vec<NamespaceConfig>, workers: usize) -> Self {
-        Self::build(machine, namespaces, dispatcher_count(), workers, true)
+    pub fn in_machine(
+        machine: Machine,
+        namespaces: Vec<NamespaceConfig>,
+        dispatchers: usize,
+        workers: usize,
+    ) -> Self {
+        Self::build(machine, namespaces, dispatchers, workers, true)
     }
 
     /// A host with a device of these namespaces and so many dispatchers.
@@ -153,7 +149,7 @@ impl TestHost {
             RAM_BYTES,
             usize::try_from(media_bytes(&namespaces)).expect("a test medium fits in memory"),
         );
-        Self::build(machine, namespaces, dispatchers, workers, true)
+        Self::in_machine(machine, namespaces, dispatchers, workers)
     }
 
     fn build(
@@ -433,7 +429,7 @@ impl TestHost {
     pub fn step(&mut self) -> (bool, Option<u64>) {
         let mut activity = self.dispatch(self.now_ns);
         for worker in &mut self.device.workers {
-            add(&mut activity, worker.poll(self.now_ns, &self.machine));
+            activity.add(worker.poll(self.now_ns, &self.machine));
         }
         (activity.progressed, activity.next_event_ns)
     }
@@ -446,9 +442,9 @@ impl TestHost {
             // What was due in the round before may be done with.
             activity.next_event_ns = None;
             for dispatcher in &mut self.device.dispatchers {
-                add(&mut activity, dispatcher.poll(now_ns, &self.machine));
+                activity.add(dispatcher.poll(now_ns, &self.machine));
             }
-            add(&mut activity, self.device.controller.poll(now_ns, &self.machine));
+            activity.add(self.device.controller.poll(now_ns, &self.machine));
         }
         activity
     }
