@@ -100,8 +100,11 @@ impl Storm {
     fn go_on(&mut self) {
         let host = &mut self.host;
         match self.random.below(3) {
+            // As many passes as there are dispatchers, so that several get as far as one.
             0 => {
-                host.poll_a_dispatcher(self.random.next_bits());
+                for _ in 0..=host.device.dispatchers.len() {
+                    host.poll_a_dispatcher(self.random.next_bits());
+                }
             }
             1 => {
                 let worker = self.random.below(host.device.workers.len() as u64) as usize;
