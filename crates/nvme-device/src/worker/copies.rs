@@ -28,7 +28,7 @@ pub const COPY_BATCHES_MAX: usize = 64;
 /// I/OAT engines (net_dma's `tcp_dma_copybreak`).
 const LEN_BYTES_MIN: u32 = 4096;
 
-/// A copy that takes longer than this will not come to an end, ns.
+/// If for so long no command comes to its end, none will, ns. What waits behind others may take longer.
 const TIMEOUT_NS: u64 = 1_000_000_000;
 
 /// When to look again at what is under way, ns: a copy takes about that long.
@@ -37,7 +37,6 @@ const LOOK_AGAIN_NS: u64 = 1_000;
 /// A command whose data is on its way.
 struct UnderWay {
     job: Job,
-    begun_at_ns: u64,
     /// Nothing of it is under way any more.
     is_over: bool,
     /// A copy failed, or a piece could be copied neither by the engine nor by the CPU.
@@ -58,6 +57,8 @@ pub(super) enum Begun {
 pub(super) struct Copies {
     /// The oldest first.
     commands: VecDeque<UnderWay>,
+    /// When a command came to its end, or the first one began, ns.
+    progressed_at_ns: u64,
     /// The batch of the next command: they are used in turn.
     next_batch: usize,
     /// What waits for commands under way; nothing is taken from the ring before it. At most one.
@@ -71,6 +72,7 @@ impl Copies {
         held.try_reserve_exact(1)?;
         Ok(Self {
             commands,
+            progressed_at_ns: 0,
             next_batch: 0,
             held,
         })
@@ -163,10 +165,12 @@ impl Worker {
         match (is_under_way, begun) {
             (true, begun) => {
                 host.issue_copies(self.number);
+                if self.copies.commands.is_empty() {
+                    self.copies.progressed_at_ns = now_ns;
+                }
                 self.copies.next_batch = (batch.batch + 1) % COPY_BATCHES_MAX;
                 self.copies.commands.push_back(UnderWay {
                     job: *job,
-                    begun_at_ns: now_ns,
                     is_over: false,
                     has_failed: begun.is_err(),
                 });
@@ -276,6 +280,7 @@ impl Worker {
             worker: self.number,
             batch: self.copies.batch_of(index),
         };
+        let progressed_at_ns = self.copies.progressed_at_ns;
         let Some(command) = self.copies.commands.get_mut(index) else {
             return false;
         };
@@ -284,7 +289,7 @@ impl Worker {
         }
         let mut state = host.copies_state(batch);
         // Only after a look: what is over, and was not looked at in time, is not late.
-        if state == CopyState::UnderWay && now_ns.saturating_sub(command.begun_at_ns) > TIMEOUT_NS {
+        if state == CopyState::UnderWay && now_ns.saturating_sub(progressed_at_ns) > TIMEOUT_NS {
             host.remove_engine(self.number);
             state = match host.copies_state(batch) {
                 CopyState::Done => CopyState::Done,
@@ -293,6 +298,9 @@ impl Worker {
         }
         command.is_over = state != CopyState::UnderWay;
         command.has_failed |= state == CopyState::Failed;
-        command.is_over
+        if command.is_over {
+            self.copies.progressed_at_ns = now_ns;
+        }
+        state != CopyState::UnderWay
     }
 }
