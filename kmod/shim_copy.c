@@ -129,7 +129,7 @@ u32 nvmev_host_is_readable(struct nvmev_peers *peers, u64 address, size_t len)
 	return 1;
 }
 
-/* How many bytes from the address on are RAM that may be read, or written: what is contiguous there has contiguous pages. */
+/* How many bytes from the address on are RAM that may be read, or written. */
 size_t nvmev_host_ram(u64 address, size_t len, u32 is_written)
 {
 	size_t done = 0;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Copies by DMA engines: channels of the kernel's dmaengine that can copy memory, at most one for each I/O worker, which nobody else uses while we
- * have them.
+ * Copies by DMA engines: channels of the kernel's dmaengine that can copy memory, at most one for each I/O worker, which
+ * nobody else uses while we have them.
  *
  *  - A channel is used by its worker alone, without a lock. Only callbacks, which say that a copy is over, run elsewhere.
- *  - The result that comes with the callback is what counts. A status alone does not tell: some drivers let a failed copy look complete, and some do
- *    not complete copies in their order. It is asked for all the same, because some drivers look at their hardware only then.
- *  - A copy is of RAM of the host that is contiguous and that the CPU may touch, too (see shim_copy.c). It and the storage are mapped for the copy
- *    and unmapped by the worker afterwards. Anything else is declined: the CPU knows what to do about it.
+ *  - The result that comes with the callback is what counts. A status alone does not tell: some drivers let a failed copy
+ *    look complete, and some do not complete copies in their order. It is asked for all the same, because some drivers look
+ *    at their hardware only then.
+ *  - A copy is of RAM of the host that is contiguous and that the CPU may touch, too (see shim_copy.c). It and the storage
+ *    are mapped for the copy and unmapped by the worker afterwards. Anything else is declined: the CPU knows what to do
+ *    about it.
  */
 #include "shim.h"
 
@@ -124,7 +126,7 @@ static bool is_memory_encrypted(void)
 #endif
 }
 
-/* Takes channels for workers, the first ones first, as far as there are; NULL if there are none, or no memory. An empty name is any. */
+/* Takes channels for the first workers, as far as there are; NULL if there are none, or no memory. An empty name is any. */
 struct nvmev_dma *nvmev_dma_open(const char *name, size_t name_len, u64 storage_start, u64 storage_bytes, u32 workers)
 {
 	struct wish wish = { .storage_end = storage_start + storage_bytes };
@@ -184,10 +186,7 @@ static dma_addr_t map_page(struct device *dev, u64 address, size_t len, enum dma
 	return dma_map_page(dev, pfn_to_page(PHYS_PFN(address)), offset_in_page(address), len, direction);
 }
 
-/*
- * Memory that was taken from the kernel has no pages, memory that was reserved at boot may have some. (Only debugging kernels mind pages that are
- * mapped as a resource; but it would be wrong on all.)
- */
+/* Memory that was taken from the kernel has no pages, memory that was reserved at boot may have some: those are no resource. */
 static dma_addr_t map_storage(struct device *dev, u64 address, const struct copy *copy)
 {
 	if (copy->has_storage_page)
@@ -243,7 +242,7 @@ static bool submit(struct engine *engine, struct copy *copy)
 
 	if (!is_dma_copy_aligned(device, from, to, copy->len))
 		return false;
-	/* The interrupt is what the callback comes with. */
+	/* With the interrupt comes the callback. */
 	descriptor = dmaengine_prep_dma_memcpy(engine->chan, to, from, copy->len, DMA_PREP_INTERRUPT | DMA_CTRL_ACK);
 	if (!descriptor)
 		return false;
@@ -260,7 +259,8 @@ static bool submit(struct engine *engine, struct copy *copy)
 }
 
 /* Gives a copy to the engine. Returns how much of it that is, 0 if the engine is busy or the copy is not for it. */
-size_t nvmev_dma_begin(struct nvmev_dma *dma, u32 worker, u32 batch, u32 is_to_host, u64 address, u64 media_offset, size_t len)
+size_t nvmev_dma_begin(struct nvmev_dma *dma, u32 worker, u32 batch, u32 is_to_host, u64 address, u64 media_offset,
+		       size_t len)
 {
 	struct engine *engine = &dma->engines[worker];
 	struct copy *copy = engine->unused;
@@ -357,8 +357,8 @@ void nvmev_dma_abandon(struct nvmev_dma *dma, u32 worker)
 }
 
 /*
- * Gives the channel back, whatever is under way. A driver that cannot terminate copies stops the channel when it is released; so mappings go after
- * that, and the driver stays until they have gone. May sleep.
+ * Gives the channel back, whatever is under way. A driver that cannot terminate copies stops the channel when it is
+ * released; so mappings go after that, and the driver stays until they have gone. May sleep.
  */
 void nvmev_dma_remove(struct nvmev_dma *dma, u32 worker)
 {
@@ -407,7 +407,8 @@ u32 nvmev_dma_is_open(const struct nvmev_dma *dma, u32 worker)
 	return 0;
 }
 
-size_t nvmev_dma_begin(struct nvmev_dma *dma, u32 worker, u32 batch, u32 is_to_host, u64 address, u64 media_offset, size_t len)
+size_t nvmev_dma_begin(struct nvmev_dma *dma, u32 worker, u32 batch, u32 is_to_host, u64 address, u64 media_offset,
+		       size_t len)
 {
 	return 0;
 }

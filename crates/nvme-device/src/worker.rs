@@ -361,6 +361,7 @@ impl Worker {
     }
 
     /// The data was moved, or cannot be: puts the completion on the schedule.
+    #[inline]
     fn finish(&mut self, job: &Job, transferred: Result<(), Status>, now_ns: u64) {
         self.end_move(job.transfer.zone);
         match transferred {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * A DMA engine for tests: a dmaengine provider whose channels copy memory with the CPU, in a thread of their own and after a while, and which can be
- * told to do it badly. It counts what it does, so that a test can tell whether data went through it.
+ * A DMA engine for tests: a dmaengine provider whose channels copy memory with the CPU, in a thread of their own and after a
+ * while, and which can be told to do it badly. It counts what it does, so that a test can tell whether data went through it.
  */
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>

@@ -127,10 +127,15 @@ fn is_wholly_on_medium(transfer: &Transfer) -> bool {
 
 impl Worker {
     /// The next item that can be taken now.
+    #[inline]
     pub(super) fn next_item(&mut self) -> Option<WorkItem> {
         if self.copies.commands.is_empty() && self.copies.held.is_empty() {
             return self.items.pop();
         }
+        self.next_that_need_not_wait()
+    }
+
+    fn next_that_need_not_wait(&mut self) -> Option<WorkItem> {
         let held = self.copies.held.pop_front();
         let item = held.or_else(|| self.items.pop())?;
         if self.copies.has_to_wait(&item) {
@@ -141,21 +146,29 @@ impl Worker {
     }
 
     /// Gives the data of `job` to the engine, if it is the engine's.
+    #[inline]
     pub(super) fn begin_copies<H: Host>(&mut self, job: &Job, now_ns: u64, host: &H) -> Begun {
+        if !host.has_engine(self.number) {
+            return Begun::Not;
+        }
         let transfer = &job.transfer;
         let is_to_host = match transfer.direction {
             Direction::ToHost => true,
             Direction::FromHost => false,
             _ => return Begun::Not,
         };
-        let is_for_engine = host.has_engine(self.number)
-            && transfer.len_bytes >= LEN_BYTES_MIN
+        let is_for_engine = transfer.len_bytes >= LEN_BYTES_MIN
             && is_wholly_on_medium(transfer)
             && self.copies.commands.len() < COPY_BATCHES_MAX
             && !self.shared.is_resetting();
         if !is_for_engine {
             return Begun::Not;
         }
+        self.begin(job, is_to_host, now_ns, host)
+    }
+
+    fn begin<H: Host>(&mut self, job: &Job, is_to_host: bool, now_ns: u64, host: &H) -> Begun {
+        let transfer = &job.transfer;
         let batch = CopyBatch {
             worker: self.number,
             batch: self.copies.next_batch,
@@ -238,7 +251,12 @@ impl Worker {
     }
 
     /// Puts the completions of those commands on the schedule whose data is there; returns whether there were any.
+    #[inline]
     pub(super) fn end_copies<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
+        !self.copies.commands.is_empty() && self.end_oldest(now_ns, host)
+    }
+
+    fn end_oldest<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
         let mut has_ended = false;
         for _ in 0..ITEMS_PER_PASS {
             if !self.is_over(0, now_ns, host) {
