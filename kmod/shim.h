@@ -23,6 +23,15 @@ enum nvmev_range {
 	NVMEV_RANGE_UNBACKED = 2, /* not wholly reserved: a hole, a device, or beyond the last address */
 };
 
+#define NVMEV_DMA_BATCHES 64 /* commands of a worker whose data engines move at a time */
+
+/* What nvmev_dma_state() finds out about the copies of a command. */
+enum nvmev_copies {
+	NVMEV_COPIES_UNDER_WAY = 0,
+	NVMEV_COPIES_DONE = 1,
+	NVMEV_COPIES_FAILED = 2,
+};
+
 /* The files in /proc/nvmev. */
 enum nvmev_proc_file {
 	NVMEV_PROC_READ_TIMES = 0,
@@ -33,7 +42,8 @@ enum nvmev_proc_file {
 	NVMEV_PROC_FTL = 5,
 	NVMEV_PROC_LATENESS = 6,
 	NVMEV_PROC_DATA = 7,
-	NVMEV_PROC_FILES = 8,
+	NVMEV_PROC_DMA = 8,
+	NVMEV_PROC_FILES = 9,
 };
 
 /* The module's parameters as the user wrote them; NULL where not given. Not const because module_param() has it so. */
@@ -60,12 +70,14 @@ struct nvmev_params {
 	char *idle_timeout_us;
 	char *lateness_bound_ns;
 	char *shadow_doorbells;
+	char *dma;
 	char *debug;
 };
 
 struct nvmev_pci;
 struct nvmev_irqs;
 struct nvmev_peers;
+struct nvmev_dma;
 struct nvmev_thread;
 struct nvmev_proc;
 struct cpumask;
@@ -122,12 +134,25 @@ void nvmev_clear(void *mapping, u64 size);
 u32 nvmev_host_read(struct nvmev_peers *peers, u64 address, void *into, size_t len);
 u32 nvmev_host_load(struct nvmev_peers *peers, u64 address, u32 *into, size_t words);
 u32 nvmev_host_is_readable(struct nvmev_peers *peers, u64 address, size_t len);
+size_t nvmev_host_ram(u64 address, size_t len, u32 is_written);
 u32 nvmev_host_write(struct nvmev_peers *peers, u64 address, const void *from, size_t len);
 u32 nvmev_host_publish(struct nvmev_peers *peers, u64 address, const u64 *entry);
 
 /* shim_peer.c */
 struct nvmev_peers *nvmev_peers_create(u64 own_bar);
 void nvmev_peers_destroy(struct nvmev_peers *peers);
+
+/* shim_dma.c; no two threads at a time for one worker, but for the name and whether it is open */
+struct nvmev_dma *nvmev_dma_open(const char *name, size_t name_len, u64 storage_start, u64 storage_bytes, u32 workers);
+void nvmev_dma_close(struct nvmev_dma *dma);
+const char *nvmev_dma_name(const struct nvmev_dma *dma, u32 worker);
+u32 nvmev_dma_is_open(const struct nvmev_dma *dma, u32 worker);
+size_t nvmev_dma_begin(struct nvmev_dma *dma, u32 worker, u32 batch, u32 is_to_host, u64 address, u64 media_offset,
+		       size_t len);
+void nvmev_dma_issue(struct nvmev_dma *dma, u32 worker);
+u32 nvmev_dma_state(struct nvmev_dma *dma, u32 worker, u32 batch);
+void nvmev_dma_abandon(struct nvmev_dma *dma, u32 worker);
+void nvmev_dma_remove(struct nvmev_dma *dma, u32 worker);
 
 /* shim_irq.c */
 struct nvmev_irqs *nvmev_irqs_create(void);

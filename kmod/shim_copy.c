@@ -129,6 +129,21 @@ u32 nvmev_host_is_readable(struct nvmev_peers *peers, u64 address, size_t len)
 	return 1;
 }
 
+/* How many bytes from the address on are RAM that may be read, or written. */
+size_t nvmev_host_ram(u64 address, size_t len, u32 is_written)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		struct page *page = host_page(address + done);
+
+		if (!page || !(is_written ? is_writable(page) : is_readable(page)))
+			break;
+		done += within_page(address + done, len - done);
+	}
+	return done;
+}
+
 /* Aligned words that the host may be writing: each of them at once. Returns how much was copied, as above. */
 static size_t load_part(struct nvmev_peers *peers, u64 address, u32 *into, size_t len)
 {

@@ -45,6 +45,7 @@ NVMEV_PARAM(io_unit_shift, "Size of an I/O unit as a power of two");
 NVMEV_PARAM(idle_timeout_us, "Microseconds without work after which the threads begin to sleep; 0: never");
 NVMEV_PARAM(lateness_bound_ns, "Nanoseconds after which a completion is posted too late, for /proc/nvmev/lateness");
 NVMEV_PARAM(shadow_doorbells, "Whether hosts can have shadow doorbells (Doorbell Buffer Config): 1 or 0; default 1");
+NVMEV_PARAM(dma, "DMA engines that copy data: off (default), any, or the name of a device or a channel, such as dma0 or dma0chan1");
 NVMEV_PARAM(debug, "Accepted for compatibility with NVMeVirt; has no effect");
 
 /* What Rust gave us for this load of the module. */

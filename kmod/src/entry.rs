@@ -57,6 +57,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
         idle_timeout_us,
         lateness_bound_ns,
         shadow_doorbells,
+        dma,
         debug,
     } = *params;
     // SAFETY: the module's parameters are null or C strings, and nobody can change them after loading began.
@@ -84,6 +85,7 @@ unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) 
             idle_timeout_us: text(idle_timeout_us),
             lateness_bound_ns: text(lateness_bound_ns),
             shadow_doorbells: text(shadow_doorbells),
+            dma: text(dma),
             debug: text(debug),
         }
     };
@@ -202,5 +204,5 @@ unsafe extern "C" fn nvmev_rs_proc_store(
 // C's idea of these is checked by nothing else.
 const _: () = {
     assert!(shim::EINVAL < 0 && shim::ENOMEM < 0);
-    assert!(size_of::<Params>() == 23 * size_of::<*const c_char>());
+    assert!(size_of::<Params>() == 24 * size_of::<*const c_char>());
 };

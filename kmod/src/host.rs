@@ -4,8 +4,9 @@
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
 
-use nvme_device::{Host, MemoryFault, BAR_SIZE_BYTES};
+use nvme_device::{CopyBatch, CopyState, EngineCopy, Host, MemoryFault, BAR_SIZE_BYTES};
 
+use crate::dma::Dma;
 use crate::memory::Mapping;
 use crate::shim;
 
@@ -61,6 +62,8 @@ impl Drop for Peers {
 /// Implements [`Host`] with the kernel's memory, that of other PCI functions, our mappings and our interrupts. Not under a lock: what another
 /// function has is mapped at the first access.
 pub struct KernelHost {
+    /// Before what it copies from and to: fields are dropped in their order.
+    dma: Option<Dma>,
     bar: Mapping,
     /// None: nothing of what is written is kept.
     storage: Option<Mapping>,
@@ -70,8 +73,9 @@ pub struct KernelHost {
 
 impl KernelHost {
     /// Puts it together. `bar` has [`BAR_SIZE_BYTES`]. Without `storage`, what reads the medium gets zeros.
-    pub fn new(bar: Mapping, storage: Option<Mapping>, irqs: Irqs, peers: Peers) -> Self {
+    pub fn new(bar: Mapping, storage: Option<Mapping>, irqs: Irqs, peers: Peers, dma: Option<Dma>) -> Self {
         Self {
+            dma,
             bar,
             storage,
             irqs,
@@ -82,6 +86,11 @@ impl KernelHost {
     /// The interrupts.
     pub fn irqs(&self) -> &Irqs {
         &self.irqs
+    }
+
+    /// The DMA engines that copy.
+    pub fn dma(&self) -> Option<&Dma> {
+        self.dma.as_ref()
     }
 
     /// Whether there is a medium.
@@ -229,5 +238,42 @@ impl Host for KernelHost {
     fn raise_intx(&self) {
         // SAFETY: as above.
         unsafe { shim::nvmev_raise_intx(self.irqs.as_ptr()) }
+    }
+
+    fn has_engine(&self, worker: usize) -> bool {
+        self.dma.as_ref().is_some_and(|dma| dma.is_open(worker))
+    }
+
+    fn begin_copy(&self, batch: CopyBatch, copy: &EngineCopy) -> usize {
+        let is_on_medium = matches!(
+            self.media(copy.media_offset, copy.len_bytes, copy.address),
+            Ok(Some(_))
+        );
+        match &self.dma {
+            Some(dma) if is_on_medium => dma.begin(batch, copy),
+            _ => 0,
+        }
+    }
+
+    fn issue_copies(&self, worker: usize) {
+        if let Some(dma) = &self.dma {
+            dma.issue(worker);
+        }
+    }
+
+    fn copies_state(&self, batch: CopyBatch) -> CopyState {
+        self.dma.as_ref().map_or(CopyState::Done, |dma| dma.state(batch))
+    }
+
+    fn abandon_copies(&self, worker: usize) {
+        if let Some(dma) = &self.dma {
+            dma.abandon(worker);
+        }
+    }
+
+    fn remove_engine(&self, worker: usize) {
+        if let Some(dma) = &self.dma {
+            dma.remove(worker);
+        }
     }
 }

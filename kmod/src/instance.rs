@@ -10,6 +10,7 @@ use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, BAR_SIZ
 use ssd_model::profiles;
 use ssd_profile::SetError;
 
+use crate::dma::Dma;
 use crate::host::{Irqs, KernelHost, Peers};
 use crate::log::info;
 use crate::memory::{DeviceMemory, Mapping, MemoryError, LEFT_FOR_KERNEL_BYTES};
@@ -207,7 +208,12 @@ impl Instance {
             what: "the access to other devices' memory",
             error: shim::ENOMEM,
         })?;
-        let host = KernelHost::new(bar, storage, irqs, peers);
+        let dma = Dma::new(
+            settings.dma,
+            &memory,
+            settings.cpus.worker_count(settings.dispatcher_count),
+        );
+        let host = KernelHost::new(bar, storage, irqs, peers, dma);
         namespaces::describe(&plan, settings.namespaces.as_slice())?;
         let nvm = namespaces::first_nvm(&plan);
         let names = settings

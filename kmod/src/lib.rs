@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod allocator;
+mod dma;
 mod entry;
 mod host;
 mod instance;

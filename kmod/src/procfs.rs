@@ -6,9 +6,9 @@ use core::fmt::{self, Write};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use module_params::proc_text::{self, LatenessBucketLine, LatenessSummary, QueueLine};
+use module_params::proc_text::{self, CopyCountLines, LatenessBucketLine, LatenessSummary, QueueLine};
 use module_params::TextBuffer;
-use nvme_device::{LatenessBucket, NamespaceReport, QueueSnapshot, NAMESPACES_MAX};
+use nvme_device::{CopyCountsSnapshot, LatenessBucket, NamespaceReport, QueueSnapshot, NAMESPACES_MAX};
 
 use crate::running::{with_times, Running};
 use crate::shim;
@@ -60,6 +60,7 @@ pub fn show(running: &Running, file: u32, out: &mut TextBuffer<'_>) -> fmt::Resu
         shim::PROC_FTL => show_flash(running, out),
         shim::PROC_LATENESS => show_lateness(running, out),
         shim::PROC_DATA => proc_text::write_data(out, running.host.has_medium()),
+        shim::PROC_DMA => show_dma(running, out),
         _ => Ok(()),
     }
 }
@@ -90,6 +91,31 @@ fn show_lateness(running: &Running, out: &mut TextBuffer<'_>) -> fmt::Result {
         }
     });
     proc_text::write_lateness(out, summary, buckets)
+}
+
+/// Which DMA engines copy, and how much they did.
+fn show_dma(running: &Running, out: &mut TextBuffer<'_>) -> fmt::Result {
+    if let Some(dma) = running.host.dma() {
+        let engines = (0..dma.workers()).map(|worker| dma.is_open(worker).then_some(dma.name(worker)));
+        proc_text::write_engines(out, engines)?;
+    }
+    let CopyCountsSnapshot {
+        copies,
+        copied_bytes,
+        declined,
+        declined_bytes,
+        failed,
+        failed_bytes,
+    } = running.shared.copy_counts().snapshot();
+    let counts = CopyCountLines {
+        copies,
+        copied_bytes,
+        declined,
+        declined_bytes,
+        failed,
+        failed_bytes,
+    };
+    proc_text::write_copy_counts(out, counts)
 }
 
 /// What the flash of each namespace did, as the dispatcher says when asked: at once, or when it wakes up next.
@@ -170,8 +196,8 @@ pub fn store(running: &Running, file: u32, text: &[u8]) -> Result<(), i32> {
             crate::thread::request_fault(running, text);
             return Ok(());
         }
-        // What becomes of data was said when loading.
-        shim::PROC_DATA => return Err(shim::EINVAL),
+        // What becomes of data, and what copies it, was said when loading.
+        shim::PROC_DATA | shim::PROC_DMA => return Err(shim::EINVAL),
         // `debug` takes anything and does nothing, as in NVMeVirt.
         _ => return Ok(()),
     }

@@ -28,6 +28,7 @@ pub struct Params {
     pub idle_timeout_us: *const c_char,
     pub lateness_bound_ns: *const c_char,
     pub shadow_doorbells: *const c_char,
+    pub dma: *const c_char,
     pub debug: *const c_char,
 }
 
@@ -41,7 +42,7 @@ macro_rules! opaque {
     )*};
 }
 
-opaque!(Pci, Irqs, Peers, Thread, CpuMask, Proc);
+opaque!(Pci, Irqs, Peers, Dma, Thread, CpuMask, Proc);
 
 /// `enum nvmev_range`.
 pub const RANGE_RESERVED: u32 = 0;
@@ -57,6 +58,14 @@ pub const PROC_DEBUG: u32 = 4;
 pub const PROC_FTL: u32 = 5;
 pub const PROC_LATENESS: u32 = 6;
 pub const PROC_DATA: u32 = 7;
+pub const PROC_DMA: u32 = 8;
+
+/// `NVMEV_DMA_BATCHES`.
+pub const DMA_BATCHES: usize = 64;
+
+/// `enum nvmev_copies`.
+pub const COPIES_UNDER_WAY: u32 = 0;
+pub const COPIES_DONE: u32 = 1;
 
 /// Error numbers that we give to the kernel, negative.
 pub const ENOMEM: i32 = -12;
@@ -102,6 +111,31 @@ unsafe extern "C" {
     // shim_peer.c
     pub safe fn nvmev_peers_create(own_bar: u64) -> *mut Peers;
     pub unsafe fn nvmev_peers_destroy(peers: *mut Peers);
+
+    // shim_dma.c
+    pub unsafe fn nvmev_dma_open(
+        name: *const u8,
+        name_len: usize,
+        storage_start: u64,
+        storage_bytes: u64,
+        workers: u32,
+    ) -> *mut Dma;
+    pub unsafe fn nvmev_dma_close(dma: *mut Dma);
+    pub unsafe fn nvmev_dma_name(dma: *const Dma, worker: u32) -> *const c_char;
+    pub unsafe fn nvmev_dma_is_open(dma: *const Dma, worker: u32) -> u32;
+    pub unsafe fn nvmev_dma_begin(
+        dma: *mut Dma,
+        worker: u32,
+        batch: u32,
+        is_to_host: u32,
+        address: u64,
+        media_offset: u64,
+        len: usize,
+    ) -> usize;
+    pub unsafe fn nvmev_dma_issue(dma: *mut Dma, worker: u32);
+    pub unsafe fn nvmev_dma_state(dma: *mut Dma, worker: u32, batch: u32) -> u32;
+    pub unsafe fn nvmev_dma_abandon(dma: *mut Dma, worker: u32);
+    pub unsafe fn nvmev_dma_remove(dma: *mut Dma, worker: u32);
 
     // shim_irq.c
     pub safe fn nvmev_irqs_create() -> *mut Irqs;

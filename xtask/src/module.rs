@@ -45,6 +45,27 @@ pub fn build(options: &Options) -> Result<PathBuf> {
     run_kbuild(&kernel, &kbuild, options.test_faults)
 }
 
+/// Builds a module in C for tests, from `tests/vm/NAME`, and returns its path, that of [`path_for_tests`].
+///
+/// # Errors
+/// If any step fails or warns.
+pub fn build_for_tests(kdir: &Path, name: &str) -> Result<PathBuf> {
+    let kernel = KernelConfig::read(kdir)?;
+    let sources = paths::root().join("tests/vm").join(name);
+    let folder = paths::root().join("target/module").join(&kernel.release);
+    let kbuild = folder.join(name);
+    fs::create_dir_all(&kbuild).with_context(|| format!("cannot make {}", kbuild.display()))?;
+    let _lock = Lock::take(&folder.join("lock"), "another build of the module")?;
+    copy_sources(&sources, &kbuild)?;
+    run_make(kernel.kbuild_command(&kbuild), &kbuild, name)
+}
+
+/// Where [`build_for_tests`] puts the module.
+pub fn path_for_tests(release: &str, name: &str) -> PathBuf {
+    let folder = paths::root().join("target/module").join(release).join(name);
+    folder.join(name).with_extension("ko")
+}
+
 /// The flags that the Rust half is compiled with for the kernel in `kdir`, for whoever wants to try things by hand.
 ///
 /// # Errors
@@ -121,6 +142,24 @@ impl KernelConfig {
 
     fn is_set(&self, option: &str) -> bool {
         self.value(option) == Some("y")
+    }
+
+    /// `make` for the module in a folder.
+    fn kbuild_command(&self, kbuild: &Path) -> Command {
+        let mut make = Command::new("make");
+        make.env_remove("MAKEFLAGS")
+            .env_remove("MFLAGS")
+            .arg("-C")
+            .arg(&self.kdir)
+            .arg(format!("M={}", kbuild.display()));
+        if self.is_set("CC_IS_CLANG") {
+            make.arg("LLVM=1");
+        }
+        // BTF of a module is made from the kernel's, which most headers packages leave out: without it, say so beforehand.
+        if !self.kdir.join("vmlinux").exists() || program("pahole").is_none() {
+            make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=");
+        }
+        make
     }
 
     /// Mitigations got a common prefix in 6.9.
@@ -425,7 +464,18 @@ fn check_stack_frames(object: &Path) -> Result<()> {
 
 /// Compiles the C half and links the module.
 fn run_kbuild(kernel: &KernelConfig, kbuild: &Path, test_faults: bool) -> Result<PathBuf> {
-    for entry in fs::read_dir(paths::root().join("kmod"))? {
+    copy_sources(&paths::root().join("kmod"), kbuild)?;
+    let mut make = kernel.kbuild_command(kbuild);
+    make.arg(format!("NVMEV_VERSION={}", env!("CARGO_PKG_VERSION")));
+    if test_faults {
+        make.arg("NVMEV_TEST_FAULTS=y");
+    }
+    run_make(make, kbuild, "nvmev")
+}
+
+/// Kbuild builds where the sources are.
+fn copy_sources(from: &Path, kbuild: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default();
         if name == "Kbuild"
@@ -436,26 +486,13 @@ fn run_kbuild(kernel: &KernelConfig, kbuild: &Path, test_faults: bool) -> Result
             write_if_changed(&kbuild.join(name), &fs::read(&path)?)?;
         }
     }
-    let mut make = Command::new("make");
-    make.env_remove("MAKEFLAGS")
-        .env_remove("MFLAGS")
-        .arg("-C")
-        .arg(&kernel.kdir);
-    make.arg(format!("M={}", kbuild.display()))
-        .arg(format!("NVMEV_VERSION={}", env!("CARGO_PKG_VERSION")));
-    if test_faults {
-        make.arg("NVMEV_TEST_FAULTS=y");
-    }
-    if kernel.is_set("CC_IS_CLANG") {
-        make.arg("LLVM=1");
-    }
-    // BTF of a module is made from the kernel's, which most headers packages leave out: without it, say so beforehand.
-    if !kernel.kdir.join("vmlinux").exists() || program("pahole").is_none() {
-        make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=");
-    }
+    Ok(())
+}
+
+fn run_make(mut make: Command, kbuild: &Path, name: &str) -> Result<PathBuf> {
     make.arg("modules");
     without_warnings(&mut make)?;
-    let module = kbuild.join("nvmev.ko");
+    let module = kbuild.join(name).with_extension("ko");
     // Nobody debugs a module with DWARF on a machine without the kernel's, and it is ten times the module's size.
     quiet(Command::new("objcopy").arg("--strip-debug").arg(&module))?;
     Ok(module)

@@ -101,6 +101,8 @@ const ALL_KINDS: &str =
     "ns=optane:64M,tlc-ssd:128M,zn540:128M,kv-prototype:32M size=512M cpus=1,2 idle_timeout_us=20 \
     profile_set=3/zone.size_kib=16384,3/zone.max_open=2,3/zone.max_active=3";
 const NO_DATA: &str = "size=16T data=none cpus=1,2 idle_timeout_us=20";
+// Two workers: there may be an engine for one of them alone.
+const DMA: &str = "size=256M cpus=1,2,3 idle_timeout_us=20";
 const SIZE_LONG: &str = "size=1G cpus=1,2 idle_timeout_us=20";
 const MEMMAP_LONG: &str = "memmap_start=4G memmap_size=1G cpus=1,2 idle_timeout_us=20";
 const ALL: &[&str] = &[
@@ -421,6 +423,14 @@ const SUITES: &[Suite] = &[
         brief: true,
         length: Length::Long,
         ..NUMA
+    },
+    Suite {
+        name: "6.12-dma",
+        cpus: 4,
+        loaded: false,
+        modparams: DMA,
+        scripts: &["dma"],
+        ..USUAL
     },
     Suite {
         name: "6.12-onecpu-4k",

@@ -33,5 +33,5 @@ pub use cpus::{CpuList, Cpus};
 pub use idle::Idle;
 pub use live::LiveTimes;
 pub use memory::MemorySource;
-pub use params::{NvmOverrides, NvmTimes, ParamError, RawParams, Settings};
+pub use params::{DmaChoice, NvmOverrides, NvmTimes, ParamError, RawParams, Settings};
 pub use text::TextBuffer;

@@ -15,6 +15,9 @@ pub const IDLE_TIMEOUT_US_DEFAULT: u32 = 10_000;
 /// How late a completion may be posted without being a miss, unless `lateness_bound_ns=` says otherwise.
 pub const LATENESS_BOUND_NS_DEFAULT: u32 = 1000;
 
+/// The longest name of a DMA engine.
+const DMA_NAME_LEN_MAX: usize = 31;
+
 /// The device to be unless `profile=` or `ns=` names another.
 pub const PROFILE_DEFAULT: &str = "optane";
 
@@ -47,6 +50,7 @@ pub struct RawParams<'a> {
     pub idle_timeout_us: Option<&'a str>,
     pub lateness_bound_ns: Option<&'a str>,
     pub shadow_doorbells: Option<&'a str>,
+    pub dma: Option<&'a str>,
     pub debug: Option<&'a str>,
 }
 
@@ -144,6 +148,43 @@ pub struct Settings<'a> {
     pub lateness_bound_ns: u64,
     /// Whether hosts can have shadow doorbells.
     pub has_shadow_doorbells: bool,
+    /// What copies data.
+    pub dma: DmaChoice<'a>,
+}
+
+/// Which DMA engines copy data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DmaChoice<'a> {
+    /// None: the CPUs do.
+    Off,
+    /// Any that are free.
+    Any,
+    /// Those of this name: a channel's, or that of a device with several.
+    Named(&'a str),
+}
+
+impl<'a> DmaChoice<'a> {
+    fn parse(value: &'a str) -> Result<Self, ParamError<'a>> {
+        match value.trim() {
+            "off" => Ok(Self::Off),
+            "any" => Ok(Self::Any),
+            name if is_dma_name(name) => Ok(Self::Named(name)),
+            _ => Err(ParamError {
+                parameter: "dma",
+                value: Some(value),
+                problem: Problem::Dma,
+            }),
+        }
+    }
+}
+
+/// Whether an engine can be called so: they are all numbered, as in `dma0chan1`.
+fn is_dma_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    name.len() <= DMA_NAME_LEN_MAX
+        && name.bytes().all(is_allowed)
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.ends_with(|last: char| last.is_ascii_digit())
 }
 
 /// A parameter that cannot be used.
@@ -176,6 +217,7 @@ pub enum Problem<'a> {
     Cpus(CpuListError),
     NotANumber,
     NotASwitch,
+    Dma,
     LbaSize,
     Serial,
 }
@@ -212,6 +254,9 @@ impl fmt::Display for ParamError<'_> {
             Problem::Cpus(error) => error.fmt(f),
             Problem::NotANumber => write!(f, "not a number from 0 to {}", u32::MAX),
             Problem::NotASwitch => f.write_str("write 1 for yes or 0 for no"),
+            Problem::Dma => f.write_str(
+                "write off, any, or the name of a DMA device or channel as in /sys/class/dma, such as dma0 or dma0chan1",
+            ),
             Problem::LbaSize => f.write_str("a logical block has 512 or 4096 bytes"),
             Problem::Serial => write!(f, "a serial number has 1 to {SERIAL_LEN_MAX} printable ASCII characters"),
         }
@@ -271,6 +316,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
         idle_timeout_us,
         lateness_bound_ns,
         shadow_doorbells,
+        dma,
         debug,
     } = *raw;
     let namespaces = namespaces(profile, ns)?;
@@ -329,6 +375,7 @@ pub fn validate<'a>(raw: &RawParams<'a>, machine: &impl Cpus) -> Result<Settings
             .unwrap_or(LATENESS_BOUND_NS_DEFAULT)
             .into(),
         has_shadow_doorbells: switch("shadow_doorbells", shadow_doorbells)?.unwrap_or(true),
+        dma: dma.map_or(Ok(DmaChoice::Off), DmaChoice::parse)?,
     })
 }
 
@@ -429,6 +476,7 @@ mod tests {
             idle_timeout_us: None,
             lateness_bound_ns: None,
             shadow_doorbells: None,
+            dma: None,
             debug: None,
         }
     }
@@ -448,6 +496,7 @@ mod tests {
         assert_eq!(settings.idle_timeout_ns, Some(10_000_000));
         assert_eq!(settings.lateness_bound_ns, 1000);
         assert!(settings.has_shadow_doorbells);
+        assert_eq!(settings.dma, DmaChoice::Off);
         assert!(settings.nvm.is_empty());
         assert_eq!(settings.namespaces, NamespaceList::one("optane"));
     }
@@ -584,6 +633,39 @@ mod tests {
                 ..SIZE
             }),
             "shadow_doorbells=off: write 1 for yes or 0 for no"
+        );
+    }
+
+    #[test]
+    fn engines_are_off_any_or_named() {
+        let parse = |value| {
+            validate(
+                &RawParams {
+                    dma: Some(value),
+                    ..SIZE
+                },
+                &Machine,
+            )
+            .map(|settings| settings.dma)
+        };
+        assert_eq!(parse("off"), Ok(DmaChoice::Off));
+        assert_eq!(parse("any\n"), Ok(DmaChoice::Any));
+        assert_eq!(parse("dma0"), Ok(DmaChoice::Named("dma0")));
+        assert_eq!(parse("dma12chan3"), Ok(DmaChoice::Named("dma12chan3")));
+        for wrong in [
+            "",
+            "on",
+            "1",
+            "yes",
+            "dma0 chan1",
+            "dma0,dma1",
+            "dma00000000000000000000000000000",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(
+            refused(RawParams { dma: Some("on"), ..SIZE }),
+            "dma=on: write off, any, or the name of a DMA device or channel as in /sys/class/dma, such as dma0 or dma0chan1"
         );
     }
 }

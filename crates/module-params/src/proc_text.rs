@@ -6,6 +6,7 @@
 //! | `io_units` | `units x shift` | `units shift` |
 //! | `stat` | a line per queue, then `total:` | anything: counters to zero |
 //! | `data` (new) | `memory`, or `none` and what that means | refused |
+//! | `dma` (new) | which DMA engine each worker has, then what engines copied: `name value` a line | refused |
 //! | `ftl` (new) | what the flash did, `name value` a line | anything: counters to zero |
 //! | `lateness` (new) | how late completions are posted: `name value` a line, then `bucket from to count` | anything: counters to zero |
 //!
@@ -75,6 +76,60 @@ pub struct LatenessBucketLine {
     pub to_ns: u64,
     /// How many completions were.
     pub count: u64,
+}
+
+/// What DMA engines copied, and what the CPU did instead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CopyCountLines {
+    /// Copies that engines were given.
+    pub copies: u64,
+    /// Bytes of these.
+    pub copied_bytes: u64,
+    /// Copies that engines declined.
+    pub declined: u64,
+    /// Bytes of these.
+    pub declined_bytes: u64,
+    /// Commands whose data the CPU moved again.
+    pub failed: u64,
+    /// Bytes of these.
+    pub failed_bytes: u64,
+}
+
+/// Writes the first part of `dma`: a line for each worker, with the name of its engine.
+///
+/// # Errors
+/// If `out` is full.
+pub fn write_engines<'a>(out: &mut impl Write, names: impl Iterator<Item = Option<&'a str>>) -> fmt::Result {
+    for (worker, name) in names.enumerate() {
+        writeln!(out, "worker {worker} {}", name.unwrap_or("cpu"))?;
+    }
+    Ok(())
+}
+
+/// Writes the second part of `dma`: a name and a value in each line.
+///
+/// # Errors
+/// If `out` is full.
+pub fn write_copy_counts(out: &mut impl Write, counts: CopyCountLines) -> fmt::Result {
+    let CopyCountLines {
+        copies,
+        copied_bytes,
+        declined,
+        declined_bytes,
+        failed,
+        failed_bytes,
+    } = counts;
+    for (name, value) in [
+        ("copies", copies),
+        ("copied_bytes", copied_bytes),
+        ("declined", declined),
+        ("declined_bytes", declined_bytes),
+        ("failed", failed),
+        ("failed_bytes", failed_bytes),
+    ] {
+        writeln!(out, "{name} {value}")?;
+    }
+    Ok(())
 }
 
 /// Writes the text of `read_times` or `write_times`.
@@ -279,6 +334,25 @@ mod tests {
             text,
             "bound_ns 1000\ncount 3\nmisses 1\np50_ns 111\np90_ns 2000\np99_ns 2001\np99_9_ns 2002\nmax_ns 2000\n\
              bucket 96 111 2\nbucket 1792 2047 1\n"
+        );
+    }
+
+    #[test]
+    fn dma_is_a_line_for_each_worker_and_then_the_counts() {
+        let mut text = String::new();
+        write_engines(&mut text, [Some("dma0chan1"), None].into_iter()).unwrap();
+        let counts = CopyCountLines {
+            copies: 4,
+            copied_bytes: 65536,
+            declined: 3,
+            failed_bytes: 4096,
+            ..CopyCountLines::default()
+        };
+        write_copy_counts(&mut text, counts).unwrap();
+        assert_eq!(
+            text,
+            "worker 0 dma0chan1\nworker 1 cpu\ncopies 4\ncopied_bytes 65536\ndeclined 3\ndeclined_bytes 0\nfailed 0\n\
+             failed_bytes 4096\n"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::AtomicU32;
 
-use crate::host::{Host, MemoryFault};
+use crate::host::{CopyBatch, CopyState, Host, MemoryFault};
 
 /// What a worker sees that has to forget its commands after the function has lost its way to the host's memory: no address has memory behind
 /// it, and no interrupt is raised. The medium is there, so that whatever a command owes to it is done: data that does not arrive leaves no
@@ -53,4 +53,17 @@ impl<H: Host> Host for CutOff<'_, H> {
     fn raise_msix(&self, _: u16) {}
 
     fn raise_intx(&self) {}
+
+    // No copy begins any more; those under way come to their end.
+    fn copies_state(&self, batch: CopyBatch) -> CopyState {
+        self.0.copies_state(batch)
+    }
+
+    fn abandon_copies(&self, worker: usize) {
+        self.0.abandon_copies(worker);
+    }
+
+    fn remove_engine(&self, worker: usize) {
+        self.0.remove_engine(worker);
+    }
 }

@@ -9,6 +9,39 @@ pub struct MemoryFault {
     pub address: u64,
 }
 
+/// Something else than the CPU that copies, a DMA engine, is asked to copy this between host memory and the medium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineCopy {
+    /// Whether host memory is written; else the medium is.
+    pub is_to_host: bool,
+    /// Where it is in host memory.
+    pub address: u64,
+    /// Where it is on the medium. See [`Host::media_to_host`].
+    pub media_offset: u64,
+    /// How much it is.
+    pub len_bytes: usize,
+}
+
+/// The copies of one command: which of a worker's commands under way, and whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyBatch {
+    /// The worker, from 0 on. No two threads are at the batches of a worker at a time.
+    pub worker: usize,
+    /// From 0 to [`crate::COPY_BATCHES_MAX`] - 1.
+    pub batch: usize,
+}
+
+/// What has become of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyState {
+    /// Not all of its copies are over.
+    UnderWay,
+    /// All are done, and whoever looks sees what was copied. The batch can be used anew.
+    Done,
+    /// All are over, and at least one failed: what is at its destination, nobody knows. The batch can be used anew.
+    Failed,
+}
+
 /// The machine around the device: its memory, the BAR it writes to, the medium's bytes, its interrupt lines.
 ///
 /// One value serves the dispatcher and all workers at once, so every method takes `&self`. Host memory is shared with a
@@ -82,4 +115,31 @@ pub trait Host {
 
     /// Pulls the pin-based interrupt.
     fn raise_intx(&self);
+
+    /// Whether `worker` has a DMA engine that copies for it. Without one, the other functions about copies are not called.
+    fn has_engine(&self, _worker: usize) -> bool {
+        false
+    }
+
+    /// Gives the engine a copy that belongs to `batch`; it need not start before [`Host::issue_copies`]. Returns how many bytes that are, from the first
+    /// one on, or 0 if the engine is busy or cannot copy this: then nothing has happened.
+    fn begin_copy(&self, _batch: CopyBatch, _copy: &EngineCopy) -> usize {
+        0
+    }
+
+    /// Starts the copies that were given to the engine of `worker`.
+    fn issue_copies(&self, _worker: usize) {}
+
+    /// What has become of `batch`, without waiting. A batch without copies is done.
+    fn copies_state(&self, _batch: CopyBatch) -> CopyState {
+        CopyState::Done
+    }
+
+    /// Ends what is under way for `worker` at once, if the engine can do that: when this returns, those copies have failed, and nothing of them goes
+    /// on. If it cannot, nothing happens.
+    fn abandon_copies(&self, _worker: usize) {}
+
+    /// Takes the engine away from `worker`: one of its copies does not come to an end. When this returns, none of them goes on, those that were under
+    /// way have failed, and [`Host::has_engine`] says so from then on.
+    fn remove_engine(&self, _worker: usize) {}
 }

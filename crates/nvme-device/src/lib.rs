@@ -23,6 +23,7 @@ mod bar;
 mod coalescing;
 mod compare;
 mod controller;
+mod copy_counts;
 mod cut_off;
 mod data_pointer;
 mod dataset;
@@ -55,17 +56,18 @@ mod worker;
 mod zoned;
 
 pub use controller::Controller;
+pub use copy_counts::{CopyCounts, CopyCountsSnapshot};
 pub use device::{Device, DeviceConfig, SetupError};
 pub use dispatcher::Dispatcher;
 pub use flash_log::NamespaceReport;
-pub use host::{Host, MemoryFault};
+pub use host::{CopyBatch, CopyState, EngineCopy, Host, MemoryFault};
 pub use identity::Identity;
 pub use lateness::{Lateness, LatenessBucket, LatenessSnapshot};
 pub use namespace::NamespaceConfig;
 pub use pci::ConfigSpace;
 pub use shared::Shared;
 pub use statistics::{QueueSnapshot, Statistics};
-pub use worker::Worker;
+pub use worker::{Worker, COPY_BATCHES_MAX};
 
 /// Bytes of BAR0: registers from 0, doorbells from 0x1000, MSI-X table at 0x2000, pending bits at 0x3000.
 pub const BAR_SIZE_BYTES: usize = 0x4000;

@@ -7,6 +7,7 @@ use nvme_spec::registers::{self, csts};
 
 use crate::bar::Bar;
 use crate::coalescing::CoalescingSettings;
+use crate::copy_counts::CopyCounts;
 use crate::device::SetupError;
 use crate::flash_log::{FlashLog, NamespaceReport};
 use crate::host::Host;
@@ -41,6 +42,7 @@ pub struct Shared {
     has_call: AtomicBool,
     statistics: Statistics,
     lateness: Lateness,
+    copy_counts: CopyCounts,
     flash_log: FlashLog,
     /// Movements of data in zones.
     zone_moves: Arc<ZoneMoves>,
@@ -68,6 +70,7 @@ impl Shared {
             has_call: AtomicBool::new(false),
             statistics: Statistics::new()?,
             lateness: Lateness::new(worker_count)?,
+            copy_counts: CopyCounts::new(worker_count)?,
             flash_log: FlashLog::new(NAMESPACES_MAX as usize)?,
             zone_moves,
             sq_heads: [const { AtomicU16::new(0) }; QUEUES],
@@ -151,6 +154,11 @@ impl Shared {
     /// How late completions are posted.
     pub fn lateness(&self) -> &Lateness {
         &self.lateness
+    }
+
+    /// What DMA engines copied, and what they did not.
+    pub fn copy_counts(&self) -> &CopyCounts {
+        &self.copy_counts
     }
 
     /// Asks for the reports of what the namespaces' flash did; the result is the number of the request. The controller answers in its next

@@ -1,5 +1,6 @@
 //! An I/O worker: moves data, holds completions until their time, posts them and raises interrupts.
 
+mod copies;
 mod intake;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -22,6 +23,9 @@ use crate::shared::Shared;
 use crate::work::{Direction, Extents, Filling, Job, Part, Report, WorkItem, Zeroing};
 use crate::zoned::ZoneMove;
 use crate::{Activity, IO_QUEUE_PAIRS_MAX};
+use copies::{Begun, Copies};
+
+pub use copies::COPY_BATCHES_MAX;
 
 pub(crate) use intake::Inlet;
 use intake::Intake;
@@ -74,6 +78,7 @@ pub struct Worker {
     filling_zone: Option<ZoneMove>,
     /// So many bytes of the buffer are full of the pattern to fill with; 0 for zeros.
     pattern_bytes: usize,
+    copies: Copies,
     /// What was gathered for the Copy that comes next: the first `gathered` bytes. As long as the longest transfer.
     buffer: Vec<u8>,
     gathered: usize,
@@ -109,6 +114,7 @@ impl Worker {
             },
             filling_zone: None,
             pattern_bytes: 0,
+            copies: Copies::new()?,
             buffer: table(transfer_bytes_max as usize, || 0)?,
             gathered: 0,
             posting_since_ns: None,
@@ -132,7 +138,11 @@ impl Worker {
     /// The first half of a pass: takes a few items from the ring and moves their data, which takes time of its own; returns whether there
     /// were any.
     pub fn take_items<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
-        if self.shared.reaches_memory() {
+        let reaches_memory = self.shared.reaches_memory();
+        if !reaches_memory || self.shared.is_resetting() {
+            self.abandon_copies(now_ns, host);
+        }
+        if reaches_memory {
             self.take_some(now_ns, host)
         } else {
             self.shared.is_resetting() && self.take_some(now_ns, &CutOff(host))
@@ -146,7 +156,10 @@ impl Worker {
     pub fn post_completions<H: Host>(&mut self, now_ns: u64, host: &H) -> Option<Activity> {
         if !self.shared.reaches_memory() {
             // Everything waits for the host, and the controller tells when it has done something about it.
-            return Some(Activity::default());
+            return Some(Activity {
+                next_event_ns: self.copies.next_look_ns(now_ns),
+                ..Activity::default()
+            });
         }
         let since_ns = self.posting_since_ns.take();
         let due_ns = since_ns.unwrap_or(now_ns);
@@ -154,7 +167,11 @@ impl Worker {
             let Some(pending) = self.schedule.pop_due(due_ns) else {
                 let raises_held = self.signals.raise(now_ns, &self.shared, host);
                 self.report_unreachable();
-                let next_ns = [self.schedule.next_due_ns(), self.signals.next_due_ns()];
+                let next_ns = [
+                    self.schedule.next_due_ns(),
+                    self.signals.next_due_ns(),
+                    self.copies.next_look_ns(now_ns),
+                ];
                 return Some(Activity {
                     progressed: posted > 0 || since_ns.is_some() || raises_held,
                     next_event_ns: next_ns.into_iter().flatten().min(),
@@ -167,14 +184,14 @@ impl Worker {
     }
 
     fn take_some<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {
-        let mut progressed = false;
+        let mut progressed = self.end_copies(now_ns, host);
         for _ in 0..ITEMS_PER_PASS {
             if !self.filling.is_empty() {
                 self.fill_a_part(host);
                 progressed = true;
                 break;
             }
-            let Some((inlet, item)) = self.intake.next() else {
+            let Some((inlet, item)) = self.next_item() else {
                 break;
             };
             let is_reset = matches!(item, WorkItem::Reset { .. });
@@ -333,13 +350,24 @@ impl Worker {
         }
     }
 
-    /// Moves the data and puts the completion on the schedule. A write's data is on the medium, and a read's in the
+    /// Moves the data, or has an engine move it, and puts the completion on the schedule. A write's data is on the medium, and a read's in the
     /// host's memory, before the completion can be posted.
     fn start<H: Host>(&mut self, job: Job, inlet: usize, now_ns: u64, host: &H) {
-        let transferred = match job.transfer.direction {
-            Direction::Gathered => self.scatter(&job.transfer.extents, host),
-            _ => move_data(&job.transfer, host),
+        let transferred = match (
+            job.transfer.direction,
+            self.begin_copies(&job, inlet, now_ns, host),
+        ) {
+            (Direction::Gathered, _) => self.scatter(&job.transfer.extents, host),
+            (_, Begun::UnderWay) => return,
+            (_, Begun::Moved) => Ok(()),
+            (_, Begun::Not) => move_data(&job.transfer, host),
         };
+        self.finish(&job, inlet, transferred, now_ns);
+    }
+
+    /// The data was moved, or cannot be: puts the completion on the schedule.
+    #[inline]
+    fn finish(&mut self, job: &Job, inlet: usize, transferred: Result<(), Status>, now_ns: u64) {
         self.end_move(job.transfer.zone);
         match transferred {
             Ok(()) => {
@@ -353,7 +381,7 @@ impl Worker {
                 );
             }
             Err(status) => {
-                self.report_failure(&job, status);
+                self.report_failure(job, status);
                 let failed_at_ns = job.failed_at_ns(status, now_ns);
                 let is_timed = job.is_timed && failed_at_ns == job.done_at_ns;
                 self.schedule

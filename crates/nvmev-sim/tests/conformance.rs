@@ -2,7 +2,7 @@
 
 use nvme_spec::{CompletionQueueEntry, Status};
 use nvmev_sim::conformance::{self, Report};
-use nvmev_sim::host::{TestHost, DRIVES};
+use nvmev_sim::host::{EngineFaults, TestHost, DRIVES};
 
 /// A line for each check that failed.
 fn failures(report: &Report, device: &str) -> Vec<String> {
@@ -24,6 +24,20 @@ fn every_kind_of_namespace_conforms() {
                 let device = format!("{}, {lba_bytes}-byte LBAs, {workers} workers", drive.name);
                 failed.extend(failures(&report, &device));
             }
+        }
+    }
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+#[test]
+fn every_kind_of_namespace_conforms_with_engines_that_copy_and_fail() {
+    let mut failed = Vec::new();
+    for drive in DRIVES {
+        for workers in [1, 2] {
+            let mut host = drive.host(512, workers);
+            host.machine.install_engine(1, EngineFaults::SOME);
+            let report = conformance::run(&mut host, 1);
+            failed.extend(failures(&report, &format!("{}, {workers} workers", drive.name)));
         }
     }
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));

@@ -11,7 +11,7 @@ use nvme_spec::{
     AdminOpcode, DirectiveType, FeatureId, IdentifyCns, KeyValueOpcode, LogPageId, NamespaceAttachmentSelect,
     NvmOpcode, SglDescriptor, SglDescriptorType, Status, SubmissionQueueEntry,
 };
-use nvmev_sim::host::{commands, key_value, sgl, Random, Ring, TestHost, RAM_BASE};
+use nvmev_sim::host::{commands, key_value, sgl, EngineFaults, Random, Ring, TestHost, RAM_BASE};
 use ssd_model::profiles;
 use ssd_profile::Profile;
 use zerocopy::{FromBytes, IntoBytes};
@@ -33,6 +33,9 @@ fn run(seed: u64, commands_count: usize) -> u64 {
     let workers = 1 + random.below(3) as usize;
     let profile = profiles::by_name(PROFILES[(seed % 2) as usize]).unwrap();
     let mut host = TestHost::new(profile, CAPACITY_BYTES as u64, 512, workers);
+    if seed % 3 == 0 {
+        host.machine.install_engine(seed, EngineFaults::SOME);
+    }
     let first_free = host.next_page();
     let mut oracle = vec![0u8; CAPACITY_BYTES];
     let mut digest = Digest::default();
@@ -476,7 +479,11 @@ fn device_of_all_kinds(seed: u64, random: &mut Random) -> TestHost {
         namespace(&key_value_profile("key-value"), 2),
         namespace(&key_value_profile("nvm"), 3),
     ];
-    TestHost::with_namespaces(namespaces, workers)
+    let host = TestHost::with_namespaces(namespaces, workers);
+    if seed % 3 == 0 {
+        host.machine.install_engine(seed, EngineFaults::SOME);
+    }
+    host
 }
 
 /// The queues are in order here, so that what is in the commands is all that is wrong; their data may land on the queues.

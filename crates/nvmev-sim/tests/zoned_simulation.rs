@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use nvme_spec::{CompletionQueueEntry, NvmOpcode, Status, SubmissionQueueEntry, ZoneSendAction};
-use nvmev_sim::host::{commands, Random, TestHost};
+use nvmev_sim::host::{commands, EngineFaults, Random, TestHost};
 use ssd_model::profiles;
 
 const ZONES: u64 = 4;
@@ -116,6 +116,9 @@ impl Run {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut host = host(1 + random.below(4) as usize);
+        if seed % 3 == 0 {
+            host.machine.install_engine(seed, EngineFaults::SOME);
+        }
         Self {
             buffers: (0..OUTSTANDING_MAX).map(|_| host.pages(2)).collect(),
             host,
@@ -324,6 +327,9 @@ fn random_write_areas_keep_what_is_written_in_any_order_of_the_workers() {
     for seed in 0..24_u64 {
         let mut random = Random::new(seed);
         let mut host = host(1 + random.below(4) as usize);
+        if seed % 3 == 0 {
+            host.machine.install_engine(seed, EngineFaults::SOME);
+        }
         let buffers: Vec<u64> = (0..4).map(|_| host.pages(1)).collect();
         for round in 0..20 {
             let mut oracle = vec![0_u8; CAPACITY_LBAS as usize];

@@ -2,7 +2,7 @@
 //! two workers, two dispatchers and a worker, doorbells in the BAR alone, queues without interrupts, and all that behind an IOMMU that remaps interrupts.
 
 use super::{
-    Length, Suite, ALL_FLASH, ALL_KINDS, ALL_KINDS_SCRIPTS, FLASH, IOMMU, KEY_VALUE, RESETS, SIZE_LONG,
+    Length, Suite, ALL_FLASH, ALL_KINDS, ALL_KINDS_SCRIPTS, DMA, FLASH, IOMMU, KEY_VALUE, RESETS, SIZE_LONG,
     USUAL, ZONED,
 };
 
@@ -38,6 +38,13 @@ const SEVERAL_HOSTS: Suite = Suite {
 const POLLED: Suite = Suite {
     append: "nvme.poll_queues=1",
     scripts: &["interrupts", "fio", "reset"],
+    ..USUAL
+};
+/// Data that a DMA engine copies.
+const ENGINES: Suite = Suite {
+    loaded: false,
+    modparams: DMA,
+    scripts: &["dma"],
     ..USUAL
 };
 const POLLED_IOMMU: Suite = Suite {
@@ -101,6 +108,9 @@ pub(super) const SUITES: &[Suite] = &[
     varied("6.12-bar-doorbells-long", DOORBELLS_IN_BAR, SIMPLE),
     varied("6.1-bar-doorbells-long", DOORBELLS_IN_BAR, on_6_1(SIMPLE)),
     varied("6.12-bar-doorbells-resets-long", DOORBELLS_IN_BAR, SEVERAL_HOSTS),
+    varied("6.12-dma-long", "", ENGINES),
+    varied("6.1-dma-long", "", on_6_1(ENGINES)),
+    varied("6.12-onecpu-dma-long", ONE_CPU, ENGINES),
     varied("6.12-poll-long", "", POLLED),
     varied("6.1-poll-long", "", on_6_1(POLLED)),
     varied("6.12-poll-iommu-long", "", POLLED_IOMMU),

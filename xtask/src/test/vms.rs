@@ -12,7 +12,7 @@ use crate::kernels::{self, Kernel};
 use crate::paths::root;
 use crate::suites::{self, with_added, Added, Length, Suite};
 use crate::vm::{self, VmOptions};
-use crate::{build_module, klog};
+use crate::{build_module, klog, module};
 
 /// A program of ours that scripts run in the guest, which sees this machine's files.
 struct Program {
@@ -36,6 +36,14 @@ const PROGRAMS: [Program; 2] = [
         scripts: &["uio", "peer"],
     },
 ];
+
+/// A module that scripts load, in tests/vm, and who loads it: a DMA engine.
+const DMA_PROVIDER: &str = "dma_provider";
+const DMA_SCRIPT: &str = "dma";
+
+fn needs_dma_provider(suite: &Suite) -> bool {
+    suite.scripts.contains(&DMA_SCRIPT)
+}
 
 impl Program {
     fn is_run_by(&self, suite: &Suite) -> bool {
@@ -98,6 +106,9 @@ impl Module {
     }
 
     fn build(&self) -> Result<PathBuf> {
+        if self.suites.iter().any(|suite| needs_dma_provider(suite)) {
+            module::build_for_tests(&self.kernel.build, DMA_PROVIDER)?;
+        }
         build_module(&self.kernel, self.faults)
     }
 }
@@ -149,7 +160,7 @@ fn build_programs(names: &[&str]) -> Result<Found> {
     passes(command)
 }
 
-fn run_suite(suite: &Suite, added: &Added, kernel: &Kernel, module: &Path) -> Result<Found> {
+fn run_suite(suite: &Suite, added: &Added, kernel: &Kernel, nvmev: &Path) -> Result<Found> {
     let modparams = with_added(&with_added(suite.modparams, suite.added), &added.modparams);
     let folder = root().join("tests/vm");
     let mut command = String::new();
@@ -165,9 +176,13 @@ fn run_suite(suite: &Suite, added: &Added, kernel: &Kernel, module: &Path) -> Re
     ];
     environment
         .extend(PROGRAMS.map(|program| (program.variable.to_owned(), program.path().display().to_string())));
+    if needs_dma_provider(suite) {
+        let path = module::path_for_tests(&kernel.release, DMA_PROVIDER);
+        environment.push(("NVMEV_DMA_PROVIDER".to_owned(), path.display().to_string()));
+    }
     let options = VmOptions {
         kernel: kernel.clone(),
-        module: Some(module.to_owned()),
+        module: Some(nvmev.to_owned()),
         cpus: suite.cpus.max(vm::cpus_for(&modparams)),
         memory: vm::memory_for(&modparams),
         modparams: if suite.loaded { modparams } else { String::new() },

@@ -297,7 +297,13 @@ impl TestHost {
     /// If the controller stays ready.
     pub fn disable(&mut self) {
         self.set_register(registers::CC, self.register(registers::CC) & !1);
-        self.run();
+        // What an engine copies may take some time.
+        while let Some(next_ns) = self
+            .run()
+            .filter(|_| self.register(registers::CSTS) & csts::RDY != 0)
+        {
+            self.now_ns = self.now_ns.max(next_ns);
+        }
         assert_eq!(
             self.register(registers::CSTS) & csts::RDY,
             0,

@@ -3,13 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU32;
 
-use nvme_device::{Host, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX};
+use nvme_device::{CopyBatch, CopyState, EngineCopy, Host, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX};
 use zerocopy::IntoBytes;
 
+use super::engine::{Copy, Engine, EngineCounts, EngineFaults};
 use super::memory::Memory;
 
 /// Physical address of the first byte of RAM. Nothing is below it, so that a null pointer is a fault.
 pub const RAM_BASE: u64 = 0x10_0000;
+
+/// What an engine puts where other bytes should be.
+const WRONG: u8 = 0xBD;
 
 /// Interrupts raised since they were last looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub struct Machine {
     fetches: RefCell<Option<Vec<Fetch>>>,
     /// What a test does to what the device writes.
     tampering: RefCell<Option<Tampering>>,
+    /// What copies beside the device, if there is something.
+    engine: RefCell<Option<Engine>>,
 }
 
 impl Machine {
@@ -74,6 +80,7 @@ impl Machine {
             unplugged: RefCell::new(Vec::new()),
             fetches: RefCell::new(None),
             tampering: RefCell::new(None),
+            engine: RefCell::new(None),
         }
     }
 
@@ -88,6 +95,61 @@ impl Machine {
         self.reads.set(0);
         self.fetches.replace(None);
         self.tampering.replace(None);
+        self.engine.replace(None);
+    }
+
+    /// Gives each worker a DMA engine, in place of the one it has. What engines do is the same for the same seed.
+    pub fn install_engine(&self, seed: u64, faults: EngineFaults) {
+        self.engine.replace(Some(Engine::new(seed, faults)));
+    }
+
+    /// From now on the engines behave so, if there are any.
+    pub fn set_engine_faults(&self, faults: EngineFaults) {
+        if let Some(engine) = self.engine.borrow_mut().as_mut() {
+            engine.set_faults(faults);
+        }
+    }
+
+    /// What the engines did.
+    pub fn engine_counts(&self) -> EngineCounts {
+        self.engine
+            .borrow()
+            .as_ref()
+            .map(Engine::counts)
+            .unwrap_or_default()
+    }
+
+    /// Some time passes for the engine of `worker`.
+    fn let_engine_work(&self, worker: usize) {
+        let ended = self
+            .engine
+            .borrow_mut()
+            .as_mut()
+            .and_then(|engine| engine.work(worker));
+        let Some(Copy {
+            batch,
+            copy,
+            is_spoilt,
+        }) = ended
+        else {
+            return;
+        };
+        let EngineCopy {
+            address,
+            media_offset,
+            len_bytes,
+            ..
+        } = copy;
+        let wrong = vec![WRONG; len_bytes];
+        let done = match (copy.is_to_host, is_spoilt) {
+            (true, false) => self.media_to_host(media_offset, address, len_bytes),
+            (true, true) => self.write(address, &wrong),
+            (false, false) => self.host_to_media(address, media_offset, len_bytes),
+            (false, true) => self.write_media(media_offset, &wrong),
+        };
+        if let (true, Some(engine)) = (is_spoilt || done.is_err(), self.engine.borrow_mut().as_mut()) {
+            engine.note_failure(batch);
+        }
     }
 
     /// From now on gives all that the device writes to host memory, a piece or a completion at a time, to `tampering` first: a device that is wrong, for tests
@@ -284,5 +346,46 @@ impl Host for Machine {
 
     fn raise_intx(&self) {
         self.interrupts.borrow_mut().intx += 1;
+    }
+
+    fn has_engine(&self, worker: usize) -> bool {
+        let engine = self.engine.borrow();
+        engine.as_ref().is_some_and(|engine| engine.is_there_for(worker))
+    }
+
+    fn begin_copy(&self, batch: CopyBatch, copy: &EngineCopy) -> usize {
+        self.check_media_range(copy.media_offset, copy.len_bytes);
+        let is_ram = self.check_plugged(copy.address, copy.len_bytes).is_ok()
+            && ram_index(self.ram.borrow().bytes(), copy.address, copy.len_bytes).is_ok();
+        match self.engine.borrow_mut().as_mut() {
+            Some(engine) if is_ram => engine.begin(batch, copy),
+            _ => 0,
+        }
+    }
+
+    fn issue_copies(&self, worker: usize) {
+        if let Some(engine) = self.engine.borrow_mut().as_mut() {
+            engine.issue(worker);
+        }
+    }
+
+    fn copies_state(&self, batch: CopyBatch) -> CopyState {
+        self.let_engine_work(batch.worker);
+        let mut engine = self.engine.borrow_mut();
+        engine
+            .as_mut()
+            .map_or(CopyState::Done, |engine| engine.state(batch))
+    }
+
+    fn abandon_copies(&self, worker: usize) {
+        if let Some(engine) = self.engine.borrow_mut().as_mut() {
+            engine.abandon(worker);
+        }
+    }
+
+    fn remove_engine(&self, worker: usize) {
+        if let Some(engine) = self.engine.borrow_mut().as_mut() {
+            engine.remove(worker);
+        }
     }
 }

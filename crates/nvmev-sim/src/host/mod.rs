@@ -6,6 +6,7 @@
 pub mod commands;
 mod driver;
 mod drives;
+mod engine;
 pub mod key_value;
 mod machine;
 mod memory;
@@ -15,6 +16,7 @@ mod shadow;
 
 pub use driver::{QueuePair, TestHost};
 pub use drives::{Drive, DRIVES};
+pub use engine::{EngineCounts, EngineFaults};
 pub use machine::{Fetch, Interrupts, Machine, RAM_BASE};
 pub use random::Random;
 pub use shadow::{Ring, ShadowDoorbells};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nvme_spec::{AdminOpcode, CompletionQueueEntry, Status};
-use nvmev_sim::host::{commands, Random, TestHost};
+use nvmev_sim::host::{commands, EngineFaults, Random, TestHost};
 
 use super::{
     content, Kind, Reset, Resettable, COMMAND, KINDS, LBA, POWER_CONTROL_STATUS, RESETS, SLOT_BYTES, SUCCESS,
@@ -51,6 +51,9 @@ impl Storm {
     fn new(kind: Kind, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let host = kind.host(1 + random.below(3) as usize);
+        if seed % 3 == 0 {
+            host.machine.install_engine(seed, EngineFaults::SOME);
+        }
         let slot = Slot {
             possible: vec![0],
             newest: 0,
