@@ -1,7 +1,7 @@
 //! What the controller, the workers and the shell's other threads look at together: atomics only.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nvme_spec::registers::{self, csts};
 
@@ -14,9 +14,7 @@ use crate::host::Host;
 use crate::lateness::Lateness;
 use crate::power::Power;
 use crate::zoned::{ZoneMove, ZoneMoves};
-use crate::{ConfigSpace, Statistics, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};
-
-const QUEUES: usize = IO_QUEUE_PAIRS_MAX as usize + 1;
+use crate::{ConfigSpace, Statistics, NAMESPACES_MAX};
 
 /// How the function can raise interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +44,6 @@ pub struct Shared {
     flash_log: FlashLog,
     /// Movements of data in zones.
     zone_moves: Arc<ZoneMoves>,
-    /// Head of each submission queue: the controller writes it, workers put it into completions.
-    sq_heads: [AtomicU16; QUEUES],
-    /// Entries posted to each completion queue since it was made (wrapping): written by its worker, read by the
-    /// controller to check head doorbells.
-    cq_posted: [AtomicU32; QUEUES],
     /// Pin-based interrupt mask (INTMS/INTMC): written by the controller, read by workers.
     interrupt_mask: AtomicU32,
     /// Which interrupts may come later.
@@ -73,8 +66,6 @@ impl Shared {
             copy_counts: CopyCounts::new(worker_count)?,
             flash_log: FlashLog::new(NAMESPACES_MAX as usize)?,
             zone_moves,
-            sq_heads: [const { AtomicU16::new(0) }; QUEUES],
-            cq_posted: [const { AtomicU32::new(0) }; QUEUES],
             interrupt_mask: AtomicU32::new(0),
             coalescing: CoalescingSettings::default(),
             interrupt_suppressed: AtomicBool::new(false),
@@ -195,28 +186,20 @@ impl Shared {
     }
 
     pub(crate) fn set_sq_head(&self, sqid: u16, head: u16) {
-        if let Some(slot) = self.sq_heads.get(usize::from(sqid)) {
-            // A host that sees it in a completion may put something else into the entries before it.
-            slot.store(head, Ordering::Release);
-        }
+        self.statistics.queue(sqid).set_sq_head(head);
     }
 
     pub(crate) fn sq_head(&self, sqid: u16) -> u16 {
-        self.sq_heads
-            .get(usize::from(sqid))
-            .map_or(0, |head| head.load(Ordering::Acquire))
+        self.statistics.queue(sqid).sq_head()
     }
 
+    /// Entries posted to completion queue `cqid` since it was made (wrapping): its worker writes it, a dispatcher reads it to check head doorbells.
     pub(crate) fn set_cq_posted(&self, cqid: u16, count: u32) {
-        if let Some(slot) = self.cq_posted.get(usize::from(cqid)) {
-            slot.store(count, Ordering::Release);
-        }
+        self.statistics.queue(cqid).set_cq_posted(count);
     }
 
     pub(crate) fn cq_posted(&self, cqid: u16) -> u32 {
-        self.cq_posted
-            .get(usize::from(cqid))
-            .map_or(0, |count| count.load(Ordering::Acquire))
+        self.statistics.queue(cqid).cq_posted()
     }
 
     pub(crate) fn set_interrupt_mask(&self, mask: u32) {

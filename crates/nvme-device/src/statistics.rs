@@ -1,8 +1,11 @@
-//! Counters per submission queue, for /proc and the command line. Written by the controller (and, for completions, by
-//! one worker), read by anybody.
+//! What dispatchers and workers tell of each queue: how far it is, for each other, and counters per submission queue, for /proc and the command line. Written
+//! by one dispatcher and, for completions, by one worker; read by anybody.
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicBool, AtomicU16, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 use crate::device::{table, SetupError};
 use crate::heap::Heap;
@@ -11,32 +14,43 @@ use crate::IO_QUEUE_PAIRS_MAX;
 /// Counters of one submission queue.
 #[derive(Debug)]
 pub(crate) struct QueueCounters {
+    /// Head of the submission queue: a dispatcher writes it, workers put it into completions.
+    sq_head: AtomicU16,
     exists: AtomicBool,
     pending: AtomicU32,
     in_flight_max: AtomicU32,
     dispatch_calls: AtomicU32,
     dispatched: AtomicU32,
-    /// Commands handed to workers and commands completed, since the queue was made: the difference is in flight.
+    /// Commands handed to workers since the queue was made (wrapping): those that were not completed are in flight.
     started: AtomicU32,
-    completed: WrittenByWorker,
+    by_worker: WrittenByWorker,
     bytes: AtomicU64,
 }
 
-/// In cache lines of its own, which do not move between the CPUs with what the controller writes for each command.
+/// In cache lines of its own, which do not move between the CPUs with what a dispatcher writes for each command.
 #[derive(Debug)]
 #[repr(align(128))]
-struct WrittenByWorker(AtomicU32);
+struct WrittenByWorker {
+    /// Commands completed since the submission queue was made (wrapping).
+    completed: AtomicU32,
+    /// Entries posted to the completion queue with the same identifier since it was made (wrapping).
+    posted: AtomicU32,
+}
 
 impl QueueCounters {
     const fn new() -> Self {
         Self {
+            sq_head: AtomicU16::new(0),
             exists: AtomicBool::new(false),
             pending: AtomicU32::new(0),
             in_flight_max: AtomicU32::new(0),
             dispatch_calls: AtomicU32::new(0),
             dispatched: AtomicU32::new(0),
             started: AtomicU32::new(0),
-            completed: WrittenByWorker(AtomicU32::new(0)),
+            by_worker: WrittenByWorker {
+                completed: AtomicU32::new(0),
+                posted: AtomicU32::new(0),
+            },
             bytes: AtomicU64::new(0),
         }
     }
@@ -44,7 +58,7 @@ impl QueueCounters {
     pub fn created(&self) {
         self.clear();
         self.started.store(0, Relaxed);
-        self.completed.0.store(0, Relaxed);
+        self.by_worker.completed.store(0, Relaxed);
         self.pending.store(0, Relaxed);
         self.exists.store(true, Relaxed);
     }
@@ -79,13 +93,30 @@ impl QueueCounters {
 
     /// A worker posted a completion.
     pub fn completed(&self) {
-        bump(&self.completed.0, 1);
+        bump(&self.by_worker.completed, 1);
+    }
+
+    pub fn set_sq_head(&self, head: u16) {
+        // A host that sees it in a completion may put something else into the entries before it.
+        self.sq_head.store(head, Release);
+    }
+
+    pub fn sq_head(&self) -> u16 {
+        self.sq_head.load(Acquire)
+    }
+
+    pub fn set_cq_posted(&self, count: u32) {
+        self.by_worker.posted.store(count, Release);
+    }
+
+    pub fn cq_posted(&self) -> u32 {
+        self.by_worker.posted.load(Acquire)
     }
 
     fn in_flight(&self) -> u32 {
         self.started
             .load(Relaxed)
-            .wrapping_sub(self.completed.0.load(Relaxed))
+            .wrapping_sub(self.by_worker.completed.load(Relaxed))
     }
 
     fn clear(&self) {

@@ -178,6 +178,8 @@ impl Lane {
                     break;
                 }
                 self.notes.has_command |= self.give_turn(sqid, now_ns, host, &mut activity).is_some();
+                // A turn is a burst, and what others wait for is a command of each of their queues.
+                self.serve_others(now_ns, host, &mut activity);
                 from = sqid + 1;
             }
         }

@@ -46,6 +46,7 @@ enum Way {
 }
 
 /// Whether a command concerns more than its namespace and its queue.
+#[inline]
 fn is_for_controller(entry: &SubmissionQueueEntry, sqid: u16) -> bool {
     sqid == 0
         || entry.fuse() != 0
@@ -153,10 +154,15 @@ impl Lane {
     }
 
     /// Who takes a command on that is not the controller's in any case.
+    #[inline]
     fn way_of(&self, entry: &SubmissionQueueEntry) -> Way {
         if self.places.is_empty() {
             return Way::Here;
         }
+        self.way_while_lent(entry)
+    }
+
+    fn way_while_lent(&self, entry: &SubmissionQueueEntry) -> Way {
         let opcode = NvmOpcode(entry.opcode);
         // What a stream is, and what is told of unreadable LBAs, is the drive's, not a namespace's.
         let is_of_drive = match opcode {
@@ -304,15 +310,20 @@ impl Lane {
             progress,
         };
         let dispatched = match NvmOpcode(entry.opcode) {
-            _ if self.io.is_key_value(entry.nsid.get()) => self.io.key_value(now_ns, &fetched, host)?,
-            NvmOpcode::DATASET_MANAGEMENT => self.start_dataset_management(entry, command, now_ns, host),
-            NvmOpcode::COPY => self.start_copy(now_ns, &fetched, host)?,
-            NvmOpcode::ZONE_MANAGEMENT_SEND => self.io.zone_send(now_ns, &fetched, host)?,
-            NvmOpcode::ZONE_MANAGEMENT_RECEIVE => self.io.zone_receive(now_ns, &fetched, host)?,
-            _ => self.io.dispatch(now_ns, &fetched)?,
+            _ if self.io.is_key_value(entry.nsid.get()) => self.io.key_value(now_ns, &fetched, host),
+            NvmOpcode::DATASET_MANAGEMENT => Ok(self.start_dataset_management(entry, command, now_ns, host)),
+            NvmOpcode::COPY => self.start_copy(now_ns, &fetched, host),
+            NvmOpcode::ZONE_MANAGEMENT_SEND => self.io.zone_send(now_ns, &fetched, host),
+            NvmOpcode::ZONE_MANAGEMENT_RECEIVE => self.io.zone_receive(now_ns, &fetched, host),
+            _ => self.io.dispatch(now_ns, &fetched),
         };
-        self.finish_dispatch(dispatched, now_ns);
-        Ok(())
+        match dispatched {
+            Ok(dispatched) => {
+                self.finish_dispatch(dispatched, now_ns);
+                Ok(())
+            }
+            Err(wait) => Err(wait),
+        }
     }
 
     /// Has the sources gathered; the job that writes them is the result.
@@ -365,6 +376,7 @@ impl Lane {
     }
 
     /// Hands a command over to its worker, with the time that it takes from now on.
+    #[inline]
     pub(super) fn finish_dispatch(&mut self, dispatched: Dispatched, now_ns: u64) {
         let Dispatched { zeroing, mut job } = dispatched;
         job.is_timed = job.done_at_ns > now_ns;

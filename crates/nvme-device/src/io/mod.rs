@@ -314,11 +314,10 @@ impl IoUnit {
             return self.flush_all(now_ns, command).map(Dispatched::from);
         }
         let (limits, has_all_command_sets) = (self.limits, self.has_all_command_sets);
-        if let Some(Some(shared)) = self.shared.get(nsid.wrapping_sub(1) as usize) {
-            let plan = Plan::new(request, shared.space, None, limits).map_err(Refusal::Failed)?;
-            let placed = shared.place(now_ns, &plan.command, plan.range)?;
-            let lba = shared.space.lbas(plan.range).start;
-            return Ok(self.dispatched(now_ns, fetched, &plan, placed, lba));
+        if !self.shared.is_empty() {
+            if let Some(dispatched) = self.submit_shared(now_ns, fetched, request) {
+                return dispatched;
+            }
         }
         let namespace = self.namespace_mut(entry).map_err(Refusal::Failed)?;
         if matches!(request, Request::Append { .. }) && !has_all_command_sets {
@@ -360,7 +359,31 @@ impl IoUnit {
         Ok(self.dispatched(now_ns, fetched, &plan, placed, lba))
     }
 
+    /// As [`IoUnit::submit`], if the namespace is one that all dispatchers share.
+    #[inline(never)]
+    fn submit_shared(
+        &mut self,
+        now_ns: u64,
+        fetched: &Fetched<'_>,
+        request: Request,
+    ) -> Option<Result<Dispatched, Refusal>> {
+        let index = fetched.entry.nsid.get().wrapping_sub(1) as usize;
+        let shared = self.shared.get(index)?.as_ref()?;
+        let planned = Plan::new(request, shared.space, None, self.limits).map_err(Refusal::Failed);
+        let placed = planned.and_then(|plan| {
+            let placed = shared.place(now_ns, &plan.command, plan.range)?;
+            Ok((plan, placed))
+        });
+        let space = shared.space;
+        Some(placed.map(|(plan, placed)| {
+            let lba = space.lbas(plan.range).start;
+            self.dispatched(now_ns, fetched, &plan, placed, lba)
+        }))
+    }
+
     /// The job of a command that was taken on at `now_ns`; it is counted.
+    // Inlined where it is called: what goes in and out is long.
+    #[inline(always)]
     fn dispatched(
         &mut self,
         now_ns: u64,

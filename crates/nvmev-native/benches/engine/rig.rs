@@ -1,7 +1,7 @@
 //! A device and its driver on one thread, in the drive's own time: what is measured is how fast they get through their work, not when it would be due.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -359,58 +359,80 @@ impl Rig {
         took
     }
 
-    /// As [`Rig::run_on_two_dispatchers`], with one.
-    pub fn run_on_one_dispatcher(&mut self, batches: u64) -> Duration {
-        let mut took = Duration::MAX;
-        for _ in 0..batches {
-            let target = self.fetched().wrapping_add(self.batch() as u32);
-            self.fill();
-            let start = Instant::now();
-            self.dispatch_until(target);
-            took = took.min(start.elapsed());
-            while self.worker_pass(EVERYTHING_IS_DUE_NS).progressed {}
-            self.reap();
-        }
-        took
-    }
-
-    /// Runs `batches` full queues, of which there is room for all in the rings to the worker, the first dispatcher on this thread and the second one on
-    /// another, on `other_cpu` if there is one; then the worker. Returns the time from a batch's doorbells to its last fetch, of the quickest batch, on
-    /// the wall.
-    pub fn run_on_two_dispatchers(&mut self, batches: u64, other_cpu: Option<usize>) -> Duration {
-        let (machine, stop) = (self.machine.clone(), AtomicBool::new(false));
-        let now_ns = AtomicU64::new(self.now_ns);
-        let mut second = self.dispatchers.pop().expect("a second dispatcher");
-        let (took, second) = thread::scope(|scope| {
-            let other = scope.spawn(|| {
+    /// Runs `batches` full queues, of which there is room for all in the rings to the worker: the last dispatcher on another thread, on `other_cpu` if there is
+    /// one, the first of two on this one, with the driver; then the worker. So the one on the other thread gets entries from another CPU's cache and gives
+    /// jobs to it, as in use. Returns the time from a batch's doorbells to its last fetch, of the quickest batch, on the wall.
+    pub fn run_dispatchers(&mut self, batches: u64, other_cpu: Option<usize>) -> Duration {
+        let batch = self.batch() as u32;
+        let Self {
+            setup,
+            machine,
+            controller,
+            dispatchers,
+            worker,
+            shared,
+            queues,
+            work,
+            now_ns,
+        } = self;
+        let (machine, worker) = (&**machine, worker.as_mut().expect("a worker"));
+        let fetched = || {
+            let queues = shared.statistics().io_queues();
+            queues.map(|queue| queue.dispatched).fold(0, u32::wrapping_add)
+        };
+        let step_ns = setup.pace_ns * queues.len() as u64;
+        let (stop, clock, target) = (
+            AtomicBool::new(false),
+            AtomicU64::new(*now_ns),
+            AtomicU32::new(fetched()),
+        );
+        let (mut here, mut elsewhere): (Option<&mut Controller>, Box<dyn FnMut(u64) -> Activity + Send>) =
+            match dispatchers.first_mut() {
+                Some(second) => (Some(controller), Box::new(|now_ns| second.poll(now_ns, machine))),
+                None => (None, Box::new(|now_ns| controller.poll(now_ns, machine))),
+            };
+        let took = thread::scope(|scope| {
+            scope.spawn(|| {
                 if let Some(cpu) = other_cpu {
                     pin(cpu).expect("a CPU of this machine");
                 }
                 while !stop.load(Ordering::Relaxed) {
-                    black_box(second.poll(now_ns.load(Ordering::Relaxed), &*machine));
+                    if elsewhere(clock.fetch_add(step_ns, Ordering::Relaxed)).progressed {
+                        continue;
+                    }
+                    std::hint::spin_loop();
                 }
-                second
             });
             let mut took = Duration::MAX;
             for _ in 0..batches {
-                let target = self.fetched().wrapping_add(self.batch() as u32);
-                self.fill();
+                let end = target.fetch_add(batch, Ordering::Relaxed).wrapping_add(batch);
+                for (index, queue) in queues.iter_mut().enumerate() {
+                    place_commands(queue, index, work, machine);
+                }
                 let start = Instant::now();
-                while self.fetched() != target {
-                    dispatcher_pass(&mut self.controller, self.now_ns, &self.machine);
-                    self.now_ns += self.setup.pace_ns * self.queues.len() as u64;
-                    now_ns.store(self.now_ns, Ordering::Relaxed);
+                queues.iter().for_each(|queue| queue.ring(machine));
+                loop {
+                    let now_ns = clock.load(Ordering::Relaxed);
+                    let activity = here.as_mut().map(|first| dispatcher_pass(first, now_ns, machine));
+                    if activity.is_some_and(|activity| activity.progressed) {
+                        continue;
+                    }
+                    if fetched() == end {
+                        break;
+                    }
+                    // To look takes the counters away from the other CPU.
+                    (0..20).for_each(|_| std::hint::spin_loop());
                 }
                 took = took.min(start.elapsed());
-                while !self.is_done() {
-                    self.worker_pass(EVERYTHING_IS_DUE_NS);
+                while worker_pass(worker, EVERYTHING_IS_DUE_NS, machine).progressed {}
+                for queue in queues.iter_mut() {
+                    reap_queue(queue, machine);
                 }
-                self.reap();
             }
             stop.store(true, Ordering::Relaxed);
-            (took, other.join().expect("a dispatcher that does not panic"))
+            took
         });
-        self.dispatchers.push(second);
+        *now_ns = clock.load(Ordering::Relaxed);
         took
     }
 
@@ -496,14 +518,19 @@ fn build(setup: &Setup, profile: &Profile<'_>) -> (Arc<Machine>, Device) {
 
 /// Puts commands into `queue` until it is full.
 fn fill_queue(queue: &mut QueuePair, index: usize, work: &mut Work, machine: &Machine) {
+    if place_commands(queue, index, work, machine) {
+        queue.ring(machine);
+    }
+}
+
+/// As [`fill_queue`], without telling the device; whether there was room for any.
+fn place_commands(queue: &mut QueuePair, index: usize, work: &mut Work, machine: &Machine) -> bool {
     let mut is_changed = false;
     while let Some(cid) = queue.take_cid() {
         queue.place(machine, &work.next(index, cid));
         is_changed = true;
     }
-    if is_changed {
-        queue.ring(machine);
-    }
+    is_changed
 }
 
 /// Takes what is there out of `queue`; returns how much it was.

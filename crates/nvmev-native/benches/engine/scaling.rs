@@ -74,8 +74,9 @@ pub fn run_dispatchers(rounds: usize, cpus: &[usize]) -> serde_json::Value {
         .collect();
     let figures = alternate(&mut rigs, rounds, |[one, two]| {
         let commands = one.batch() as f64;
-        let alone = one.run_on_one_dispatcher(4).as_nanos() as f64 / commands;
-        let both = two.run_on_two_dispatchers(4, cpus.get(1).copied());
+        let cpu = cpus.get(1).copied();
+        let alone = one.run_dispatchers(4, cpu).as_nanos() as f64 / commands;
+        let both = two.run_dispatchers(4, cpu);
         [alone, both.as_nanos() as f64 / commands]
     });
     println!(

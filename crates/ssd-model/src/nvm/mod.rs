@@ -82,6 +82,7 @@ impl Model for NvmModel {
 }
 
 /// Times `command` at `now_ns`.
+#[inline]
 fn time<U: Units + ?Sized>(
     parameters: &NvmParameters,
     units: &mut U,

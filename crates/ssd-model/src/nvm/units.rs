@@ -30,17 +30,25 @@ impl Units for [u64] {
     }
 }
 
-impl Units for &[AtomicU64] {
+/// A unit's time, in cache lines of its own: threads that use different units do not wait for each other.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Unit(AtomicU64);
+
+impl Units for &[Unit] {
     fn update(&mut self, unit: usize, change: impl Fn(u64) -> u64) -> u64 {
         // Nothing else is told by these times, so no order is needed.
         let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
-        match self[unit].fetch_update(set, fetch, |busy_until_ns| Some(change(busy_until_ns))) {
+        match self[unit]
+            .0
+            .fetch_update(set, fetch, |busy_until_ns| Some(change(busy_until_ns)))
+        {
             Ok(before_ns) | Err(before_ns) => before_ns,
         }
     }
 
     fn latest_ns(&self) -> u64 {
-        let times = self.iter().map(|unit| unit.load(Ordering::Relaxed));
+        let times = self.iter().map(|unit| unit.0.load(Ordering::Relaxed));
         times.max().unwrap_or(0)
     }
 }
@@ -51,7 +59,7 @@ impl Units for &[AtomicU64] {
 /// what [`NvmModel`] says.
 #[derive(Debug)]
 pub struct SharedUnits {
-    busy_until_ns: Vec<AtomicU64>,
+    busy_until_ns: Vec<Unit>,
 }
 
 impl SharedUnits {
@@ -62,7 +70,7 @@ impl SharedUnits {
     pub fn new() -> Result<Self, SetupError> {
         let units = *IO_UNITS.end() as usize;
         let mut busy_until_ns = room(units)?;
-        busy_until_ns.resize_with(units, || AtomicU64::new(0));
+        busy_until_ns.resize_with(units, || Unit(AtomicU64::new(0)));
         Ok(Self { busy_until_ns })
     }
 
@@ -90,7 +98,7 @@ impl NvmModel {
     /// Lets `shared` go on where the model is, until [`NvmModel::take_back`].
     pub fn share(&self, shared: &SharedUnits) {
         for (unit, &busy_until_ns) in shared.busy_until_ns.iter().zip(self.busy_until_ns()) {
-            unit.store(busy_until_ns, Ordering::Relaxed);
+            unit.0.store(busy_until_ns, Ordering::Relaxed);
         }
     }
 
@@ -99,7 +107,7 @@ impl NvmModel {
         let io_units = self.parameters.io_units as usize;
         let units = self.busy_until_ns.iter_mut().take(io_units);
         for (busy_until_ns, unit) in units.zip(&shared.busy_until_ns) {
-            *busy_until_ns = unit.load(Ordering::Relaxed);
+            *busy_until_ns = unit.0.load(Ordering::Relaxed);
         }
     }
 }
