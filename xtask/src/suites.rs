@@ -406,7 +406,8 @@ const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
-        name: "6.12-numa",
+        name: "6.12-numa-long",
+        length: Length::Long,
         ..NUMA
     },
     Suite {
@@ -416,7 +417,7 @@ const SUITES: &[Suite] = &[
         ..NUMA
     },
     Suite {
-        name: "6.12-numa-long",
+        name: "6.12-numa-io-long",
         loaded: true,
         added: "cpus=2,3",
         scripts: &["interrupts", "fio", "idle"],

@@ -110,6 +110,11 @@ pub fn run(scope: Scope, suite: &str, added: &Added) -> Result<i32> {
     if scope == Scope::Long && suite.is_empty() {
         let ignored = ["test", "--workspace", "--no-fail-fast", "--", "--ignored"];
         tally.step("drives that need much memory", || cargo_tests(cargo(&ignored)));
+        tally.step("tests of the core with two dispatchers", || {
+            let mut command = cargo(&["test", "--package", "nvmev-sim", "--no-fail-fast"]);
+            command.env("NVMEV_TEST_DISPATCHERS", "2");
+            cargo_tests(command)
+        });
         packages::provide(&[Purpose::Checks, Purpose::Fuzz, Purpose::Module])?;
         tally.step("races between the engine's threads (ThreadSanitizer)", || {
             cargo_tests(race::tests()?)
