@@ -191,9 +191,8 @@ impl Worker {
                 progressed = true;
                 break;
             }
-            let Some((inlet, item)) = self.next_item() else {
-                break;
-            };
+            let Some(item) = self.next_item() else { break };
+            let inlet = self.intake.inlet();
             let is_reset = matches!(item, WorkItem::Reset { .. });
             self.take(item, inlet, now_ns, host);
             progressed = true;

@@ -128,23 +128,29 @@ fn is_wholly_on_medium(transfer: &Transfer) -> bool {
 }
 
 impl Worker {
-    /// The next item that can be taken now, and the inlet it came from.
+    /// The next item that can be taken now.
     #[inline]
-    pub(super) fn next_item(&mut self) -> Option<(usize, WorkItem)> {
+    pub(super) fn next_item(&mut self) -> Option<WorkItem> {
         if self.copies.commands.is_empty() && self.copies.held.is_empty() {
             return self.intake.next();
         }
         self.next_that_need_not_wait()
     }
 
-    fn next_that_need_not_wait(&mut self) -> Option<(usize, WorkItem)> {
+    fn next_that_need_not_wait(&mut self) -> Option<WorkItem> {
         let held = self.copies.held.pop_front();
-        let (inlet, item) = held.or_else(|| self.intake.next())?;
+        let item = match held {
+            Some((inlet, item)) => {
+                self.intake.set_inlet(inlet);
+                item
+            }
+            None => self.intake.next()?,
+        };
         if self.copies.has_to_wait(&item) {
-            self.copies.held.push_back((inlet, item));
+            self.copies.held.push_back((self.intake.inlet(), item));
             return None;
         }
-        Some((inlet, item))
+        Some(item)
     }
 
     /// Gives the data of `job` to the engine, if it is the engine's.

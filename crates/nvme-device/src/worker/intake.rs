@@ -26,7 +26,7 @@ pub(super) struct Intake {
     /// For each inlet, how many of its items come before `held`.
     owed: Vec<usize>,
     held: Option<WorkItem>,
-    /// Inlet that the last item came from, whose next one comes next if it belongs to the same command.
+    /// Inlet that the last item came from; its next one comes next if it belongs to the same command.
     current: usize,
     is_amid_copy: bool,
 }
@@ -43,16 +43,28 @@ impl Intake {
         }
     }
 
-    /// The next item, and which inlet it came from.
-    #[inline]
-    pub fn next(&mut self) -> Option<(usize, WorkItem)> {
+    /// The next item; [`Intake::inlet`] says where it came from.
+    // By itself, and inlined: items are long.
+    #[inline(always)]
+    pub fn next(&mut self) -> Option<WorkItem> {
         if let [only] = &mut *self.inlets {
-            return only.items.pop().map(|item| (CONTROLLER, item));
+            return only.items.pop();
         }
         self.next_of_several()
     }
 
-    fn next_of_several(&mut self) -> Option<(usize, WorkItem)> {
+    /// The inlet that the last item came from.
+    #[inline]
+    pub fn inlet(&self) -> usize {
+        self.current
+    }
+
+    /// An item of this inlet that had to wait is the last one now.
+    pub fn set_inlet(&mut self, inlet: usize) {
+        self.current = inlet;
+    }
+
+    fn next_of_several(&mut self) -> Option<WorkItem> {
         if self.is_amid_copy {
             return self.pop(self.current);
         }
@@ -61,19 +73,23 @@ impl Intake {
         }
         let count = self.inlets.len();
         let first = self.current + 1;
-        let (index, item) = (first..first + count).find_map(|index| self.pop(index % count))?;
+        let item = (first..first + count).find_map(|index| self.pop(index % count))?;
         if !concerns_others(&item) {
-            return Some((index, item));
+            return Some(item);
         }
         for (other, (owed, inlet)) in self.owed.iter_mut().zip(&mut self.inlets).enumerate() {
-            *owed = if other == index { 0 } else { inlet.items.count() };
+            *owed = if other == self.current {
+                0
+            } else {
+                inlet.items.count()
+            };
         }
         self.held = Some(item);
         self.next_before_held()
     }
 
     /// What was there before the item that is held, and then that.
-    fn next_before_held(&mut self) -> Option<(usize, WorkItem)> {
+    fn next_before_held(&mut self) -> Option<WorkItem> {
         while let Some(index) = self.owed.iter().position(|&owed| owed > 0) {
             if let Some(owed) = self.owed.get_mut(index) {
                 *owed -= 1;
@@ -82,10 +98,11 @@ impl Intake {
                 return Some(found);
             }
         }
-        self.held.take().map(|item| (CONTROLLER, item))
+        self.current = CONTROLLER;
+        self.held.take()
     }
 
-    fn pop(&mut self, index: usize) -> Option<(usize, WorkItem)> {
+    fn pop(&mut self, index: usize) -> Option<WorkItem> {
         let item = self.inlets.get_mut(index)?.items.pop()?;
         self.current = index;
         match item {
@@ -93,7 +110,7 @@ impl Intake {
             WorkItem::Job(_) => self.is_amid_copy = false,
             _ => {}
         }
-        Some((index, item))
+        Some(item)
     }
 
     /// An item of inlet `index` that its lane counts as in flight is done with.
@@ -157,13 +174,16 @@ mod tests {
 
     /// Inlet, and what the item is: a job's identifier, a part of a Copy, or something else.
     fn taken(intake: &mut Intake) -> Vec<(usize, Option<u16>)> {
-        core::iter::from_fn(|| intake.next())
-            .map(|(index, item)| match item {
-                WorkItem::Job(job) => (index, Some(job.command.cid)),
-                WorkItem::Gather { .. } => (index, Some(0)),
-                _ => (index, None),
-            })
-            .collect()
+        let mut all = Vec::new();
+        while let Some(item) = intake.next() {
+            let what = match item {
+                WorkItem::Job(job) => Some(job.command.cid),
+                WorkItem::Gather { .. } => Some(0),
+                _ => None,
+            };
+            all.push((intake.inlet(), what));
+        }
+        all
     }
 
     #[test]
@@ -186,8 +206,8 @@ mod tests {
             lanes[1].push(job(cid)).unwrap();
         }
         lanes[2].push(job(21)).unwrap();
-        let first = intake.next().map(|(index, _)| index);
-        assert_eq!(first, Some(1), "the controller's lane was the last one");
+        assert!(intake.next().is_some());
+        assert_eq!(intake.inlet(), 1, "the controller's lane was the last one");
         // The controller has lent the lanes again.
         lanes[1].push(job(13)).unwrap();
         let others = taken(&mut intake);
