@@ -166,6 +166,35 @@ fn all_dispatchers_commands_are_counted_and_their_errors_logged() {
     }
 }
 
+/// What a worker holds when a reset comes is forgotten by the dispatcher that sent it, too: otherwise it would some day think the worker full.
+#[test]
+fn resets_leave_room_at_the_workers() {
+    let mut host = ready(&["optane"], 2, 1);
+    let buffer = host.pages(1);
+    let free = host.next_page();
+    for round in 0..300 {
+        assert_eq!(
+            host.execute(1, commands::flush(1)).status(),
+            SUCCESS,
+            "round {round}"
+        );
+        for _ in 0..30 {
+            host.submit(1, commands::read_write(NvmOpcode::READ, 1, 0, 8, buffer, 0));
+        }
+        for _ in 0..10 {
+            host.poll_a_dispatcher(1);
+        }
+        work(&mut host);
+        let queue = host.device.shared.statistics().io_queues().next();
+        let dispatched = queue.map(|queue| queue.dispatched);
+        assert!(dispatched >= Some(31), "round {round}: {dispatched:?}");
+        host.forget_pages(free);
+        host.disable();
+        host.enable();
+        host.create_io_queues(1, 32);
+    }
+}
+
 #[test]
 fn too_many_dispatchers_are_refused() {
     let refused = std::panic::catch_unwind(|| TestHost::with_dispatchers(namespaces(&["optane"]), 9, 1));

@@ -127,6 +127,15 @@ impl Lending {
             .unwrap_or_default()
     }
 
+    /// After a reset, for which everything is here, the workers hold nothing of any lane.
+    pub fn forget_in_flight(&mut self) {
+        let lanes = self
+            .borrowers
+            .iter_mut()
+            .filter_map(|borrower| borrower.lane.as_mut());
+        lanes.for_each(|lane| lane.links.iter_mut().for_each(WorkerLink::forget_in_flight));
+    }
+
     /// Takes what has been given back; whether that is all.
     fn collect(&mut self) -> bool {
         for borrower in &mut self.borrowers {

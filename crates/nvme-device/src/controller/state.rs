@@ -197,6 +197,7 @@ impl Controller {
     fn finish_reset(&mut self, reset: Reset, now_ns: u64, bar: Bar<'_>) {
         self.shared.set_resetting(false);
         self.lane.links.iter_mut().for_each(WorkerLink::forget_in_flight);
+        self.lending.forget_in_flight();
         for qid in 0..=IO_QUEUE_PAIRS_MAX {
             self.shared.statistics().queue(qid).deleted();
         }
