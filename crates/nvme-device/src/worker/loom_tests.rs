@@ -1,6 +1,6 @@
 //! Every interleaving of a worker that moves a command's data and posts its completion, and a driver that waits for it.
 
-use core::sync::atomic::AtomicU32 as BarWord;
+use core::sync::atomic::AtomicU32;
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ const RESULT: u64 = 0x1234_5678_9ABC_DEF0;
 struct Machine {
     entry: [AtomicU64; 2],
     buffer: UnsafeCell<()>,
-    bar: Vec<BarWord>,
+    bar: Vec<AtomicU32>,
 }
 
 impl Machine {
@@ -29,7 +29,7 @@ impl Machine {
         Self {
             entry: [AtomicU64::new(0), AtomicU64::new(0)],
             buffer: UnsafeCell::new(()),
-            bar: (0..BAR_SIZE_BYTES / 4).map(|_| BarWord::new(0)).collect(),
+            bar: (0..BAR_SIZE_BYTES / 4).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 
@@ -44,7 +44,7 @@ impl Machine {
 }
 
 impl Host for Machine {
-    fn bar(&self) -> &[BarWord] {
+    fn bar(&self) -> &[AtomicU32] {
         &self.bar
     }
 
