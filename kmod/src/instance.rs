@@ -4,9 +4,10 @@
 use alloc::sync::Arc;
 use core::fmt;
 
+use module_params::cpus::DISPATCHER_COUNT_MAX;
 use module_params::namespaces::NamespaceListError;
 use module_params::{Cpus, MemorySource, ParamError, RawParams};
-use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, BAR_SIZE_BYTES};
+use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, BAR_SIZE_BYTES, DISPATCHERS_MAX};
 use ssd_model::profiles;
 use ssd_profile::SetError;
 
@@ -21,6 +22,8 @@ use crate::procfs::ProcFolder;
 use crate::running::Running;
 use crate::shim;
 use crate::thread::Threads;
+
+const _: () = assert!(DISPATCHER_COUNT_MAX == DISPATCHERS_MAX);
 
 /// Why the module was not loaded.
 pub enum LoadError<'a> {

@@ -84,6 +84,9 @@ pub const NAMESPACES_MAX: u32 = 32;
 /// Interrupt vectors: one for the admin queue and one for each I/O completion queue.
 pub const VECTORS_MAX: u16 = IO_QUEUE_PAIRS_MAX + 1;
 
+/// When to look again for what nobody tells of (room for a message, a worker's answer, the end of a copy), ns: it takes about that long.
+const LOOK_AGAIN_NS: u64 = 1_000;
+
 /// Words of 64 bits in which each vector has a bit.
 pub(crate) const VECTOR_WORDS: usize = (VECTORS_MAX as usize).div_ceil(64);
 

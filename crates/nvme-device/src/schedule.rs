@@ -6,6 +6,9 @@ use core::cmp::Ordering;
 use nvme_spec::Status;
 
 use crate::work::CommandRef;
+use crate::DISPATCHERS_MAX;
+
+const _: () = assert!(DISPATCHERS_MAX <= u8::MAX as usize);
 
 /// A completion that waits for its time.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +16,7 @@ pub(crate) struct Pending {
     pub done_at_ns: u64,
     /// Order of arrival: completions that are due at the same time leave in the order in which they came.
     sequence: u64,
-    /// Which of the worker's inlets it came through.
+    /// Which of the worker's inlets it came through: there is one of each dispatcher.
     pub inlet: u8,
     /// See [`Job::is_timed`](crate::work::Job::is_timed).
     pub is_timed: bool,

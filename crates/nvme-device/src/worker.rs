@@ -98,10 +98,9 @@ impl Worker {
         transfer_bytes_max: u32,
         has_medium: bool,
     ) -> Result<Self, SetupError> {
-        let owed = table(inlets.len(), || 0)?;
         Ok(Self {
             number,
-            intake: Intake::new(inlets, owed),
+            intake: Intake::new(inlets)?,
             reports,
             shared,
             schedule: Schedule::new(IN_FLIGHT_MAX + SCHEDULE_RESERVE)?,

@@ -16,10 +16,7 @@ use crate::io::{Progress, Wait};
 use crate::queues::Stalled;
 use crate::ring::{ring, Consumer, Producer};
 use crate::work::CommandRef;
-use crate::{Activity, IO_QUEUE_PAIRS_MAX};
-
-/// How long a command waits that the other lane has no room for.
-const LOOK_AGAIN_NS: u64 = 1_000;
+use crate::{Activity, IO_QUEUE_PAIRS_MAX, LOOK_AGAIN_NS};
 
 /// A command for another lane.
 #[derive(Clone, Copy)]
@@ -88,36 +85,17 @@ pub(super) fn correspondences(count: usize) -> Result<Vec<Vec<Option<Corresponde
 
 impl Lane {
     /// Sends a copy of a command that waits to lane `other`; what its turn was.
-    pub(super) fn send_away(&mut self, stalled: Stalled, other: usize, now_ns: u64) -> Turn {
+    pub(super) fn send_away(&mut self, stalled: Stalled, other: usize) -> Turn {
         let errand = Errand {
             entry: stalled.entry,
             command: stalled.command,
             progress: stalled.wait.progress,
         };
-        let correspondence = self.others.get_mut(other).and_then(Option::as_mut);
+        let correspondence = self.correspondence(other);
         let is_away = correspondence.is_some_and(|other| other.errands_out.push(errand).is_ok());
         debug_assert!(is_away, "there is room for one command of each queue");
-        let wait = Wait {
-            retry_at_ns: if is_away {
-                now_ns
-            } else {
-                now_ns.saturating_add(LOOK_AGAIN_NS)
-            },
-            ..stalled.wait
-        };
-        let turn = self.set_stalled(
-            stalled.command.sqid,
-            Some(Stalled {
-                wait,
-                is_away,
-                ..stalled
-            }),
-        );
-        if is_away {
-            Turn::Fetched
-        } else {
-            turn
-        }
+        self.set_stalled(stalled.command.sqid, Some(Stalled { is_away, ..stalled }));
+        Turn::Fetched
     }
 
     /// Sees to what other lanes have sent.

@@ -13,10 +13,7 @@ use crate::io::{Dispatched, Fetched, Progress, Request, Wait};
 use crate::movement::move_data;
 use crate::shared::Shared;
 use crate::work::{CommandRef, Direction, Job, Ticket, WorkItem};
-use crate::Activity;
-
-/// How long to wait for what is not told of: room for a message, or a worker's answer.
-const LOOK_AGAIN_NS: u64 = 1_000;
+use crate::{Activity, LOOK_AGAIN_NS};
 
 /// A fetched command.
 #[derive(Clone, Copy, Debug)]

@@ -164,7 +164,7 @@ impl Lane {
             return activity;
         }
         let bar = Bar(host.bar());
-        activity.next_event_ns = self.recommend_zones(now_ns);
+        self.recommend_zones(now_ns, &mut activity);
         self.poll_shadow_doorbells(host);
         if self.number != 0 {
             self.look_at_next_head(bar);
@@ -197,18 +197,16 @@ impl Lane {
         activity
     }
 
-    /// Lets zoned namespaces recommend what is due for their zones. Returns when to look again, ns.
-    pub fn recommend_zones(&mut self, now_ns: u64) -> Option<u64> {
-        let mut next_ns: Option<u64> = None;
+    /// Lets zoned namespaces recommend what is due for their zones.
+    pub fn recommend_zones(&mut self, now_ns: u64, activity: &mut Activity) {
         for namespace in self.io.namespaces.iter_mut() {
             let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
                 continue;
             };
             if let Some(due_ns) = model.recommend(now_ns, |zone| zoned.changed.add(zone)) {
-                next_ns = Some(next_ns.map_or(due_ns, |next| next.min(due_ns)));
+                activity.wake_at(due_ns);
             }
         }
-        next_ns
     }
 
     /// Namespaces with changed zones that the host has not been told of.

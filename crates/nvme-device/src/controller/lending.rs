@@ -70,8 +70,7 @@ pub(super) fn lanes(
         });
         dispatchers.push(Dispatcher::new(borrowed, give_back, shared.clone()));
     }
-    let lent_queues = table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || [false; 2])?;
-    Ok((own, Lending::new(borrowers, lent_queues), dispatchers))
+    Ok((own, Lending::new(borrowers)?, dispatchers))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,13 +94,17 @@ pub(super) struct Lending {
 }
 
 impl Lending {
-    fn new(borrowers: Vec<Borrower>, lent_queues: Vec<[bool; 2]>) -> Self {
-        Self {
+    fn new(borrowers: Vec<Borrower>) -> Result<Self, SetupError> {
+        Ok(Self {
             borrowers,
             stage: Stage::Home,
-            lent_queues,
+            lent_queues: table(usize::from(IO_QUEUE_PAIRS_MAX) + 1, || [false; 2])?,
             busy_ns: 0,
-        }
+        })
+    }
+
+    fn dispatchers(&self) -> usize {
+        self.borrowers.len() + 1
     }
 
     /// Whether the controller is the only dispatcher.
@@ -111,7 +114,7 @@ impl Lending {
 
     /// Whether commands of queue `cqid` are another dispatcher's.
     pub fn is_of_others(&self, cqid: u16) -> bool {
-        usize::from(cqid) % (self.borrowers.len() + 1) != 0
+        dispatcher_of(cqid, self.dispatchers()) != 0
     }
 
     /// Whether the controller has everything.
@@ -217,6 +220,7 @@ impl Controller {
     fn poll_own<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let bar = Bar(host.bar());
         let has_reports = self.collect_reports(now_ns, bar);
+        self.restore_read_only(bar);
         self.poll_usual_registers(host);
         self.lane.look_at_head(0, bar);
         let next = self.lane.look_at_next_head(bar);
@@ -233,13 +237,13 @@ impl Controller {
 
     /// Gives every dispatcher its part.
     fn lend(&mut self, now_ns: u64) {
+        let dispatchers = self.lending.dispatchers();
         let Lending {
             borrowers,
             lent_queues,
             busy_ns,
             stage,
         } = &mut self.lending;
-        let dispatchers = borrowers.len() + 1;
         *busy_ns = self.lane.io.counters.busy_ns;
         self.lane.places.clear();
         for nsid in 1..=NAMESPACES_MAX {
@@ -264,7 +268,6 @@ impl Controller {
             if let Some(mut lane) = borrower.lane.take() {
                 self.lane.lend_to(&mut lane, number, dispatchers, lent_queues);
                 lane.begin(now_ns);
-                self.shared.set_recalling(false);
                 // There is room: it came from there.
                 borrower.lane = borrower.lent.push(lane).err();
                 debug_assert!(borrower.lane.is_none(), "there is one lane");
@@ -325,14 +328,14 @@ impl Lane {
         }
         for qid in 1..=IO_QUEUE_PAIRS_MAX {
             let index = usize::from(qid);
-            if index % of == number {
+            if dispatcher_of(qid, of) == number {
                 move_slot(&mut self.completion_queues, &mut lane.completion_queues, index);
             }
             let cqid = match self.submission_queues.get(index) {
-                Some(Some(queue)) => usize::from(queue.cqid),
+                Some(Some(queue)) => queue.cqid,
                 _ => continue,
             };
-            if cqid % of == number {
+            if dispatcher_of(cqid, of) == number {
                 move_slot(&mut self.submission_queues, &mut lane.submission_queues, index);
                 lane.doorbells.set_busy(qid, true);
             }
@@ -364,6 +367,11 @@ impl Lane {
         self.notes.take(&mut lane.notes);
         lane.io.end_sharing();
     }
+}
+
+/// Which of so many dispatchers has completion queue `cqid`, with its submission queues.
+fn dispatcher_of(cqid: u16, dispatchers: usize) -> usize {
+    usize::from(cqid) % dispatchers
 }
 
 /// Moves what is at `index`.

@@ -21,7 +21,7 @@ const _: () = assert!(COPY_RANGES_MAX <= RANGES_MAX);
 pub(crate) struct WorkerLink {
     items: Producer<WorkItem>,
     /// I/O commands in flight at most: the worker's schedule has a part for each lane.
-    in_flight_max: u32,
+    in_flight_max: usize,
     /// Jobs, ranges to zero and parts to gather that were sent (wrapping).
     sent: u32,
     /// Those that the worker is done with (wrapping), as last seen.
@@ -36,7 +36,7 @@ impl WorkerLink {
     pub fn new(items: Producer<WorkItem>, completed: Arc<AtomicU32>, in_flight_max: usize) -> Self {
         Self {
             items,
-            in_flight_max: in_flight_max as u32,
+            in_flight_max,
             sent: 0,
             completed_seen: 0,
             completed,
@@ -57,7 +57,7 @@ impl WorkerLink {
     pub fn has_control_room(&mut self) -> bool {
         self.completed_seen = self.completed.load(Ordering::Acquire);
         self.items.has_free(CONTROL_ROOM)
-            && self.in_flight() as usize + CONTROL_ROOM <= self.in_flight_max as usize + SCHEDULE_RESERVE
+            && self.in_flight() + CONTROL_ROOM <= self.in_flight_max + SCHEDULE_RESERVE
     }
 
     /// Tells the worker to forget everything, now or, if its ring is full, when [`WorkerLink::retry_reset`] finds room.
@@ -98,7 +98,7 @@ impl WorkerLink {
         self.sent = self.completed_seen;
     }
 
-    fn in_flight(&self) -> u32 {
-        self.sent.wrapping_sub(self.completed_seen)
+    fn in_flight(&self) -> usize {
+        self.sent.wrapping_sub(self.completed_seen) as usize
     }
 }

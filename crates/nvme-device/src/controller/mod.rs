@@ -172,8 +172,9 @@ impl Controller {
         self.serve_flash_log();
         let mut activity = Activity {
             progressed: self.collect_reports(now_ns, bar),
-            next_event_ns: self.lane.recommend_zones(now_ns),
+            next_event_ns: None,
         };
+        self.lane.recommend_zones(now_ns, &mut activity);
         activity.progressed |= self.poll_reach();
         activity.progressed |= self.poll_registers(now_ns, host);
         self.take_notes(bar);

@@ -84,10 +84,8 @@ impl Controller {
 
     /// Looks at the registers that a host may write at any time, and that change nothing else.
     pub(super) fn poll_usual_registers<H: Host>(&mut self, host: &H) {
-        let bar = Bar(host.bar());
-        self.restore_read_only(bar);
         self.poll_interrupts(host);
-        self.poll_status(bar);
+        self.poll_status(Bar(host.bar()));
     }
 
     fn configure<H: Host>(&mut self, cc: ControllerConfiguration, now_ns: u64, host: &H) {

@@ -197,7 +197,7 @@ impl Lane {
         }
         match self.way_of(&entry) {
             Way::Here => {}
-            Way::Lane(number) => return self.send_away(stalled, number, now_ns),
+            Way::Lane(number) => return self.send_away(stalled, number),
             Way::Controller => {
                 self.notes.has_command = true;
                 return Turn::Idle;
@@ -253,7 +253,7 @@ impl Lane {
             }
             self.consume(sqid, cqid);
             if let Way::Lane(number) = way {
-                return self.send_away(Stalled::new(entry, command, Wait::until(now_ns)), number, now_ns);
+                return self.send_away(Stalled::new(entry, command, Wait::until(now_ns)), number);
             }
             if let Err(wait) = self.start_io(&entry, command, Progress::None, now_ns, host) {
                 let turn = self.set_stalled(sqid, Some(Stalled::new(entry, command, wait)));

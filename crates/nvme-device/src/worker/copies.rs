@@ -20,6 +20,7 @@ use crate::data_pointer::Role;
 use crate::host::{CopyBatch, CopyState, EngineCopy, Host, MemoryFault};
 use crate::movement::move_data;
 use crate::work::{Direction, Extents, Job, Part, Transfer, WorkItem};
+use crate::LOOK_AGAIN_NS;
 
 /// Commands of a worker whose data engines move at a time; further ones are the CPU's.
 pub const COPY_BATCHES_MAX: usize = 64;
@@ -30,9 +31,6 @@ const LEN_BYTES_MIN: u32 = 4096;
 
 /// If for so long no command comes to its end, none will, ns. What waits behind others may take longer.
 const TIMEOUT_NS: u64 = 1_000_000_000;
-
-/// When to look again at what is under way, ns: a copy takes about that long.
-const LOOK_AGAIN_NS: u64 = 1_000;
 
 /// A command whose data is on its way.
 struct UnderWay {

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use crate::device::{table, SetupError};
 use crate::ring::Consumer;
 use crate::work::WorkItem;
 
@@ -32,15 +33,15 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// From these inlets, and a place for each of them.
-    pub fn new(inlets: Vec<Inlet>, owed: Vec<usize>) -> Self {
-        Self {
+    /// From these inlets.
+    pub fn new(inlets: Vec<Inlet>) -> Result<Self, SetupError> {
+        Ok(Self {
+            owed: table(inlets.len(), || 0)?,
             inlets,
-            owed,
             held: None,
             current: 0,
             is_amid_copy: false,
-        }
+        })
     }
 
     /// The next item; [`Intake::inlet`] says where it came from.
@@ -153,7 +154,7 @@ mod tests {
                 (producer, Inlet { items, completed })
             })
             .unzip();
-        (producers, Intake::new(inlets, alloc::vec![0; lanes]))
+        (producers, Intake::new(inlets).unwrap())
     }
 
     fn job(cid: u16) -> WorkItem {

@@ -8,6 +8,8 @@
 //!
 //! Such a command waits, and with it its queue, until the movements that it must follow are done: microseconds. So that this comes, no new movement
 //! begins in its zone meanwhile. With one worker nothing waits and nothing is counted.
+//!
+//! With several dispatchers a worker has a ring from each, and keeps the order of each ring alone: then a ring is what is called a worker here.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,9 +17,6 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::device::table;
 use crate::device::SetupError;
-
-/// How long a command waits before it looks again.
-pub(crate) const LOOK_AGAIN_NS: u64 = 1_000;
 
 /// A data movement in a zone, for the worker to say when it is done: the zone's counter in [`ZoneMoves`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

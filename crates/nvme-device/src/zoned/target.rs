@@ -4,13 +4,13 @@ use nvme_spec::{zone_attributes, Status, ZoneState};
 use ssd_model::zoned::ZonedModel;
 use ssd_model::{Command, Model, Refusal, ZoneAction};
 
-use super::order::LOOK_AGAIN_NS;
 use super::Zoned;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 use crate::io::Placed;
 use crate::namespace::ByteRange;
 use crate::work::{Extents, Zeroing};
+use crate::LOOK_AGAIN_NS;
 
 /// The namespace that a command is for.
 pub(crate) struct Target<'a> {

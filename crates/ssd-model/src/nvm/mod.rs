@@ -89,18 +89,11 @@ fn time<U: Units + ?Sized>(
     now_ns: u64,
     command: &Command,
 ) -> Result<Accepted, Refusal> {
-    let done_at_ns = match *command {
+    let (offset_bytes, len_bytes, timing) = match *command {
         Command::Read {
             offset_bytes,
             len_bytes,
-        } => transfer(
-            parameters,
-            units,
-            now_ns,
-            offset_bytes,
-            len_bytes,
-            parameters.read,
-        ),
+        } => (offset_bytes, len_bytes, parameters.read),
         // No cache: a write is on the medium when it is done, with or without force unit access. Zeros take the medium as long as other data:
         // there is nothing that could be told to forget them faster.
         Command::Write {
@@ -112,25 +105,23 @@ fn time<U: Units + ?Sized>(
             offset_bytes,
             len_bytes,
             ..
-        } => transfer(
-            parameters,
-            units,
-            now_ns,
-            offset_bytes,
-            len_bytes,
-            parameters.write,
-        ),
-        Command::Flush => flush(parameters, units.latest_ns(), now_ns),
+        } => (offset_bytes, len_bytes, parameters.write),
+        Command::Flush => return Ok(done_at(flush(parameters, units.latest_ns(), now_ns))),
         // Without a mapping there is nothing to forget.
-        Command::Deallocate { .. } => now_ns,
+        Command::Deallocate { .. } => return Ok(done_at(now_ns)),
         Command::Append { .. } | Command::ZoneSend { .. } | Command::ZoneSendAll { .. } => {
             return Err(Refusal::Failed(Status::INVALID_COMMAND_OPCODE))
         }
     };
-    Ok(Accepted {
+    let done_at_ns = transfer(parameters, units, now_ns, offset_bytes, len_bytes, timing);
+    Ok(done_at(done_at_ns))
+}
+
+fn done_at(done_at_ns: u64) -> Accepted {
+    Accepted {
         done_at_ns,
         result: 0,
-    })
+    }
 }
 
 /// Times a transfer of `len_bytes` from `offset_bytes`; the result is the time at which its last piece is done.
