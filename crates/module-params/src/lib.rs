@@ -20,6 +20,7 @@ extern crate std;
 
 pub mod carve;
 pub mod cpus;
+pub mod dma;
 pub mod idle;
 pub mod live;
 pub mod memory;
@@ -30,8 +31,9 @@ pub mod size;
 pub mod text;
 
 pub use cpus::{CpuList, Cpus};
+pub use dma::DmaChoice;
 pub use idle::Idle;
 pub use live::LiveTimes;
 pub use memory::MemorySource;
-pub use params::{DmaChoice, NvmOverrides, NvmTimes, ParamError, RawParams, Settings};
+pub use params::{NvmOverrides, NvmTimes, ParamError, RawParams, Settings};
 pub use text::TextBuffer;

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::cpus::{CpuList, CpuListError, Cpus};
+use crate::dma::DmaChoice;
 use crate::memory::{MemoryPlan, MemorySource, RawMemory, MEMORY_ALIGNMENT};
 use crate::namespaces::{NamespaceList, NamespaceListError, ProfileSet, ProfileSetError};
 use crate::proc_text::Times;
@@ -14,9 +15,6 @@ pub const SERIAL_LEN_MAX: usize = 20;
 pub const IDLE_TIMEOUT_US_DEFAULT: u32 = 10_000;
 /// How late a completion may be posted without being a miss, unless `lateness_bound_ns=` says otherwise.
 pub const LATENESS_BOUND_NS_DEFAULT: u32 = 1000;
-
-/// The longest name of a DMA engine.
-const DMA_NAME_LEN_MAX: usize = 31;
 
 /// The device to be unless `profile=` or `ns=` names another.
 pub const PROFILE_DEFAULT: &str = "optane";
@@ -150,41 +148,6 @@ pub struct Settings<'a> {
     pub has_shadow_doorbells: bool,
     /// What copies data.
     pub dma: DmaChoice<'a>,
-}
-
-/// Which DMA engines copy data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DmaChoice<'a> {
-    /// None: the CPUs do.
-    Off,
-    /// Any that are free.
-    Any,
-    /// Those of this name: a channel's, or that of a device with several.
-    Named(&'a str),
-}
-
-impl<'a> DmaChoice<'a> {
-    fn parse(value: &'a str) -> Result<Self, ParamError<'a>> {
-        match value.trim() {
-            "off" => Ok(Self::Off),
-            "any" => Ok(Self::Any),
-            name if is_dma_name(name) => Ok(Self::Named(name)),
-            _ => Err(ParamError {
-                parameter: "dma",
-                value: Some(value),
-                problem: Problem::Dma,
-            }),
-        }
-    }
-}
-
-/// Whether an engine can be called so: they are all numbered, as in `dma0chan1`.
-fn is_dma_name(name: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    name.len() <= DMA_NAME_LEN_MAX
-        && name.bytes().all(is_allowed)
-        && name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.ends_with(|last: char| last.is_ascii_digit())
 }
 
 /// A parameter that cannot be used.
