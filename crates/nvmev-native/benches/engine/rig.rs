@@ -296,8 +296,7 @@ impl Rig {
 
     /// Commands fetched since the queues were made (wrapping).
     pub fn fetched(&self) -> u32 {
-        let queues = self.shared.statistics().io_queues();
-        queues.map(|queue| queue.dispatched).fold(0, u32::wrapping_add)
+        fetched(&self.shared)
     }
 
     /// Runs `batches` full queues, dispatcher and worker in turn, as one thread of the module does. Returns the time without the driver's.
@@ -376,15 +375,11 @@ impl Rig {
             now_ns,
         } = self;
         let (machine, worker) = (&**machine, worker.as_mut().expect("a worker"));
-        let fetched = || {
-            let queues = shared.statistics().io_queues();
-            queues.map(|queue| queue.dispatched).fold(0, u32::wrapping_add)
-        };
         let step_ns = setup.pace_ns * queues.len() as u64;
         let (stop, clock, target) = (
             AtomicBool::new(false),
             AtomicU64::new(*now_ns),
-            AtomicU32::new(fetched()),
+            AtomicU32::new(fetched(shared)),
         );
         let (mut here, mut elsewhere): (Option<&mut Controller>, Box<dyn FnMut(u64) -> Activity + Send>) =
             match dispatchers.first_mut() {
@@ -417,7 +412,7 @@ impl Rig {
                     if activity.is_some_and(|activity| activity.progressed) {
                         continue;
                     }
-                    if fetched() == end {
+                    if fetched(shared) == end {
                         break;
                     }
                     // To look takes the counters away from the other CPU.
@@ -464,6 +459,12 @@ impl Rig {
         self.reap();
         (took, done)
     }
+}
+
+/// See [`Rig::fetched`].
+fn fetched(shared: &Shared) -> u32 {
+    let queues = shared.statistics().io_queues();
+    queues.map(|queue| queue.dispatched).fold(0, u32::wrapping_add)
 }
 
 /// The next time at which there is something to do, if nothing was done at `now_ns`.

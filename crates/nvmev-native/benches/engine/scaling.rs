@@ -79,27 +79,17 @@ pub fn run_dispatchers(rounds: usize, cpus: &[usize]) -> serde_json::Value {
         let both = two.run_dispatchers(4, cpu);
         [alone, both.as_nanos() as f64 / commands]
     });
-    println!(
-        "{:<34} {:>18} {:>18} {:>9}",
-        "dispatchers: best (median)", "one ns", "two ns", "speed-up"
-    );
-    let mut rows = Vec::new();
-    for ((name, _), [one_ns, two_ns]) in DISPATCHERS.iter().zip(figures) {
-        let speed_up = one_ns.best / two_ns.best;
-        let text = |figure: Figure| format!("{:.1} ({:.1})", figure.best, figure.median);
-        println!(
-            "{name:<34} {:>18} {:>18} {speed_up:>9.2}",
-            text(one_ns),
-            text(two_ns)
-        );
-        rows.push(DispatcherRow {
+    head("dispatchers: best (median)", "one ns", "two ns");
+    let rows = DISPATCHERS
+        .iter()
+        .zip(figures)
+        .map(|((name, _), [one_ns, two_ns])| DispatcherRow {
             name,
             one_ns,
             two_ns,
-            speed_up,
+            speed_up: line(name, one_ns, two_ns),
         });
-    }
-    serde_json::to_value(rows).expect("plain figures")
+    serde_json::to_value(rows.collect::<Vec<_>>()).expect("plain figures")
 }
 
 /// Measures and prints; the rows for JSON.
@@ -111,25 +101,27 @@ pub fn run(rounds: usize, cpus: &[usize]) -> serde_json::Value {
         let both = rig.run_on_two_threads(4, cpus.get(1).copied());
         [one, both.as_nanos() as f64 / commands]
     });
-    println!(
-        "{:<34} {:>18} {:>18} {:>9}",
-        "scaling: best (median)", "one thread ns", "two threads ns", "speed-up"
-    );
-    let mut rows = Vec::new();
-    for ((name, _), [one_thread_ns, two_threads_ns]) in CASES.iter().zip(figures) {
-        let speed_up = one_thread_ns.best / two_threads_ns.best;
-        let text = |figure: Figure| format!("{:.1} ({:.1})", figure.best, figure.median);
-        println!(
-            "{name:<34} {:>18} {:>18} {speed_up:>9.2}",
-            text(one_thread_ns),
-            text(two_threads_ns)
-        );
-        rows.push(Row {
+    head("scaling: best (median)", "one thread ns", "two threads ns");
+    let rows = CASES
+        .iter()
+        .zip(figures)
+        .map(|((name, _), [one_thread_ns, two_threads_ns])| Row {
             name,
             one_thread_ns,
             two_threads_ns,
-            speed_up,
+            speed_up: line(name, one_thread_ns, two_threads_ns),
         });
-    }
-    serde_json::to_value(rows).expect("plain figures")
+    serde_json::to_value(rows.collect::<Vec<_>>()).expect("plain figures")
+}
+
+fn head(title: &str, one: &str, two: &str) {
+    println!("{title:<34} {one:>18} {two:>18} {:>9}", "speed-up");
+}
+
+/// Prints a line; how many times as quick the second is, by the bests.
+fn line(name: &str, one: Figure, two: Figure) -> f64 {
+    let speed_up = one.best / two.best;
+    let text = |figure: Figure| format!("{:.1} ({:.1})", figure.best, figure.median);
+    println!("{name:<34} {:>18} {:>18} {speed_up:>9.2}", text(one), text(two));
+    speed_up
 }

@@ -58,6 +58,12 @@ impl QueuePair {
 const MSIX_MESSAGE_CONTROL: u32 = 0x52;
 const MSIX_ENABLE: u32 = 1 << 15;
 
+/// A machine with memory for these namespaces.
+fn machine_for(namespaces: &[NamespaceConfig]) -> Machine {
+    let media_bytes = usize::try_from(media_bytes(namespaces)).expect("a test medium fits in memory");
+    Machine::new(RAM_BYTES, media_bytes)
+}
+
 /// Dispatchers of the devices of tests: one, or as many as this variable of the environment says.
 fn dispatcher_count() -> usize {
     let count = std::env::var("NVMEV_TEST_DISPATCHERS").ok();
@@ -99,10 +105,7 @@ impl TestHost {
     /// # Panics
     /// If the device refuses the configuration.
     pub fn with_namespaces(namespaces: Vec<NamespaceConfig>, workers: usize) -> Self {
-        let machine = Machine::new(
-            RAM_BYTES,
-            usize::try_from(media_bytes(&namespaces)).expect("a test medium fits in memory"),
-        );
+        let machine = machine_for(&namespaces);
         Self::in_machine(machine, namespaces, dispatcher_count(), workers)
     }
 
@@ -120,10 +123,7 @@ impl TestHost {
     /// # Panics
     /// If the device refuses the configuration.
     pub fn without_shadow_doorbells(namespaces: Vec<NamespaceConfig>, workers: usize) -> Self {
-        let machine = Machine::new(
-            RAM_BYTES,
-            usize::try_from(media_bytes(&namespaces)).expect("a test medium fits in memory"),
-        );
+        let machine = machine_for(&namespaces);
         Self::build(machine, namespaces, dispatcher_count(), workers, false)
     }
 
@@ -145,10 +145,7 @@ impl TestHost {
     /// # Panics
     /// If the device refuses the configuration.
     pub fn with_dispatchers(namespaces: Vec<NamespaceConfig>, dispatchers: usize, workers: usize) -> Self {
-        let machine = Machine::new(
-            RAM_BYTES,
-            usize::try_from(media_bytes(&namespaces)).expect("a test medium fits in memory"),
-        );
+        let machine = machine_for(&namespaces);
         Self::in_machine(machine, namespaces, dispatchers, workers)
     }
 
