@@ -81,20 +81,7 @@ check "which the CPU makes again" is_more 10 "$(said failed)"
 tell busy_every 4
 tell delay_us 2000
 
-fio --name=load --filename="$device" "${everywhere[@]}" --time_based --runtime=600 --output="$scratch/fio" --verify_backlog=64 &
-fio=$!
-sleep 1
-failed=0
-for ((reset = 0; reset < resets; reset++)); do
-    timeout 30 nvme reset "$(controller)" || failed=$((failed + 1))
-    sleep 0.2
-done
-check_equal "$resets controller resets under fio" 0 "$failed"
-check "fio is still running" kill -0 "$fio"
-kill -INT "$fio"
-wait_for 60 bash -c "! kill -0 $fio" || kill -KILL "$fio"
-wait "$fio"
-check "fio saw no error" fails grep -iE 'verify: bad|err=[^ 0]|error=' "$scratch/fio"
+resets_under_fio "$resets" "${everywhere[@]}"
 
 # Without permission to reach memory. The byte is the lower one of the register Command, with Bus Master Enable.
 tell delay_us 20000

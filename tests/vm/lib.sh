@@ -199,6 +199,30 @@ nothing_left() {
     [[ $(meminfo MemTotal) -eq $1 ]] || { echo "MemTotal was $1 KiB, is $(meminfo MemTotal) KiB"; return 1; }
 }
 
+# resets_under_fio COUNT OPTIONS...: that many controller resets while fio reads, writes and verifies on $device.
+resets_under_fio() {
+    local resets=$1 fio reset failed=0 errors
+    shift
+    fio --name=load --filename="$device" "$@" --time_based --runtime=600 --output="$scratch/fio" --verify_backlog=64 &
+    fio=$!
+    sleep 1
+    for ((reset = 0; reset < resets; reset++)); do
+        timeout 30 nvme reset "$(controller)" || failed=$((failed + 1))
+        sleep 0.2
+    done
+    check_equal "$resets controller resets under fio" 0 "$failed"
+    check "fio is still running" kill -0 "$fio"
+    # The first signal lets fio end what it has begun.
+    kill -INT "$fio"
+    wait_for 60 bash -c "! kill -0 $fio" || kill -KILL "$fio"
+    wait "$fio"
+    if errors=$(grep -iE 'verify: bad|err=[^ 0]|error=' "$scratch/fio"); then
+        not_ok "fio saw no error" "$(head -n 1 <<<"$errors")"
+    else
+        ok "fio saw no error"
+    fi
+}
+
 # What the kernel complained about since the script started; the same words are in xtask/src/klog.rs.
 kernel_complaints() {
     dmesg | tail -n "+$((dmesg_lines + 1))" | grep -E \

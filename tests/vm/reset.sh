@@ -3,30 +3,10 @@
 . "$(dirname "$0")/lib.sh"
 
 device=$(block_device)
-controller=$(controller)
 resets=10
 [[ -n $LONG ]] && resets=50
 
-fio --name=load --filename="$device" --ioengine=libaio --iodepth=16 --direct=1 --rw=randrw --bs=4k --size=64m --time_based \
-    --runtime=600 --output="$scratch/fio" --verify=crc32c --verify_backlog=64 &
-fio=$!
-sleep 1
-failed=0
-for ((reset = 0; reset < resets; reset++)); do
-    timeout 30 nvme reset "$controller" || failed=$((failed + 1))
-    sleep 0.2
-done
-check_equal "$resets controller resets under fio" 0 "$failed"
-check "fio is still running" kill -0 "$fio"
-# The first signal lets fio end what it has begun.
-kill -INT "$fio"
-wait_for 60 bash -c "! kill -0 $fio" || kill -KILL "$fio"
-wait "$fio"
-if grep -qiE 'verify: bad|err=[^ 0]|error=' "$scratch/fio"; then
-    not_ok "fio saw no error" "$(grep -iE 'verify: bad|err=[^ 0]|error=' "$scratch/fio" | head -n 1)"
-else
-    ok "fio saw no error"
-fi
+resets_under_fio "$resets" --ioengine=libaio --iodepth=16 --direct=1 --rw=randrw --bs=4k --size=64m --verify=crc32c
 
 pattern=$scratch/pattern
 dd if=/dev/urandom of="$pattern" bs=1M count=4 status=none
