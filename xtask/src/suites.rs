@@ -9,8 +9,17 @@ mod variations;
 pub enum Length {
     /// In `make test`.
     Usual,
-    /// In `make test-long` alone.
+    /// In `make test-long` alone, with whole devices and many rounds.
     Long,
+    /// In `make test-long` alone, with checks that are as long as in `make test`: what is different is how the module or the driver is set up.
+    Varied,
+}
+
+impl Length {
+    /// Whether it runs in `make test`.
+    pub fn is_usual(self) -> bool {
+        self == Self::Usual
+    }
 }
 
 /// What all suites get beside their own settings: `make test-vm SUITE=6.12-size ADD='cpus=1'`.

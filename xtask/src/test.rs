@@ -13,7 +13,7 @@ use crate::fuzz::Limit;
 use crate::packages::{self, Purpose};
 use crate::paths::root;
 use crate::process::seconds;
-use crate::suites::{Added, Length};
+use crate::suites::Added;
 use crate::{fuzz, klog, race};
 
 mod vms;
@@ -126,16 +126,7 @@ pub fn run(scope: Scope, suite: &str, added: &Added) -> Result<i32> {
     }
     if scope != Scope::Quick {
         packages::provide(&[Purpose::Module, Purpose::Vm])?;
-        vms::run(
-            &mut tally,
-            if scope == Scope::Long {
-                Length::Long
-            } else {
-                Length::Usual
-            },
-            suite,
-            added,
-        )?;
+        vms::run(&mut tally, scope != Scope::Long, suite, added)?;
     }
     for what in &tally.failed {
         println!("failed: {what}");

@@ -2,14 +2,10 @@
 //! two workers, two dispatchers and a worker, doorbells in the BAR alone, queues without interrupts, and all that behind an IOMMU that remaps interrupts.
 
 use super::{
-    Length, Suite, ALL_FLASH, ALL_KINDS, ALL_KINDS_SCRIPTS, DMA, FLASH, IOMMU, KEY_VALUE, RESETS, SIZE_LONG,
-    USUAL, ZONED,
+    Length, Suite, ALL_FLASH, ALL_KINDS, ALL_KINDS_SCRIPTS, DMA, FLASH, IOMMU, KEY_VALUE, RESETS, USUAL,
+    ZONED,
 };
 
-const SIMPLE: Suite = Suite {
-    modparams: SIZE_LONG,
-    ..USUAL
-};
 const CONVENTIONAL: Suite = Suite {
     modparams: FLASH,
     scripts: ALL_FLASH,
@@ -57,8 +53,15 @@ const fn varied(name: &'static str, added: &'static str, suite: Suite) -> Suite 
         name,
         added,
         brief: false,
-        length: Length::Long,
+        length: Length::Varied,
         ..suite
+    }
+}
+
+const fn long(name: &'static str, suite: Suite) -> Suite {
+    Suite {
+        length: Length::Long,
+        ..varied(name, "", suite)
     }
 }
 
@@ -72,46 +75,46 @@ pub(super) const TWO_DISPATCHERS: &str = "dispatchers=2 cpus=1,2,3";
 const DOORBELLS_IN_BAR: &str = "shadow_doorbells=0";
 const TWO_DISPATCHERS_DOORBELLS_IN_BAR: &str = "dispatchers=2 cpus=1,2,3 shadow_doorbells=0";
 
+// All kinds of drive with two dispatchers are in `make test`.
 pub(super) const SUITES: &[Suite] = &[
-    varied("6.12-onecpu-long", ONE_CPU, SIMPLE),
-    varied("6.1-onecpu-long", ONE_CPU, on_6_1(SIMPLE)),
-    varied("6.12-onecpu-flash-long", ONE_CPU, CONVENTIONAL),
-    varied("6.12-onecpu-zoned-long", ONE_CPU, ZONES),
-    varied("6.12-onecpu-keyvalue-long", ONE_CPU, PAIRS),
-    varied("6.12-onecpu-namespaces-long", ONE_CPU, NAMESPACES),
-    varied("6.12-onecpu-resets-long", ONE_CPU, SEVERAL_HOSTS),
-    varied("6.12-onecpu-iommu-long", ONE_CPU, IOMMU),
-    varied("6.12-onecpu-poll-long", ONE_CPU, POLLED),
-    varied("6.12-threecpus-long", THREE_CPUS, SIMPLE),
-    varied("6.1-threecpus-long", THREE_CPUS, on_6_1(SIMPLE)),
-    varied("6.12-threecpus-flash-long", THREE_CPUS, CONVENTIONAL),
-    varied("6.12-threecpus-zoned-long", THREE_CPUS, ZONES),
-    varied("6.12-threecpus-keyvalue-long", THREE_CPUS, PAIRS),
-    varied("6.12-threecpus-namespaces-long", THREE_CPUS, NAMESPACES),
-    varied("6.12-threecpus-resets-long", THREE_CPUS, SEVERAL_HOSTS),
-    varied("6.12-threecpus-iommu-long", THREE_CPUS, IOMMU),
-    varied("6.12-threecpus-poll-long", THREE_CPUS, POLLED),
-    varied("6.12-dispatchers-long", TWO_DISPATCHERS, SIMPLE),
-    varied("6.1-dispatchers-long", TWO_DISPATCHERS, on_6_1(SIMPLE)),
-    varied("6.12-dispatchers-flash-long", TWO_DISPATCHERS, CONVENTIONAL),
-    varied("6.12-dispatchers-zoned-long", TWO_DISPATCHERS, ZONES),
-    varied("6.12-dispatchers-keyvalue-long", TWO_DISPATCHERS, PAIRS),
-    varied("6.12-dispatchers-namespaces-long", TWO_DISPATCHERS, NAMESPACES),
-    varied("6.12-dispatchers-resets-long", TWO_DISPATCHERS, SEVERAL_HOSTS),
-    varied("6.12-dispatchers-iommu-long", TWO_DISPATCHERS, IOMMU),
-    varied("6.12-dispatchers-poll-long", TWO_DISPATCHERS, POLLED),
+    varied("6.12-onecpu", ONE_CPU, USUAL),
+    varied("6.1-onecpu", ONE_CPU, on_6_1(USUAL)),
+    varied("6.12-onecpu-flash", ONE_CPU, CONVENTIONAL),
+    varied("6.12-onecpu-zoned", ONE_CPU, ZONES),
+    varied("6.12-onecpu-keyvalue", ONE_CPU, PAIRS),
+    varied("6.12-onecpu-namespaces", ONE_CPU, NAMESPACES),
+    varied("6.12-onecpu-resets", ONE_CPU, SEVERAL_HOSTS),
+    varied("6.12-onecpu-iommu", ONE_CPU, IOMMU),
+    varied("6.12-onecpu-poll", ONE_CPU, POLLED),
+    varied("6.12-threecpus", THREE_CPUS, USUAL),
+    varied("6.1-threecpus", THREE_CPUS, on_6_1(USUAL)),
+    varied("6.12-threecpus-flash", THREE_CPUS, CONVENTIONAL),
+    varied("6.12-threecpus-zoned", THREE_CPUS, ZONES),
+    varied("6.12-threecpus-keyvalue", THREE_CPUS, PAIRS),
+    varied("6.12-threecpus-namespaces", THREE_CPUS, NAMESPACES),
+    varied("6.12-threecpus-resets", THREE_CPUS, SEVERAL_HOSTS),
+    varied("6.12-threecpus-iommu", THREE_CPUS, IOMMU),
+    varied("6.12-threecpus-poll", THREE_CPUS, POLLED),
+    varied("6.12-dispatchers", TWO_DISPATCHERS, USUAL),
+    varied("6.1-dispatchers", TWO_DISPATCHERS, on_6_1(USUAL)),
+    varied("6.12-dispatchers-flash", TWO_DISPATCHERS, CONVENTIONAL),
+    varied("6.12-dispatchers-zoned", TWO_DISPATCHERS, ZONES),
+    varied("6.12-dispatchers-keyvalue", TWO_DISPATCHERS, PAIRS),
+    varied("6.12-dispatchers-resets", TWO_DISPATCHERS, SEVERAL_HOSTS),
+    varied("6.12-dispatchers-iommu", TWO_DISPATCHERS, IOMMU),
+    varied("6.12-dispatchers-poll", TWO_DISPATCHERS, POLLED),
     varied(
-        "6.12-dispatchers-bar-doorbells-long",
+        "6.12-dispatchers-bar-doorbells",
         TWO_DISPATCHERS_DOORBELLS_IN_BAR,
         CONVENTIONAL,
     ),
-    varied("6.12-bar-doorbells-long", DOORBELLS_IN_BAR, SIMPLE),
-    varied("6.1-bar-doorbells-long", DOORBELLS_IN_BAR, on_6_1(SIMPLE)),
-    varied("6.12-bar-doorbells-resets-long", DOORBELLS_IN_BAR, SEVERAL_HOSTS),
-    varied("6.12-dma-long", "", ENGINES),
-    varied("6.1-dma-long", "", on_6_1(ENGINES)),
-    varied("6.12-onecpu-dma-long", ONE_CPU, ENGINES),
-    varied("6.12-poll-long", "", POLLED),
-    varied("6.1-poll-long", "", on_6_1(POLLED)),
-    varied("6.12-poll-iommu-long", "", POLLED_IOMMU),
+    varied("6.12-bar-doorbells", DOORBELLS_IN_BAR, USUAL),
+    varied("6.1-bar-doorbells", DOORBELLS_IN_BAR, on_6_1(USUAL)),
+    varied("6.12-bar-doorbells-resets", DOORBELLS_IN_BAR, SEVERAL_HOSTS),
+    long("6.12-dma-long", ENGINES),
+    long("6.1-dma-long", on_6_1(ENGINES)),
+    varied("6.12-onecpu-dma", ONE_CPU, ENGINES),
+    long("6.12-poll-long", POLLED),
+    varied("6.1-poll", "", on_6_1(POLLED)),
+    varied("6.12-poll-iommu", "", POLLED_IOMMU),
 ];

@@ -55,13 +55,13 @@ impl Program {
     }
 }
 
-/// Runs the suites of `length` whose name starts with `selected`, with what is added to their settings.
+/// Runs the suites of `make test`, or of `make test-long`, whose name starts with `selected`, with what is added to their settings.
 ///
 /// # Errors
 /// If there is none, or no kernel can be had.
-pub(super) fn run(tally: &mut Tally, length: Length, selected: &str, added: &Added) -> Result<()> {
+pub(super) fn run(tally: &mut Tally, usual: bool, selected: &str, added: &Added) -> Result<()> {
     let suites: Vec<&Suite> = suites::all()
-        .filter(|suite| suite.length == length && suite.name.starts_with(selected))
+        .filter(|suite| suite.length.is_usual() == usual && suite.name.starts_with(selected))
         .collect();
     anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{selected}'");
     let mut modules = Vec::new();
