@@ -9,6 +9,7 @@
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
+#include <linux/prefetch.h>
 #include <linux/string.h>
 
 #include "shim_peer.h"
@@ -194,6 +195,32 @@ u32 nvmev_host_write(struct nvmev_peers *peers, u64 address, const void *from, s
 		len -= part;
 	}
 	return 1;
+}
+
+static void prefetch_lines(const void *start, size_t len, bool is_written)
+{
+	size_t at;
+
+	for (at = 0; at < len; at += L1_CACHE_BYTES) {
+		if (is_written)
+			prefetchw(start + at);
+		else
+			prefetch(start + at);
+	}
+}
+
+/*
+ * A copy between these places comes soon. To prefetch what is not mapped does nothing, so RAM need not be looked at as closely
+ * as for the copy itself. Nothing of another device is touched.
+ */
+void nvmev_host_prefetch(u64 address, const void *ours, size_t len, u32 is_to_host)
+{
+	struct page *page = host_page(address);
+
+	if (!page || PageHighMem(page))
+		return;
+	prefetch_lines(ours, len, !is_to_host);
+	prefetch_lines(page_address(page) + offset_in_page(address), within_page(address, len), is_to_host);
 }
 
 /* Writes a completion: the half with the phase bit last, so that the host never sees it before the rest. */

@@ -4,7 +4,7 @@
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
 
-use nvme_device::{CopyBatch, CopyState, EngineCopy, Host, MemoryFault, BAR_SIZE_BYTES};
+use nvme_device::{CopyBatch, CopyState, EngineCopy, Host, MemoryFault, UpcomingCopy, BAR_SIZE_BYTES};
 
 use crate::dma::Dma;
 use crate::memory::Mapping;
@@ -200,6 +200,13 @@ impl Host for KernelHost {
             unsafe { shim::nvmev_host_read(self.peers.0.as_ptr(), address, into, len_bytes) },
             address,
         )
+    }
+
+    fn prefetch(&self, copy: &UpcomingCopy) {
+        if let Ok(Some(ours)) = self.media(copy.media_offset, copy.len_bytes, copy.address) {
+            // SAFETY: nothing is read or written; the C side looks at what is behind the address.
+            unsafe { shim::nvmev_host_prefetch(copy.address, ours, copy.len_bytes, copy.is_to_host.into()) };
+        }
     }
 
     fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {

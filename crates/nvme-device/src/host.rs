@@ -22,6 +22,19 @@ pub struct EngineCopy {
     pub len_bytes: usize,
 }
 
+/// The beginning of a copy between host memory and the medium that comes soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpcomingCopy {
+    /// Whether host memory is written; else the medium is.
+    pub is_to_host: bool,
+    /// Where it begins in host memory.
+    pub address: u64,
+    /// Where it begins on the medium.
+    pub media_offset: u64,
+    /// How much of it is worth fetching; all of it, if it is short.
+    pub len_bytes: usize,
+}
+
 /// The copies of one command: which of a worker's commands under way, and whose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopyBatch {
@@ -115,6 +128,10 @@ pub trait Host {
 
     /// Pulls the pin-based interrupt.
     fn raise_intx(&self);
+
+    /// This is what a copy begins with that will be asked for soon: it may be fetched into the cache meanwhile. Nothing else comes of it, whatever is or is
+    /// not at those places.
+    fn prefetch(&self, _copy: &UpcomingCopy) {}
 
     /// Whether `worker` has a DMA engine that copies for it. Without one, the other functions about copies are not called.
     fn has_engine(&self, _worker: usize) -> bool {

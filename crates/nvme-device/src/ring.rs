@@ -173,13 +173,27 @@ impl<T: Send> Consumer<T> {
         self.tail_seen.wrapping_sub(self.head)
     }
 
+    /// Whether there is an item. Looks at the other end only if it seems that there is none.
+    fn has_item(&mut self) -> bool {
+        self.head != self.tail_seen || self.count() > 0
+    }
+
+    /// What `look` makes of the oldest item, which stays.
+    pub fn peek<R>(&mut self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        if !self.has_item() {
+            return None;
+        }
+        let seen = self.inner.slot(self.head).with(|slot| {
+            // SAFETY: as in `pop`; the item stays, and so does the reference's end before this consumer can take it out.
+            look(unsafe { (*slot).assume_init_ref() })
+        });
+        Some(seen)
+    }
+
     /// Takes the oldest item out.
     pub fn pop(&mut self) -> Option<T> {
-        if self.head == self.tail_seen {
-            self.tail_seen = self.inner.tail.0.load(Ordering::Acquire);
-            if self.head == self.tail_seen {
-                return None;
-            }
+        if !self.has_item() {
+            return None;
         }
         let item = self.inner.slot(self.head).with(|slot| {
             // SAFETY: head < tail, so the producer has written this slot before the release store of tail that was read
@@ -205,9 +219,11 @@ mod tests {
             }
             assert_eq!(producer.push(99), Err(99));
             for i in 0..4 {
+                assert_eq!(consumer.peek(|item| *item), Some(round * 4 + i));
                 assert_eq!(consumer.pop(), Some(round * 4 + i));
             }
             assert_eq!(consumer.pop(), None);
+            assert_eq!(consumer.peek(|_| ()), None);
             assert_eq!(producer.free(), 4);
         }
     }
@@ -263,6 +279,7 @@ mod loom_tests {
             let reader = loom::thread::spawn(move || {
                 let mut next = 0u32;
                 while next < 3 {
+                    assert!(consumer.peek(|item| *item).is_none_or(|item| item == next));
                     match consumer.pop() {
                         Some(item) => {
                             assert_eq!(item, next);

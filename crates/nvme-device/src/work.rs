@@ -3,6 +3,7 @@
 use nvme_spec::Status;
 
 use crate::data_pointer::DataPointer;
+use crate::host::UpcomingCopy;
 use crate::zoned::ZoneMove;
 
 /// Which way a command moves data.
@@ -109,6 +110,23 @@ impl Transfer {
         zone: None,
         clears_on_failure: false,
     };
+
+    /// What the copy begins with, up to `len_bytes_max`; nothing if the CPU copies nothing between host and medium there.
+    pub fn beginning(&self, len_bytes_max: u32) -> Option<UpcomingCopy> {
+        let is_to_host = match self.direction {
+            Direction::ToHost => true,
+            Direction::FromHost => false,
+            Direction::None | Direction::Zeros | Direction::Compare | Direction::Gathered => return None,
+        };
+        let first = self.extents.0.first()?;
+        let len_bytes = first.data_bytes.min(len_bytes_max);
+        (len_bytes > 0).then_some(UpcomingCopy {
+            is_to_host,
+            address: self.pointer.first_address()?,
+            media_offset: first.media_offset,
+            len_bytes: len_bytes as usize,
+        })
+    }
 }
 
 /// A part of the medium that is to be filled with zeros.

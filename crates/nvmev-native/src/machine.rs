@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use nvme_device::{Host, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX};
+use nvme_device::{Host, MemoryFault, UpcomingCopy, BAR_SIZE_BYTES, VECTORS_MAX};
 use nvme_spec::SubmissionQueueEntry;
 use zerocopy::IntoBytes;
 
@@ -198,6 +198,20 @@ impl Host for Machine {
             None => Some(()),
         };
         found(done, address)
+    }
+
+    #[inline]
+    fn prefetch(&self, copy: &UpcomingCopy) {
+        let (Some(medium), Some(in_ram)) = (&self.medium, copy.address.checked_sub(RAM_BASE)) else {
+            return;
+        };
+        if copy.is_to_host {
+            medium.prefetch_to_read(copy.media_offset, copy.len_bytes);
+            self.ram.prefetch_to_write(in_ram, copy.len_bytes);
+        } else {
+            self.ram.prefetch_to_read(in_ram, copy.len_bytes);
+            medium.prefetch_to_write(copy.media_offset, copy.len_bytes);
+        }
     }
 
     fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {

@@ -3,7 +3,7 @@
 mod prp;
 mod sgl;
 
-use nvme_spec::{SglDescriptor, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES, PSDT_PRP};
+use nvme_spec::{SglDescriptor, SglDescriptorType, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES, PSDT_PRP};
 
 use crate::host::{Host, MemoryFault};
 use crate::work::Direction;
@@ -56,6 +56,17 @@ impl DataPointer {
             })
         } else {
             Self::Sgl(entry.sgl1())
+        }
+    }
+
+    /// Where the buffer begins, if the command itself says it and there is nothing to look up.
+    pub fn first_address(&self) -> Option<u64> {
+        match self {
+            Self::Prps(prps) => Some(prps.prp1),
+            Self::Sgl(first) if first.descriptor_type() == SglDescriptorType::DATA_BLOCK => {
+                Some(first.address.get())
+            }
+            Self::Sgl(_) => None,
         }
     }
 

@@ -54,6 +54,17 @@ impl Intake {
         self.next_of_several()
     }
 
+    /// What `look` makes of the item that probably comes next, if there is one.
+    #[inline]
+    pub fn peek<R>(&mut self, look: impl Fn(&WorkItem) -> R) -> Option<R> {
+        if let [only] = &mut *self.inlets {
+            return only.items.peek(look);
+        }
+        let count = self.inlets.len();
+        let first = self.current + usize::from(!self.is_amid_copy);
+        (first..first + count).find_map(|index| self.inlets.get_mut(index % count)?.items.peek(&look))
+    }
+
     /// The inlet that the last item came from.
     #[inline]
     pub fn inlet(&self) -> usize {

@@ -7,8 +7,9 @@ use std::process::Command;
 use serde::Serialize;
 
 use crate::commands::CASES;
-use crate::rig::Rig;
+use crate::rig::{Rig, Setup};
 use crate::work::Kind;
+use crate::{data, sizes};
 
 /// Batches of the longer run.
 const BATCHES: u64 = 100;
@@ -72,11 +73,17 @@ fn counted(name: &str, function: &str, batches: u64) -> Option<u64> {
     count.split_whitespace().next()?.parse().ok()
 }
 
+/// Cases of the tables about single threads, by name.
+pub fn cases() -> impl Iterator<Item = (&'static str, Setup)> {
+    let by_size = sizes::CAPACITIES.into_iter().chain(sizes::QUEUES);
+    CASES.into_iter().chain(data::CASES).chain(by_size)
+}
+
 /// Sets a case up and runs so many batches of it: what is counted.
 pub fn run_case(name: &str, batches: u64) -> bool {
-    let Some((_, setup)) = CASES.iter().find(|(case, _)| *case == name) else {
+    let Some((_, setup)) = cases().find(|(case, _)| *case == name) else {
         return false;
     };
-    Rig::new(*setup).run_interleaved(batches);
+    Rig::new(setup).run_interleaved(batches);
     true
 }

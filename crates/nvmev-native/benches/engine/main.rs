@@ -31,7 +31,7 @@ struct Arguments {
     /// CPUs for the dispatcher and for the worker; otherwise the kernel's scheduler chooses
     #[arg(long, value_delimiter = ',')]
     cpus: Vec<usize>,
-    /// Only run so many full queues of a case of the first table, for a profiler
+    /// Only run so many full queues of a case of a table about one thread, for a profiler
     #[arg(long, requires = "batches")]
     case: Option<String>,
     #[arg(long, hide = true)]
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         if instructions::run_case(case, batches) {
             return ExitCode::SUCCESS;
         }
-        let names: Vec<&str> = commands::CASES.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = instructions::cases().map(|(name, _)| name).collect();
         eprintln!("no case is called {case:?}; there are {names:?}");
         return ExitCode::from(2);
     }

@@ -30,7 +30,7 @@ const fn queues(queues: u16, busy_queues: u16) -> Setup {
     }
 }
 
-const CAPACITIES: [(&str, Setup); 8] = [
+pub const CAPACITIES: [(&str, Setup); 8] = [
     ("optane read, 1 GiB", nvm(GIB)),
     ("optane read, 64 GiB", nvm(64 * GIB)),
     ("optane read, 1 TiB", nvm(TIB)),
@@ -41,7 +41,7 @@ const CAPACITIES: [(&str, Setup); 8] = [
     ("970pro read, 16 TiB", conventional(16 * TIB)),
 ];
 
-const QUEUES: [(&str, Setup); 7] = [
+pub const QUEUES: [(&str, Setup); 7] = [
     ("1 queue", queues(1, 1)),
     ("8 queues, 1 busy", queues(8, 1)),
     ("32 queues, 1 busy", queues(32, 1)),

@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU32;
 
-use nvme_device::{CopyBatch, CopyState, EngineCopy, Host, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX};
+use nvme_device::{
+    CopyBatch, CopyState, EngineCopy, Host, MemoryFault, UpcomingCopy, BAR_SIZE_BYTES, VECTORS_MAX,
+};
 use zerocopy::IntoBytes;
 
 use super::engine::{Copy, Engine, EngineCounts, EngineFaults};
@@ -50,6 +52,8 @@ pub struct Machine {
     unplugged: RefCell<Vec<u64>>,
     /// What the device may have taken for commands, if a test watches for them.
     fetches: RefCell<Option<Vec<Fetch>>>,
+    /// What the device has said that it will copy, if a test watches for it.
+    upcoming: RefCell<Option<Vec<UpcomingCopy>>>,
     /// What a test does to what the device writes.
     tampering: RefCell<Option<Tampering>>,
     /// What copies beside the device, if there is something.
@@ -79,6 +83,7 @@ impl Machine {
             reads: Cell::new(0),
             unplugged: RefCell::new(Vec::new()),
             fetches: RefCell::new(None),
+            upcoming: RefCell::new(None),
             tampering: RefCell::new(None),
             engine: RefCell::new(None),
         }
@@ -94,6 +99,7 @@ impl Machine {
         self.take_interrupts();
         self.reads.set(0);
         self.fetches.replace(None);
+        self.upcoming.replace(None);
         self.tampering.replace(None);
         self.engine.replace(None);
     }
@@ -167,6 +173,17 @@ impl Machine {
     pub fn take_fetches(&self) -> Vec<Fetch> {
         let mut fetches = self.fetches.borrow_mut();
         fetches.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// From now on remembers what the device says that it will copy, for [`Machine::take_upcoming`].
+    pub fn watch_upcoming(&self) {
+        self.upcoming.replace(Some(Vec::new()));
+    }
+
+    /// What the device has said since the last call that it will copy, oldest first.
+    pub fn take_upcoming(&self) -> Vec<UpcomingCopy> {
+        let mut upcoming = self.upcoming.borrow_mut();
+        upcoming.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Address after the last byte of RAM.
@@ -346,6 +363,13 @@ impl Host for Machine {
 
     fn raise_intx(&self) {
         self.interrupts.borrow_mut().intx += 1;
+    }
+
+    fn prefetch(&self, copy: &UpcomingCopy) {
+        self.check_media_range(copy.media_offset, copy.len_bytes);
+        if let Some(upcoming) = self.upcoming.borrow_mut().as_mut() {
+            upcoming.push(*copy);
+        }
     }
 
     fn has_engine(&self, worker: usize) -> bool {
