@@ -129,6 +129,15 @@ impl AnyModel {
 }
 
 impl Model for AnyModel {
+    #[inline]
+    fn anticipate(&self, offset_bytes: u64, is_write: bool) {
+        match self {
+            Self::Conventional(model) => model.anticipate(offset_bytes, is_write),
+            // Their tables are small, or there are none.
+            Self::Nvm(_) | Self::Zoned(_) => {}
+        }
+    }
+
     fn submit(&mut self, now_ns: u64, command: &Command) -> Result<Accepted, Refusal> {
         match self {
             Self::Nvm(model) => model.submit(now_ns, command),
@@ -153,6 +162,41 @@ mod tests {
             };
             let accepted = model.submit(1_000, &read).expect("an idle drive takes a read on");
             assert!(accepted.done_at_ns >= 1_000, "{}", profile.name);
+        }
+    }
+
+    #[test]
+    fn to_anticipate_what_comes_or_does_not_changes_nothing() {
+        for profile in profiles::all() {
+            let model = || AnyModel::new(&profile.kind, 8 << 30).expect("a shipped profile is valid");
+            let (mut told, mut untold) = (model(), model());
+            let places = (0..2000u64).map(|index| index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            for (now_ns, place) in (0..).step_by(3_000).zip(places) {
+                // Inside and far outside.
+                for anticipated in [place, place % (8 << 30)] {
+                    told.anticipate(anticipated, false);
+                    told.anticipate(anticipated, true);
+                }
+                let (offset_bytes, len_bytes) = ((place % (1 << 30)) & !4095, 4096);
+                let command = match place >> 63 {
+                    0 => Command::Read {
+                        offset_bytes,
+                        len_bytes,
+                    },
+                    _ => Command::Write {
+                        offset_bytes,
+                        len_bytes,
+                        fua: false,
+                    },
+                };
+                assert_eq!(
+                    told.submit(now_ns, &command),
+                    untold.submit(now_ns, &command),
+                    "{} at {now_ns} ns",
+                    profile.name
+                );
+            }
+            assert_eq!(told.flash_report(), untold.flash_report(), "{}", profile.name);
         }
     }
 

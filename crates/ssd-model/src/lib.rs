@@ -166,4 +166,9 @@ pub trait Model {
     /// # Errors
     /// See [`Refusal`].
     fn submit(&mut self, now_ns: u64, command: &Command) -> Result<Accepted, Refusal>;
+
+    /// A read or a write that begins at `offset_bytes` will probably be submitted soon, after others of which this was said. What is looked up for
+    /// it can be looked at now: a processor waits once for the memory of all of them, and not for one after the other as they are submitted. Changes
+    /// nothing and MUST NOT panic, whatever the arguments.
+    fn anticipate(&self, _offset_bytes: u64, _is_write: bool) {}
 }

@@ -12,13 +12,26 @@ use crate::bar::Bar;
 use crate::device::{table, SetupError};
 use crate::IO_QUEUE_PAIRS_MAX;
 
-/// What a submission queue was seen to have.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    /// The tail doorbell.
-    tail: u32,
-    /// Entries that were not fetched, or a command that waits.
-    is_busy: bool,
+/// What a submission queue was seen to have: its tail doorbell and, as a bit that no doorbell has, whether it has entries that were not fetched, or a
+/// command that waits. In one number: whether there is something to do is one comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen(u64);
+
+impl Seen {
+    const BUSY: u64 = 1 << 32;
+
+    fn idle(tail: u32) -> Self {
+        Self(tail.into())
+    }
+
+    fn set_tail(&mut self, tail: u32) {
+        self.0 = self.0 & Self::BUSY | u64::from(tail);
+    }
+
+    fn set_busy(&mut self, is_busy: bool) {
+        self.0 &= !Self::BUSY;
+        self.0 |= if is_busy { Self::BUSY } else { 0 };
+    }
 }
 
 /// What was seen of each submission queue identifier, close together.
@@ -55,21 +68,21 @@ impl Doorbells {
         let index = seen
             .iter()
             .zip(tails)
-            .position(|(seen, tail)| seen.is_busy || seen.tail != tail)?;
+            .position(|(seen, tail)| *seen != Seen::idle(tail))?;
         Some(sqids.start + index as u16)
     }
 
     /// The tail doorbell of `sqid` is `tail`, and its queue is looked at.
     pub fn look(&mut self, sqid: u16, tail: u32) {
         if let Some(seen) = self.seen.get_mut(usize::from(sqid)) {
-            seen.tail = tail;
+            seen.set_tail(tail);
         }
     }
 
     /// Whether `sqid` has something to do, as far as is known without its doorbell.
     pub fn set_busy(&mut self, sqid: u16, is_busy: bool) {
         if let Some(seen) = self.seen.get_mut(usize::from(sqid)) {
-            seen.is_busy = is_busy;
+            seen.set_busy(is_busy);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
 use nvme_spec::{DirectiveType, NvmOpcode, SubmissionQueueEntry};
-use zerocopy::transmute;
+use zerocopy::{transmute, transmute_ref};
 
 use super::lane::{Failure, Lane, Place};
 use crate::bar::Bar;
@@ -149,6 +149,10 @@ impl Lane {
         if host.read(address, entries.as_flattened_mut()).is_err() {
             self.notes.is_broken = true;
             return Turn::Idle;
+        }
+        if entries.len() > 1 {
+            self.io
+                .anticipate(entries.iter().map(|bytes| transmute_ref!(bytes)));
         }
         self.take_entries(sqid, cqid, entries, now_ns, host)
     }

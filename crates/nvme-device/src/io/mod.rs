@@ -291,6 +291,21 @@ impl IoUnit {
         Ok(namespace)
     }
 
+    /// These commands were fetched together: what the models look up for them may be on its way before the first is taken on.
+    #[inline]
+    pub fn anticipate<'a>(&self, entries: impl Iterator<Item = &'a SubmissionQueueEntry>) {
+        for entry in entries {
+            let is_write = match NvmOpcode(entry.opcode) {
+                NvmOpcode::READ => false,
+                NvmOpcode::WRITE => true,
+                _ => continue,
+            };
+            if let Ok(namespace) = self.namespaces.attached(entry.nsid.get()) {
+                namespace.anticipate(entry.slba(), is_write);
+            }
+        }
+    }
+
     /// Times a command and says what the worker has to do; a wrong command becomes a job that carries its status.
     ///
     /// # Errors

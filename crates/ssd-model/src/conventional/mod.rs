@@ -302,6 +302,14 @@ impl ConventionalModel {
 }
 
 impl Model for ConventionalModel {
+    #[inline]
+    fn anticipate(&self, offset_bytes: u64, is_write: bool) {
+        let (number, logical) = self.place(offset_bytes / PAGE_BYTES);
+        if let Some(partition) = self.partitions.get(number) {
+            partition.anticipate(logical, is_write);
+        }
+    }
+
     fn submit(&mut self, now_ns: u64, command: &Command) -> Result<Accepted, Refusal> {
         let done_at_ns = match *command {
             Command::Read {

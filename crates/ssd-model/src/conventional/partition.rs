@@ -1,6 +1,7 @@
 //! One instance of the flash translation layer: mapping, write points and garbage collection (MODELS.md §5).
 
 use alloc::vec::Vec;
+use core::hint::black_box;
 
 use ssd_profile::{FtlParameters, Mapping};
 
@@ -165,6 +166,15 @@ impl Partition {
             };
         }
         done_ns.max(run.map(read))
+    }
+
+    /// Looks at what the tables have about `logical`, see [`crate::Model::anticipate`].
+    #[inline]
+    pub fn anticipate(&self, logical: u32, is_write: bool) {
+        let physical = black_box(self.mapping.lookup(logical));
+        if let (Some(before), true) = (physical, is_write) {
+            black_box(self.lines.owner(before));
+        }
     }
 
     /// Puts `logical` into the next page for hosts; nothing if there is no such logical page. The caller programs the one-shot page if it is whole,
