@@ -104,8 +104,9 @@ impl Schedule {
         self.heap.pop()
     }
 
-    pub fn next_due_ns(&self) -> Option<u64> {
-        self.heap.peek().map(|pending| pending.done_at_ns)
+    /// The earliest completion.
+    pub fn next(&self) -> Option<&Pending> {
+        self.heap.peek()
     }
 
     /// Makes every completion for which `is_meant` holds due at `now_ns` with `status`; returns how many there were.
@@ -145,7 +146,7 @@ mod tests {
         for (cid, at) in [(0, 30), (1, 10), (2, 30), (3, 20)] {
             schedule.push(0, at, true, command(cid), Status::SUCCESSFUL_COMPLETION, 0);
         }
-        assert_eq!(schedule.next_due_ns(), Some(10));
+        assert_eq!(schedule.next().map(|next| next.done_at_ns), Some(10));
         assert!(schedule.pop_due(9).is_none());
         let order: alloc::vec::Vec<u16> = core::iter::from_fn(|| schedule.pop_due(30))
             .map(|pending| pending.command.cid)

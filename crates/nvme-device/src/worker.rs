@@ -7,6 +7,7 @@ mod loom_tests;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::hint::black_box;
 use core::ops::Range;
 
 use nvme_spec::{CompletionQueueEntry, Status};
@@ -50,6 +51,9 @@ const PATTERN_BYTES_MAX: usize = 64 << 10;
 
 /// So much of what a command copies is fetched into the cache before its turn; for the rest of it the CPU sees what comes.
 const PREFETCHED_BYTES: u32 = 512;
+
+/// In less time than this, what a completion needs would not come from another CPU's cache and be written there again.
+const SOON_NS: u64 = 1000;
 
 /// Report ring slots kept free of error reports, so that answers always have room.
 const REPORTS_RESERVED: usize = 8;
@@ -166,7 +170,7 @@ impl Worker {
                 let raises_held = self.signals.raise(now_ns, &self.shared, host);
                 self.report_unreachable();
                 let next_ns = [
-                    self.schedule.next_due_ns(),
+                    self.next_due_ns(now_ns),
                     self.signals.next_due_ns(),
                     self.copies.next_look_ns(now_ns),
                 ];
@@ -179,6 +183,16 @@ impl Worker {
         }
         self.posting_since_ns = Some(due_ns);
         None
+    }
+
+    /// When the earliest completion is due. If that is soon, what posting it needs of another CPU's cache is looked at now: the head of its submission
+    /// queue, which a dispatcher has written since.
+    fn next_due_ns(&self, now_ns: u64) -> Option<u64> {
+        let next = self.schedule.next()?;
+        if next.done_at_ns.saturating_sub(now_ns) < SOON_NS {
+            black_box(self.shared.sq_head(next.command.sqid));
+        }
+        Some(next.done_at_ns)
     }
 
     fn take_some<H: Host>(&mut self, now_ns: u64, host: &H) -> bool {

@@ -33,6 +33,30 @@ const CASES: [(bool, u64, bool); 6] = [
     (false, 100_000, true),
 ];
 
+/// When commands of an identifier are due: the present one and, for whoever is late to look, the one before, in turns. So nobody has to look before
+/// a completion is published, which would be later by the time that this takes to come from another CPU's cache.
+#[derive(Default)]
+struct Due {
+    at_ns: [AtomicU64; 2],
+    /// Counted by the dispatcher, and by the worker.
+    fetched: AtomicUsize,
+    published: AtomicUsize,
+}
+
+impl Due {
+    fn set(&self, at_ns: u64) {
+        let count = self.fetched.load(Ordering::Relaxed);
+        self.at_ns[count % 2].store(at_ns, Ordering::Relaxed);
+        self.fetched.store(count + 1, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> u64 {
+        let count = self.published.load(Ordering::Relaxed);
+        self.published.store(count + 1, Ordering::Relaxed);
+        self.at_ns[count % 2].load(Ordering::Relaxed)
+    }
+}
+
 /// The machine, and a look at what passes: from commands fetched it knows when they are due, for it asks a model of its own the same at the same time.
 struct Watched {
     machine: Arc<Machine>,
@@ -41,8 +65,8 @@ struct Watched {
     /// Time of the dispatcher's present pass.
     pass_ns: AtomicU64,
     twin: Mutex<AnyModel>,
-    /// When the command of an identifier is due.
-    due_ns: Box<[AtomicU64]>,
+    /// By command identifier.
+    due: Box<[Due]>,
     lateness_ns: Box<[AtomicU32]>,
     count: AtomicUsize,
     /// Completions before their time: a bug.
@@ -57,7 +81,7 @@ impl Watched {
             is_watching: AtomicBool::new(false),
             pass_ns: AtomicU64::new(0),
             twin: Mutex::new(AnyModel::new(kind, CAPACITY_BYTES).expect("enough memory")),
-            due_ns: (0..ENTRIES).map(|_| AtomicU64::new(0)).collect(),
+            due: (0..ENTRIES).map(|_| Due::default()).collect(),
             lateness_ns: (0..SAMPLES).map(|_| AtomicU32::new(0)).collect(),
             count: AtomicUsize::new(0),
             early: AtomicUsize::new(0),
@@ -76,11 +100,12 @@ impl Watched {
         let mut twin = self.twin.lock().expect("nobody panics with it");
         let accepted = twin.submit(now_ns, &command).expect("reads are never refused");
         // The ring to the worker orders this before the completion.
-        self.due_ns[usize::from(entry.cid.get())].store(accepted.done_at_ns, Ordering::Relaxed);
+        self.due[usize::from(entry.cid.get())].set(accepted.done_at_ns);
     }
 
-    fn published(&self, due_ns: u64) {
+    fn published(&self, cid: usize) {
         let now_ns = self.clock.now_ns();
+        let due_ns = self.due[cid].take();
         let Some(lateness_ns) = now_ns.checked_sub(due_ns) else {
             self.early.fetch_add(1, Ordering::Relaxed);
             return;
@@ -111,12 +136,9 @@ impl Host for Watched {
         self.machine.write(address, from)
     }
     fn publish(&self, address: u64, entry: &[u8; 16]) -> Result<(), MemoryFault> {
-        let cid = usize::from(u16::from_le_bytes([entry[12], entry[13]]));
-        // Before: afterwards the identifier may be another command's.
-        let due_ns = self.due_ns.get(cid).map(|due_ns| due_ns.load(Ordering::Relaxed));
         self.machine.publish(address, entry)?;
-        if let Some(due_ns) = due_ns.filter(|_| self.is_watching.load(Ordering::Relaxed)) {
-            self.published(due_ns);
+        if self.is_watching.load(Ordering::Relaxed) {
+            self.published(usize::from(u16::from_le_bytes([entry[12], entry[13]])));
         }
         Ok(())
     }
