@@ -12,6 +12,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
+#include <linux/version.h>
 #include <linux/vmalloc.h>
 
 #include "shim.h"
@@ -118,6 +119,21 @@ u32 nvmev_cpu_node(u32 cpu)
 #define LEFT_BYTES SZ_128M
 
 /*
+ * Tables of so much are looked at in random places, and small pages would each time have to be looked up besides: a processor remembers
+ * about 2000 of them. Large pages are taken where the kernel can have them; it takes small ones by itself otherwise.
+ */
+#define LARGE_PAGES_BYTES SZ_8M
+
+static void *alloc_in_large_pages(size_t bytes, gfp_t gfp)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 18, 0)
+	return vmalloc_huge(bytes, gfp);
+#else
+	return __vmalloc(bytes, gfp);
+#endif
+}
+
+/*
  * Small requests wait until they succeed, so that the handful of infallible allocations in Rust (an Arc, a Box) cannot
  * fail; large ones may fail and are asked for fallibly: they fail before others' processes are killed for them.
  */
@@ -134,12 +150,13 @@ void *nvmev_alloc(size_t bytes, size_t align, u32 zeroed)
 		bytes = roundup_pow_of_two(max(bytes, align));
 	if (bytes <= PAGE_SIZE)
 		return kmalloc(bytes, gfp | __GFP_NOFAIL);
-	if (bytes > INT_MAX) /* kvmalloc warns about these; tables of terabyte drives are as large */
-		return __vmalloc(bytes, gfp | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+	gfp |= __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+	if (bytes >= LARGE_PAGES_BYTES)
+		return alloc_in_large_pages(bytes, gfp);
 	/* A kmalloc of more than a page is aligned to a page only if it is a power of two; vmalloc always is. */
 	if (align > ARCH_KMALLOC_MINALIGN)
 		bytes = max_t(size_t, roundup_pow_of_two(bytes), bytes);
-	return kvmalloc(bytes, gfp | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+	return kvmalloc(bytes, gfp);
 }
 
 void nvmev_free(void *memory)

@@ -11,8 +11,9 @@ mod sizes;
 mod work;
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
 
@@ -61,7 +62,25 @@ enum Table {
     Queues,
 }
 
+/// Has this program's large tables in large pages, as the module's are (`kmod/shim_main.c`): glibc's allocator does that, if it is told so before it starts.
+fn use_large_pages() {
+    const TUNABLES: &str = "GLIBC_TUNABLES";
+    if std::env::var_os(TUNABLES).is_some() {
+        return;
+    }
+    if let Ok(program) = std::env::current_exe() {
+        let arguments = std::env::args_os().skip(1);
+        let again = Command::new(program)
+            .args(arguments)
+            .env(TUNABLES, "glibc.malloc.hugetlb=1")
+            .exec();
+        // It only returns if it failed.
+        eprintln!("small pages are used: this program could not be started again: {again}");
+    }
+}
+
 fn main() -> ExitCode {
+    use_large_pages();
     let arguments = Arguments::parse();
     if let (Some(case), Some(batches)) = (&arguments.case, arguments.batches) {
         if instructions::run_case(case, batches) {
