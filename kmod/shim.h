@@ -136,7 +136,7 @@ u32 nvmev_host_load(struct nvmev_peers *peers, u64 address, u32 *into, size_t wo
 u32 nvmev_host_is_readable(struct nvmev_peers *peers, u64 address, size_t len);
 size_t nvmev_host_ram(u64 address, size_t len, u32 is_written);
 u32 nvmev_host_write(struct nvmev_peers *peers, u64 address, const void *from, size_t len);
-void nvmev_host_prefetch(u64 address, const void *ours, size_t len, u32 is_to_host);
+void nvmev_host_prefetch(u64 address, const void *ours, size_t len);
 u32 nvmev_host_publish(struct nvmev_peers *peers, u64 address, const u64 *entry);
 
 /* shim_peer.c */

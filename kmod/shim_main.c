@@ -118,14 +118,23 @@ u32 nvmev_cpu_node(u32 cpu)
 #define LARGE_BYTES SZ_64M
 #define LEFT_BYTES SZ_128M
 
+/* vmalloc's flags for what may fail: nobody is killed for it. From 6.19 on vmalloc warns about the first, which tries harder. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#define MAY_FAIL (__GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+#else
+#define MAY_FAIL (__GFP_NOWARN | __GFP_NORETRY)
+#endif
+
 /*
  * Tables of so much are looked at in random places, and small pages would each time have to be looked up besides: a processor remembers
- * about 2000 of them. Large pages are taken where the kernel can have them; it takes small ones by itself otherwise.
+ * about 2000 of them.
  */
 #define LARGE_PAGES_BYTES SZ_8M
 
+/* Memory in large pages, as far as they can be had without much ado. */
 static void *alloc_in_large_pages(size_t bytes, gfp_t gfp)
 {
+	gfp |= __GFP_NOWARN | __GFP_NORETRY;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 18, 0)
 	return vmalloc_huge(bytes, gfp);
 #else
@@ -140,6 +149,7 @@ static void *alloc_in_large_pages(size_t bytes, gfp_t gfp)
 void *nvmev_alloc(size_t bytes, size_t align, u32 zeroed)
 {
 	gfp_t gfp = GFP_KERNEL | (zeroed ? __GFP_ZERO : 0);
+	void *memory;
 
 	if (align > PAGE_SIZE)
 		return NULL;
@@ -150,13 +160,17 @@ void *nvmev_alloc(size_t bytes, size_t align, u32 zeroed)
 		bytes = roundup_pow_of_two(max(bytes, align));
 	if (bytes <= PAGE_SIZE)
 		return kmalloc(bytes, gfp | __GFP_NOFAIL);
-	gfp |= __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
-	if (bytes >= LARGE_PAGES_BYTES)
-		return alloc_in_large_pages(bytes, gfp);
+	if (bytes >= LARGE_PAGES_BYTES) {
+		memory = alloc_in_large_pages(bytes, gfp);
+		if (memory)
+			return memory;
+	}
+	if (bytes > INT_MAX) /* kvmalloc warns about these; tables of terabyte drives are as large */
+		return __vmalloc(bytes, gfp | MAY_FAIL);
 	/* A kmalloc of more than a page is aligned to a page only if it is a power of two; vmalloc always is. */
 	if (align > ARCH_KMALLOC_MINALIGN)
 		bytes = max_t(size_t, roundup_pow_of_two(bytes), bytes);
-	return kvmalloc(bytes, gfp);
+	return kvmalloc(bytes, gfp | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 }
 
 void nvmev_free(void *memory)

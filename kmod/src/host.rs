@@ -205,7 +205,7 @@ impl Host for KernelHost {
     fn prefetch(&self, copy: &UpcomingCopy) {
         if let Ok(Some(ours)) = self.media(copy.media_offset, copy.len_bytes, copy.address) {
             // SAFETY: nothing is read or written; the C side looks at what is behind the address.
-            unsafe { shim::nvmev_host_prefetch(copy.address, ours, copy.len_bytes, copy.is_to_host.into()) };
+            unsafe { shim::nvmev_host_prefetch(copy.address, ours, copy.len_bytes) };
         }
     }
 

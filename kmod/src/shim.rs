@@ -106,7 +106,7 @@ unsafe extern "C" {
     pub unsafe fn nvmev_host_load(peers: *mut Peers, address: u64, into: *mut u32, words: usize) -> u32;
     pub unsafe fn nvmev_host_is_readable(peers: *mut Peers, address: u64, len: usize) -> u32;
     pub unsafe fn nvmev_host_write(peers: *mut Peers, address: u64, from: *const u8, len: usize) -> u32;
-    pub unsafe fn nvmev_host_prefetch(address: u64, ours: *const u8, len: usize, is_to_host: u32);
+    pub unsafe fn nvmev_host_prefetch(address: u64, ours: *const u8, len: usize);
     pub unsafe fn nvmev_host_publish(peers: *mut Peers, address: u64, entry: *const u64) -> u32;
 
     // shim_peer.c

@@ -193,7 +193,8 @@ for ((number = 0; number < sanitizes; number++)); do
         sanitize "overwrite, then deallocate" --sanact=3 --owpass=2 --ovrpat=0xf0f0f0f0
         check "it is empty" is_zero "$second"
     fi
-    sanitize "overwrite, eight passes" --sanact=3 --owpass=8 --ovrpat=0x64636261 --oipbp --no-dealloc
+    # As long as it can take: two workers were done with eight passes before all was tried.
+    sanitize "overwrite, sixteen passes" --sanact=3 --owpass=16 --ovrpat=0x64636261 --oipbp --no-dealloc
     # Little endian.
     check "the pattern is there" cmp -n $((1 << 20)) <(yes abcd | tr -d '\n') <(read_piece "$second")
 done

@@ -1,5 +1,7 @@
 //! What `make test` does in VMs: which kernel, which machine, which parameters, which scripts of tests/vm.
 
+use std::time::Duration;
+
 use clap::Args;
 
 mod variations;
@@ -11,7 +13,8 @@ pub enum Length {
     Usual,
     /// In `make test-long` alone, with whole devices and many rounds.
     Long,
-    /// In `make test-long` alone, with checks that are as long as in `make test`: what is different is how the module or the driver is set up.
+    /// In `make test-long` alone, with checks that are as long as in `make test`, and all that fio can do: what is different is how the module or the
+    /// driver is set up.
     Varied,
 }
 
@@ -19,6 +22,16 @@ impl Length {
     /// Whether it runs in `make test`.
     pub fn is_usual(self) -> bool {
         self == Self::Usual
+    }
+
+    /// A VM that takes longer hangs.
+    pub fn timeout(self) -> Duration {
+        let minutes = match self {
+            Self::Usual => 10,
+            Self::Varied => 30,
+            Self::Long => 180,
+        };
+        Duration::from_secs(minutes * 60)
     }
 }
 

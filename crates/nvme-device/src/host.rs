@@ -129,8 +129,8 @@ pub trait Host {
     /// Pulls the pin-based interrupt.
     fn raise_intx(&self);
 
-    /// This is what a copy begins with that will be asked for soon: it may be fetched into the cache meanwhile. Nothing else comes of it, whatever is or is
-    /// not at those places.
+    /// A copy that begins like this will be asked for soon: its beginning may be fetched into the cache. Nothing else comes of it, whatever is at those
+    /// places.
     fn prefetch(&self, _copy: &UpcomingCopy) {}
 
     /// Whether `worker` has a DMA engine that copies for it. Without one, the other functions about copies are not called.

@@ -387,8 +387,7 @@ impl Namespace {
     /// A read or a write that begins at `slba` comes soon, see [`Model::anticipate`].
     #[inline]
     pub fn anticipate(&self, slba: u64, is_write: bool) {
-        self.model
-            .anticipate(slba.wrapping_shl(self.lba_log2.into()), is_write);
+        self.model.anticipate(slba << self.lba_log2, is_write);
     }
 
     /// What a read of `range` gets.

@@ -184,7 +184,8 @@ impl<T: Send> Consumer<T> {
             return None;
         }
         let seen = self.inner.slot(self.head).with(|slot| {
-            // SAFETY: as in `pop`; the item stays, and so does the reference's end before this consumer can take it out.
+            // SAFETY: as in `pop`, but the item stays: the reference ends with `look`, before this consumer, which is borrowed meanwhile, can
+            // take the item out.
             look(unsafe { (*slot).assume_init_ref() })
         });
         Some(seen)

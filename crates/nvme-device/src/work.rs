@@ -249,6 +249,25 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
+    fn beginning(direction: Direction, data_bytes: u32) -> Option<(bool, u64, usize)> {
+        let transfer = Transfer {
+            direction,
+            extents: Extents::whole(7 << 12, data_bytes),
+            len_bytes: 4096,
+            ..Transfer::NONE
+        };
+        let copy = transfer.beginning(512)?;
+        Some((copy.is_to_host, copy.media_offset, copy.len_bytes))
+    }
+
+    #[test]
+    fn a_copy_begins_with_what_is_on_the_medium_and_not_more_than_is_asked_for() {
+        assert_eq!(beginning(Direction::ToHost, 4096), Some((true, 7 << 12, 512)));
+        assert_eq!(beginning(Direction::FromHost, 100), Some((false, 7 << 12, 100)));
+        assert_eq!(beginning(Direction::ToHost, 0), None);
+        assert_eq!(beginning(Direction::Compare, 4096), None);
+    }
+
     #[test]
     fn a_range_of_a_transfer_is_cut_where_data_ends_and_zones_meet() {
         let extents = Extents([

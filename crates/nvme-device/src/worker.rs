@@ -52,7 +52,7 @@ const PATTERN_BYTES_MAX: usize = 64 << 10;
 /// So much of what a command copies is fetched into the cache before its turn; for the rest of it the CPU sees what comes.
 const PREFETCHED_BYTES: u32 = 512;
 
-/// In less time than this, what a completion needs would not come from another CPU's cache and be written there again.
+/// What is read earlier than this before it is needed may be written again by its dispatcher, and would have to be fetched twice.
 const SOON_NS: u64 = 1000;
 
 /// Report ring slots kept free of error reports, so that answers always have room.
@@ -79,9 +79,10 @@ pub struct Worker {
     shared: Arc<Shared>,
     schedule: Schedule,
     queues: Vec<Option<CompletionRing>>,
+    /// Whether there is something to copy from and to.
+    has_medium: bool,
     /// What is left of the range that is being filled, and what is to be told then; until it is done, no other item is taken.
     filling: Range<u64>,
-    has_medium: bool,
     filling_zone: Option<ZoneMove>,
     /// So many bytes of the buffer are full of the pattern to fill with; 0 for zeros.
     pattern_bytes: usize,

@@ -54,36 +54,27 @@ impl Memory {
         Some(unsafe { self.start.add(offset) })
     }
 
-    /// Has bytes fetched into the cache that will be read soon, as the kernel's `prefetch()`. Nothing, if they are not all there.
+    /// Has bytes fetched into the cache. Nothing, if they are not all there.
     #[inline]
-    pub fn prefetch_to_read(&self, offset: u64, len: usize) {
+    pub fn prefetch(&self, offset: u64, len: usize) {
         #[cfg(target_arch = "x86_64")]
         self.each_line(offset, len, |line| {
-            use std::arch::x86_64::{_mm_prefetch, _MM_HINT_NTA};
+            use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
             // SAFETY: every x86-64 has it, and it accesses nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_NTA>(line.cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
         });
     }
 
-    /// The same of bytes that will be written soon, as `prefetchw()`.
-    #[inline]
-    pub fn prefetch_to_write(&self, offset: u64, len: usize) {
-        #[cfg(target_arch = "x86_64")]
-        self.each_line(offset, len, |line| {
-            use std::arch::x86_64::{_mm_prefetch, _MM_HINT_ET0};
-            // SAFETY: as above; a processor without it does nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.cast()) };
-        });
-    }
-
-    /// Calls `each` for the cache lines of these bytes.
+    /// Calls `each` with an address in each cache line of these bytes.
     #[cfg(target_arch = "x86_64")]
     #[inline]
     fn each_line(&self, offset: u64, len: usize, each: impl Fn(*const u8)) {
         if let Some(start) = self.at(offset, len) {
-            (0..len)
+            let in_line = start.addr().get() % 64;
+            let from_line = start.as_ptr().wrapping_sub(in_line);
+            (0..in_line + len)
                 .step_by(64)
-                .for_each(|at| each(start.as_ptr().wrapping_add(at)));
+                .for_each(|at| each(from_line.wrapping_add(at)));
         }
     }
 

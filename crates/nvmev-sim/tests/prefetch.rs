@@ -1,4 +1,4 @@
-//! What a command copies is announced while the one before it is carried out: to no avail where nothing is copied.
+//! What a command copies is announced before the data of the one before it is moved, and nothing is announced where nothing is copied.
 
 use nvme_device::UpcomingCopy;
 use nvme_spec::{NvmOpcode, SubmissionQueueEntry};
@@ -23,17 +23,26 @@ fn host() -> TestHost {
     host_of(TestHost::new(profile, CAPACITY_BYTES, LBA, 1))
 }
 
-/// Has these commands carried out together, and returns what was announced.
-fn announced(
+/// Has these commands carried out together, and returns what was announced, and how many copies had been made then.
+fn announced_when(
     host: &mut TestHost,
     entries: impl IntoIterator<Item = SubmissionQueueEntry>,
-) -> Vec<UpcomingCopy> {
+) -> Vec<(UpcomingCopy, u64)> {
     for entry in entries {
         host.enqueue(1, entry);
     }
     host.ring(1);
     host.settle();
     host.machine.take_upcoming()
+}
+
+/// As [`announced_when`], without the number.
+fn announced(
+    host: &mut TestHost,
+    entries: impl IntoIterator<Item = SubmissionQueueEntry>,
+) -> Vec<UpcomingCopy> {
+    let announced = announced_when(host, entries).into_iter();
+    announced.map(|(copy, _)| copy).collect()
 }
 
 /// Reads and writes in turns, each of 8 LBAs at a place of its own, and what is to be said of them.
@@ -58,10 +67,11 @@ fn accesses(host: &mut TestHost) -> (Vec<SubmissionQueueEntry>, Vec<UpcomingCopy
 }
 
 #[test]
-fn each_command_but_the_first_is_announced_as_it_is_carried_out() {
+fn each_command_but_the_first_is_announced_before_the_one_before_it_is_carried_out() {
     let mut host = host();
     let (entries, copies) = accesses(&mut host);
-    assert_eq!(announced(&mut host, entries), copies[1..]);
+    let expected: Vec<_> = copies[1..].iter().copied().zip(0..).collect();
+    assert_eq!(announced_when(&mut host, entries), expected);
 }
 
 #[test]

@@ -172,12 +172,13 @@ mod tests {
             let (mut told, mut untold) = (model(), model());
             let places = (0..2000u64).map(|index| index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
             for (now_ns, place) in (0..).step_by(3_000).zip(places) {
-                // Inside and far outside.
-                for anticipated in [place, place % (8 << 30)] {
+                // So few that they are written again.
+                let (offset_bytes, len_bytes) = ((place >> 8) % 300 * 4096, 4096);
+                // The command's own place, another one inside, and one far outside.
+                for anticipated in [offset_bytes, place % (8 << 30), place] {
                     told.anticipate(anticipated, false);
                     told.anticipate(anticipated, true);
                 }
-                let (offset_bytes, len_bytes) = ((place % (1 << 30)) & !4095, 4096);
                 let command = match place >> 63 {
                     0 => Command::Read {
                         offset_bytes,

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::Result;
 
@@ -59,9 +58,9 @@ impl Program {
 ///
 /// # Errors
 /// If there is none, or no kernel can be had.
-pub(super) fn run(tally: &mut Tally, usual: bool, selected: &str, added: &Added) -> Result<()> {
+pub(super) fn run(tally: &mut Tally, is_usual: bool, selected: &str, added: &Added) -> Result<()> {
     let suites: Vec<&Suite> = suites::all()
-        .filter(|suite| suite.length.is_usual() == usual && suite.name.starts_with(selected))
+        .filter(|suite| suite.length.is_usual() == is_usual && suite.name.starts_with(selected))
         .collect();
     anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{selected}'");
     let mut modules = Vec::new();
@@ -190,7 +189,7 @@ fn run_suite(suite: &Suite, added: &Added, kernel: &Kernel, nvmev: &Path) -> Res
         append: format!("{} {}", suite.append, added.append),
         qemuopts: format!("{} {}", suite.qemuopts, added.qemuopts),
         environment,
-        timeout: Some(Duration::from_secs(if long { 3 * 3600 } else { 600 })),
+        timeout: Some(suite.length.timeout()),
         live: false,
     };
     let mut outcome = vm::run(&options)?;

@@ -61,8 +61,14 @@ impl Intake {
             return only.items.peek(look);
         }
         let count = self.inlets.len();
-        let first = self.current + usize::from(!self.is_amid_copy);
-        (first..first + count).find_map(|index| self.inlets.get_mut(index % count)?.items.peek(&look))
+        let after = self.current + 1;
+        let candidates = match self.is_amid_copy {
+            true => self.current..after,
+            false => after..after + count,
+        };
+        candidates
+            .into_iter()
+            .find_map(|index| self.inlets.get_mut(index % count)?.items.peek(&look))
     }
 
     /// The inlet that the last item came from.
@@ -152,6 +158,8 @@ fn concerns_others(item: &WorkItem) -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    extern crate std;
+
     use super::*;
     use crate::ring::{ring, Producer};
     use crate::work::{CommandRef, Extents, Job};
@@ -184,10 +192,21 @@ mod tests {
         }
     }
 
+    /// The next item, which is the one that was seen before it was taken, if there was nothing to wait for.
+    fn next_as_seen(intake: &mut Intake) -> Option<WorkItem> {
+        let seen = intake.peek(|item| *item).filter(|item| !concerns_others(item));
+        let is_held = intake.held.is_some();
+        let item = intake.next();
+        if let (Some(seen), false) = (seen, is_held) {
+            assert_eq!(std::format!("{seen:?}"), std::format!("{:?}", item.unwrap()));
+        }
+        item
+    }
+
     /// Inlet, and what the item is: a job's identifier, a part of a Copy, or something else.
     fn taken(intake: &mut Intake) -> Vec<(usize, Option<u16>)> {
         let mut all = Vec::new();
-        while let Some(item) = intake.next() {
+        while let Some(item) = next_as_seen(intake) {
             let what = match item {
                 WorkItem::Job(job) => Some(job.command.cid),
                 WorkItem::Gather { .. } => Some(0),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::Duration;
 
-use nvme_device::{Device, DeviceConfig, Host, Identity, MemoryFault, NamespaceConfig};
+use nvme_device::{Device, DeviceConfig, Host, Identity, MemoryFault, NamespaceConfig, UpcomingCopy};
 use nvme_spec::{NvmOpcode, SubmissionQueueEntry};
 use nvmev_native::{Clock, Driver, Layout, Machine, Medium, QueuePair, Threads};
 use nvmev_sim::host::{commands, Random};
@@ -34,7 +34,7 @@ const CASES: [(bool, u64, bool); 6] = [
 ];
 
 /// When commands of an identifier are due: the present one and, for whoever is late to look, the one before, in turns. So nobody has to look before
-/// a completion is published, which would be later by the time that this takes to come from another CPU's cache.
+/// a completion is published: to get the time from another CPU's cache would make the completion late.
 #[derive(Default)]
 struct Due {
     at_ns: [AtomicU64; 2],
@@ -124,8 +124,10 @@ impl Host for Watched {
     }
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
         self.machine.read(address, into)?;
-        if into.len() == size_of::<SubmissionQueueEntry>() && self.is_watching.load(Ordering::Relaxed) {
-            self.fetched(into);
+        if self.is_watching.load(Ordering::Relaxed) {
+            // Without data pointers to lists, nothing else is read.
+            into.chunks_exact(size_of::<SubmissionQueueEntry>())
+                .for_each(|entry| self.fetched(entry));
         }
         Ok(())
     }
@@ -147,6 +149,9 @@ impl Host for Watched {
     }
     fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         self.machine.host_to_media(address, media_offset, len_bytes)
+    }
+    fn prefetch(&self, copy: &UpcomingCopy) {
+        self.machine.prefetch(copy);
     }
     fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
         self.machine.read_media(media_offset, into)

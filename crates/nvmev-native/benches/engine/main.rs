@@ -65,22 +65,20 @@ enum Table {
 /// Has this program's large tables in large pages, as the module's are (`kmod/shim_main.c`): glibc's allocator does that, if it is told so before it starts.
 fn use_large_pages() {
     const TUNABLES: &str = "GLIBC_TUNABLES";
-    if std::env::var_os(TUNABLES).is_some() {
-        return;
-    }
-    if let Ok(program) = std::env::current_exe() {
-        let arguments = std::env::args_os().skip(1);
-        let again = Command::new(program)
-            .args(arguments)
-            .env(TUNABLES, "glibc.malloc.hugetlb=1")
-            .exec();
-        // It only returns if it failed.
-        eprintln!("small pages are used: this program could not be started again: {again}");
+    const LARGE_PAGES: &str = "glibc.malloc.hugetlb=1";
+    match std::env::var(TUNABLES) {
+        Ok(tunables) if tunables.contains(LARGE_PAGES) => {}
+        Ok(tunables) => eprintln!("tables are in small pages, unlike the module's: {TUNABLES}={tunables}"),
+        Err(_) => {
+            let mut again = Command::new("/proc/self/exe");
+            again.args(std::env::args_os().skip(1)).env(TUNABLES, LARGE_PAGES);
+            // It only returns if it failed.
+            eprintln!("tables are in small pages, unlike the module's: {}", again.exec());
+        }
     }
 }
 
 fn main() -> ExitCode {
-    use_large_pages();
     let arguments = Arguments::parse();
     if let (Some(case), Some(batches)) = (&arguments.case, arguments.batches) {
         if instructions::run_case(case, batches) {
@@ -90,6 +88,8 @@ fn main() -> ExitCode {
         eprintln!("no case is called {case:?}; there are {names:?}");
         return ExitCode::from(2);
     }
+    // Not before a case is run by itself: profilers do not follow.
+    use_large_pages();
     if let Some(&cpu) = arguments.cpus.first() {
         nvmev_native::pin(cpu).expect("a CPU of this machine");
     }

@@ -52,8 +52,10 @@ pub struct Machine {
     unplugged: RefCell<Vec<u64>>,
     /// What the device may have taken for commands, if a test watches for them.
     fetches: RefCell<Option<Vec<Fetch>>>,
-    /// What the device has said that it will copy, if a test watches for it.
-    upcoming: RefCell<Option<Vec<UpcomingCopy>>>,
+    /// What the device has said that it will copy, and how many copies it had made then, if a test watches for it.
+    upcoming: RefCell<Option<Vec<(UpcomingCopy, u64)>>>,
+    /// Copies between the medium and RAM.
+    copies: Cell<u64>,
     /// What a test does to what the device writes.
     tampering: RefCell<Option<Tampering>>,
     /// What copies beside the device, if there is something.
@@ -84,6 +86,7 @@ impl Machine {
             unplugged: RefCell::new(Vec::new()),
             fetches: RefCell::new(None),
             upcoming: RefCell::new(None),
+            copies: Cell::new(0),
             tampering: RefCell::new(None),
             engine: RefCell::new(None),
         }
@@ -178,10 +181,12 @@ impl Machine {
     /// From now on remembers what the device says that it will copy, for [`Machine::take_upcoming`].
     pub fn watch_upcoming(&self) {
         self.upcoming.replace(Some(Vec::new()));
+        self.copies.set(0);
     }
 
-    /// What the device has said since the last call that it will copy, oldest first.
-    pub fn take_upcoming(&self) -> Vec<UpcomingCopy> {
+    /// What the device has said since the last call that it will copy, oldest first, and how many copies between medium and RAM it had made before since
+    /// it is watched.
+    pub fn take_upcoming(&self) -> Vec<(UpcomingCopy, u64)> {
         let mut upcoming = self.upcoming.borrow_mut();
         upcoming.as_mut().map(std::mem::take).unwrap_or_default()
     }
@@ -324,12 +329,14 @@ impl Host for Machine {
     }
 
     fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault> {
+        self.copies.set(self.copies.get() + 1);
         let mut data = vec![0; len_bytes];
         self.read_media(media_offset, &mut data)?;
         self.write(address, &data)
     }
 
     fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
+        self.copies.set(self.copies.get() + 1);
         let ram = self.ram.borrow();
         let at = ram_index(ram.bytes(), address, len_bytes)?;
         self.write_media(media_offset, &ram.bytes()[at..at + len_bytes])
@@ -368,7 +375,7 @@ impl Host for Machine {
     fn prefetch(&self, copy: &UpcomingCopy) {
         self.check_media_range(copy.media_offset, copy.len_bytes);
         if let Some(upcoming) = self.upcoming.borrow_mut().as_mut() {
-            upcoming.push(*copy);
+            upcoming.push((*copy, self.copies.get()));
         }
     }
 
