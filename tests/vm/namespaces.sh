@@ -162,7 +162,7 @@ is_sanitizing() { [[ $(($(sanitize_word 1) & 7)) == 2 ]]; }
 
 # sanitize NAME OPTIONS...: everything is erased while fio writes; nothing hangs.
 sanitize() {
-    local name=$1 writer
+    local name=$1 writer meanwhile=()
     shift
     check "$name: write" write_piece "$second" 6
     check "$name: write to the other one" write_piece "$target_device" 6
@@ -172,12 +172,19 @@ sanitize() {
     sleep 0.5
     check "$name" timeout 60 nvme sanitize "$controller" "$@"
     if [[ $name == *passes* ]]; then
+        # At once: with several workers it does not take long.
+        nvme read "$first" --start-block=0 --block-count=0 --data-size=512 2>"$scratch/meanwhile.read" >/dev/null &
+        meanwhile=($!)
+        nvme format "$controller" --namespace-id=2 --lbaf=0 --ses=0 --force >"$scratch/meanwhile.format" 2>&1 &
+        meanwhile+=($!)
+        nvme sanitize "$controller" --sanact=2 >"$scratch/meanwhile.sanitize" 2>&1 &
+        meanwhile+=($!)
         check "$name: under way" is_sanitizing
+        wait "${meanwhile[@]}"
         check_matches "$name: the log says so" 'SSTAT\) *: *(0x)?2' "$(nvme sanitize-log "$controller" | tr '\n' ' ')"
-        check_matches "$name: no I/O meanwhile" 'Sanitize In Progress' \
-            "$(nvme read "$first" --start-block=0 --block-count=0 --data-size=512 2>&1 >/dev/null)"
-        check_matches "$name: nor a format" 'Sanitize In Progress' "$(nvme format "$controller" --namespace-id=2 --lbaf=0 --ses=0 --force 2>&1)"
-        check_matches "$name: nor another one" 'Sanitize In Progress' "$(nvme sanitize "$controller" --sanact=2 2>&1)"
+        check_matches "$name: no I/O meanwhile" 'Sanitize In Progress' "$(<"$scratch/meanwhile.read")"
+        check_matches "$name: nor a format" 'Sanitize In Progress' "$(<"$scratch/meanwhile.format")"
+        check_matches "$name: nor another one" 'Sanitize In Progress' "$(<"$scratch/meanwhile.sanitize")"
     fi
     check "$name: it is done" wait_for 120 is_sanitized
     check "$name: fio ends" wait_for 60 bash -c "! kill -0 $writer"
@@ -193,7 +200,7 @@ for ((number = 0; number < sanitizes; number++)); do
         sanitize "overwrite, then deallocate" --sanact=3 --owpass=2 --ovrpat=0xf0f0f0f0
         check "it is empty" is_zero "$second"
     fi
-    # As long as it can take: two workers were done with eight passes before all was tried.
+    # As long as it can take.
     sanitize "overwrite, sixteen passes" --sanact=3 --owpass=16 --ovrpat=0x64636261 --oipbp --no-dealloc
     # Little endian.
     check "the pattern is there" cmp -n $((1 << 20)) <(yes abcd | tr -d '\n') <(read_piece "$second")
