@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::device::{table, SetupError};
@@ -61,14 +62,17 @@ impl Intake {
             return only.items.peek(look);
         }
         let count = self.inlets.len();
-        let after = self.current + 1;
-        let candidates = match self.is_amid_copy {
-            true => self.current..after,
-            false => after..after + count,
-        };
-        candidates
-            .into_iter()
+        self.turns()
             .find_map(|index| self.inlets.get_mut(index % count)?.items.peek(&look))
+    }
+
+    /// The inlets that the next item may come from, in the order in which they are looked at: numbers, of which the rest by the count of inlets is meant.
+    fn turns(&self) -> Range<usize> {
+        let after = self.current + 1;
+        match self.is_amid_copy {
+            true => self.current..after,
+            false => after..after + self.inlets.len(),
+        }
     }
 
     /// The inlet that the last item came from.
@@ -90,8 +94,7 @@ impl Intake {
             return self.next_before_held();
         }
         let count = self.inlets.len();
-        let first = self.current + 1;
-        let item = (first..first + count).find_map(|index| self.pop(index % count))?;
+        let item = self.turns().find_map(|index| self.pop(index % count))?;
         if !concerns_others(&item) {
             return Some(item);
         }
