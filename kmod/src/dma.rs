@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use core::ptr::NonNull;
 
 use module_params::DmaChoice;
-use nvme_device::{CopyBatch, CopyState, EngineCopy, COPY_BATCHES_MAX};
+use nvme_device::{CopyBatch, CopyState, DataCopy, COPY_BATCHES_MAX};
 
 use crate::log::{error, info};
 use crate::memory::DeviceMemory;
@@ -79,7 +79,7 @@ impl Dma {
     }
 
     /// See [`nvme_device::Host::begin_copy`]. The caller has checked the range on the medium.
-    pub fn begin(&self, batch: CopyBatch, copy: &EngineCopy) -> usize {
+    pub fn begin(&self, batch: CopyBatch, copy: &DataCopy) -> usize {
         let CopyBatch { worker, batch } = batch;
         if worker >= self.workers {
             return 0;

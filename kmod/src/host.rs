@@ -4,7 +4,7 @@
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
 
-use nvme_device::{CopyBatch, CopyState, EngineCopy, Host, MemoryFault, UpcomingCopy, BAR_SIZE_BYTES};
+use nvme_device::{CopyBatch, CopyState, DataCopy, Host, MemoryFault, BAR_SIZE_BYTES};
 
 use crate::dma::Dma;
 use crate::memory::Mapping;
@@ -202,7 +202,7 @@ impl Host for KernelHost {
         )
     }
 
-    fn prefetch(&self, copy: &UpcomingCopy) {
+    fn prefetch(&self, copy: &DataCopy) {
         if let Ok(Some(ours)) = self.media(copy.media_offset, copy.len_bytes, copy.address) {
             // SAFETY: nothing is read or written; the C side looks at what is behind the address.
             unsafe { shim::nvmev_host_prefetch(copy.address, ours, copy.len_bytes) };
@@ -251,7 +251,7 @@ impl Host for KernelHost {
         self.dma.as_ref().is_some_and(|dma| dma.is_open(worker))
     }
 
-    fn begin_copy(&self, batch: CopyBatch, copy: &EngineCopy) -> usize {
+    fn begin_copy(&self, batch: CopyBatch, copy: &DataCopy) -> usize {
         let is_on_medium = matches!(
             self.media(copy.media_offset, copy.len_bytes, copy.address),
             Ok(Some(_))

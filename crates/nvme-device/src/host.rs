@@ -9,9 +9,9 @@ pub struct MemoryFault {
     pub address: u64,
 }
 
-/// Something else than the CPU that copies, a DMA engine, is asked to copy this between host memory and the medium.
+/// A copy between host memory and the medium, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EngineCopy {
+pub struct DataCopy {
     /// Whether host memory is written; else the medium is.
     pub is_to_host: bool,
     /// Where it is in host memory.
@@ -19,19 +19,6 @@ pub struct EngineCopy {
     /// Where it is on the medium. See [`Host::media_to_host`].
     pub media_offset: u64,
     /// How much it is.
-    pub len_bytes: usize,
-}
-
-/// The beginning of a copy between host memory and the medium that comes soon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpcomingCopy {
-    /// Whether host memory is written; else the medium is.
-    pub is_to_host: bool,
-    /// Where it begins in host memory.
-    pub address: u64,
-    /// Where it begins on the medium.
-    pub media_offset: u64,
-    /// How much of it is worth fetching; all of it, if it is short.
     pub len_bytes: usize,
 }
 
@@ -129,9 +116,9 @@ pub trait Host {
     /// Pulls the pin-based interrupt.
     fn raise_intx(&self);
 
-    /// A copy that begins like this will be asked for soon: its beginning may be fetched into the cache. Nothing else comes of it, whatever is at those
+    /// A copy that begins with this one will be asked for soon: this much may be fetched into the cache. Nothing else comes of it, whatever is at those
     /// places.
-    fn prefetch(&self, _copy: &UpcomingCopy) {}
+    fn prefetch(&self, _beginning: &DataCopy) {}
 
     /// Whether `worker` has a DMA engine that copies for it. Without one, the other functions about copies are not called.
     fn has_engine(&self, _worker: usize) -> bool {
@@ -140,7 +127,7 @@ pub trait Host {
 
     /// Gives the engine a copy that belongs to `batch`; it need not start before [`Host::issue_copies`]. Returns how many bytes that are, from the first
     /// one on, or 0 if the engine is busy or cannot copy this: then nothing has happened.
-    fn begin_copy(&self, _batch: CopyBatch, _copy: &EngineCopy) -> usize {
+    fn begin_copy(&self, _batch: CopyBatch, _copy: &DataCopy) -> usize {
         0
     }
 

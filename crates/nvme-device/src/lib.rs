@@ -60,7 +60,7 @@ pub use copy_counts::{CopyCounts, CopyCountsSnapshot};
 pub use device::{Device, DeviceConfig, SetupError};
 pub use dispatcher::Dispatcher;
 pub use flash_log::NamespaceReport;
-pub use host::{CopyBatch, CopyState, EngineCopy, Host, MemoryFault, UpcomingCopy};
+pub use host::{CopyBatch, CopyState, DataCopy, Host, MemoryFault};
 pub use identity::Identity;
 pub use lateness::{Lateness, LatenessBucket, LatenessSnapshot};
 pub use namespace::NamespaceConfig;

@@ -3,7 +3,7 @@
 use nvme_spec::Status;
 
 use crate::data_pointer::DataPointer;
-use crate::host::UpcomingCopy;
+use crate::host::DataCopy;
 use crate::zoned::ZoneMove;
 
 /// Which way a command moves data.
@@ -18,6 +18,17 @@ pub(crate) enum Direction {
     Compare,
     /// What was gathered of the medium goes to another place of it.
     Gathered,
+}
+
+impl Direction {
+    /// Of what is copied between the host and the medium, whether it goes to the host; nothing if there is no such copy.
+    pub fn is_to_host(self) -> Option<bool> {
+        match self {
+            Self::ToHost => Some(true),
+            Self::FromHost => Some(false),
+            Self::None | Self::Zeros | Self::Compare | Self::Gathered => None,
+        }
+    }
 }
 
 /// A stretch of a transfer: `data_bytes` on the medium, then zeros up to `len_bytes`.
@@ -112,15 +123,11 @@ impl Transfer {
     };
 
     /// What the copy begins with, up to `len_bytes_max`; nothing if the CPU copies nothing between host and medium there.
-    pub fn beginning(&self, len_bytes_max: u32) -> Option<UpcomingCopy> {
-        let is_to_host = match self.direction {
-            Direction::ToHost => true,
-            Direction::FromHost => false,
-            Direction::None | Direction::Zeros | Direction::Compare | Direction::Gathered => return None,
-        };
-        let first = self.extents.0.first()?;
+    pub fn beginning(&self, len_bytes_max: u32) -> Option<DataCopy> {
+        let is_to_host = self.direction.is_to_host()?;
+        let [first, _] = &self.extents.0;
         let len_bytes = first.data_bytes.min(len_bytes_max);
-        (len_bytes > 0).then_some(UpcomingCopy {
+        (len_bytes > 0).then_some(DataCopy {
             is_to_host,
             address: self.pointer.first_address()?,
             media_offset: first.media_offset,

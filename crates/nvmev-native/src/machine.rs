@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use nvme_device::{Host, MemoryFault, UpcomingCopy, BAR_SIZE_BYTES, VECTORS_MAX};
+use nvme_device::{DataCopy, Host, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX};
 use nvme_spec::SubmissionQueueEntry;
 use zerocopy::IntoBytes;
 
@@ -201,7 +201,7 @@ impl Host for Machine {
     }
 
     #[inline]
-    fn prefetch(&self, copy: &UpcomingCopy) {
+    fn prefetch(&self, copy: &DataCopy) {
         let (Some(medium), Some(in_ram)) = (&self.medium, copy.address.checked_sub(RAM_BASE)) else {
             return;
         };

@@ -1,6 +1,6 @@
 //! What a command copies is announced before the data of the one before it is moved, and nothing is announced where nothing is copied.
 
-use nvme_device::UpcomingCopy;
+use nvme_device::DataCopy;
 use nvme_spec::{NvmOpcode, SubmissionQueueEntry};
 use nvmev_sim::host::{commands, sgl, EngineFaults, TestHost, DRIVES};
 use ssd_model::profiles;
@@ -27,7 +27,7 @@ fn host() -> TestHost {
 fn announced_when(
     host: &mut TestHost,
     entries: impl IntoIterator<Item = SubmissionQueueEntry>,
-) -> Vec<(UpcomingCopy, u64)> {
+) -> Vec<(DataCopy, u64)> {
     for entry in entries {
         host.enqueue(1, entry);
     }
@@ -37,16 +37,13 @@ fn announced_when(
 }
 
 /// As [`announced_when`], without the number.
-fn announced(
-    host: &mut TestHost,
-    entries: impl IntoIterator<Item = SubmissionQueueEntry>,
-) -> Vec<UpcomingCopy> {
+fn announced(host: &mut TestHost, entries: impl IntoIterator<Item = SubmissionQueueEntry>) -> Vec<DataCopy> {
     let announced = announced_when(host, entries).into_iter();
     announced.map(|(copy, _)| copy).collect()
 }
 
 /// Reads and writes in turns, each of 8 LBAs at a place of its own, and what is to be said of them.
-fn accesses(host: &mut TestHost) -> (Vec<SubmissionQueueEntry>, Vec<UpcomingCopy>) {
+fn accesses(host: &mut TestHost) -> (Vec<SubmissionQueueEntry>, Vec<DataCopy>) {
     let buffers = host.pages(COMMANDS as usize);
     let each = (0..COMMANDS).map(|index| {
         let (is_to_host, address) = (index % 2 == 0, buffers + index * PAGE);
@@ -55,7 +52,7 @@ fn accesses(host: &mut TestHost) -> (Vec<SubmissionQueueEntry>, Vec<UpcomingCopy
         } else {
             NvmOpcode::WRITE
         };
-        let copy = UpcomingCopy {
+        let copy = DataCopy {
             is_to_host,
             address,
             media_offset: index * PAGE,
@@ -89,7 +86,7 @@ fn a_short_one_is_announced_as_it_is() {
     let (mut entries, _) = accesses(&mut host);
     let (buffer, lbas) = (entries[1].prp1.get() + 0xE00, 1);
     entries[1] = commands::read_write(NvmOpcode::WRITE, 1, 9, lbas, buffer, 0);
-    let copy = UpcomingCopy {
+    let copy = DataCopy {
         is_to_host: false,
         address: buffer,
         media_offset: 9 * u64::from(LBA),

@@ -17,7 +17,7 @@ use nvme_spec::Status;
 
 use super::{Worker, ITEMS_PER_PASS};
 use crate::data_pointer::Role;
-use crate::host::{CopyBatch, CopyState, EngineCopy, Host, MemoryFault};
+use crate::host::{CopyBatch, CopyState, DataCopy, Host, MemoryFault};
 use crate::movement::move_data;
 use crate::work::{Direction, Extents, Job, Part, Transfer, WorkItem};
 use crate::LOOK_AGAIN_NS;
@@ -158,10 +158,8 @@ impl Worker {
             return Begun::Not;
         }
         let transfer = &job.transfer;
-        let is_to_host = match transfer.direction {
-            Direction::ToHost => true,
-            Direction::FromHost => false,
-            _ => return Begun::Not,
+        let Some(is_to_host) = transfer.direction.is_to_host() else {
+            return Begun::Not;
         };
         let is_for_engine = transfer.len_bytes >= LEN_BYTES_MIN
             && is_wholly_on_medium(transfer)
@@ -217,7 +215,7 @@ impl Worker {
                 .extents
                 .for_each_part(offset, len, |at, part| match part {
                     Part::OnMedium { media_offset, len } => {
-                        let copy = EngineCopy {
+                        let copy = DataCopy {
                             is_to_host,
                             address: address.wrapping_add(at as u64),
                             media_offset,
@@ -233,7 +231,7 @@ impl Worker {
 
     fn begin_piece<H: Host>(
         &self,
-        mut copy: EngineCopy,
+        mut copy: DataCopy,
         batch: CopyBatch,
         is_under_way: &mut bool,
         host: &H,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::Duration;
 
-use nvme_device::{Device, DeviceConfig, Host, Identity, MemoryFault, NamespaceConfig, UpcomingCopy};
+use nvme_device::{DataCopy, Device, DeviceConfig, Host, Identity, MemoryFault, NamespaceConfig};
 use nvme_spec::{NvmOpcode, SubmissionQueueEntry};
 use nvmev_native::{Clock, Driver, Layout, Machine, Medium, QueuePair, Threads};
 use nvmev_sim::host::{commands, Random};
@@ -150,7 +150,7 @@ impl Host for Watched {
     fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         self.machine.host_to_media(address, media_offset, len_bytes)
     }
-    fn prefetch(&self, copy: &UpcomingCopy) {
+    fn prefetch(&self, copy: &DataCopy) {
         self.machine.prefetch(copy);
     }
     fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {

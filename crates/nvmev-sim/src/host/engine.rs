@@ -1,6 +1,6 @@
 //! A DMA engine for tests, which ends its copies late, declines some, fails at some, and may stop working.
 
-use nvme_device::{CopyBatch, CopyState, EngineCopy, COPY_BATCHES_MAX};
+use nvme_device::{CopyBatch, CopyState, DataCopy, COPY_BATCHES_MAX};
 
 use super::Random;
 
@@ -58,7 +58,7 @@ pub struct EngineCounts {
 /// A copy that comes to its end.
 pub(super) struct Copy {
     pub batch: CopyBatch,
-    pub copy: EngineCopy,
+    pub copy: DataCopy,
     /// Other bytes are to arrive than should.
     pub is_spoilt: bool,
 }
@@ -106,13 +106,13 @@ impl Engine {
         one_in > 0 && self.random.one_in(one_in)
     }
 
-    pub fn begin(&mut self, batch: CopyBatch, copy: &EngineCopy) -> usize {
+    pub fn begin(&mut self, batch: CopyBatch, copy: &DataCopy) -> usize {
         assert!(batch.batch < COPY_BATCHES_MAX && self.is_there_for(batch.worker));
         if self.happens(self.faults.declines_one_in) {
             self.counts.declined += 1;
             return 0;
         }
-        let copy = EngineCopy {
+        let copy = DataCopy {
             len_bytes: copy.len_bytes.min(self.faults.copy_bytes_max),
             ..*copy
         };

@@ -3,9 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU32;
 
-use nvme_device::{
-    CopyBatch, CopyState, EngineCopy, Host, MemoryFault, UpcomingCopy, BAR_SIZE_BYTES, VECTORS_MAX,
-};
+use nvme_device::{CopyBatch, CopyState, DataCopy, Host, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX};
 use zerocopy::IntoBytes;
 
 use super::engine::{Copy, Engine, EngineCounts, EngineFaults};
@@ -53,7 +51,7 @@ pub struct Machine {
     /// What the device may have taken for commands, if a test watches for them.
     fetches: RefCell<Option<Vec<Fetch>>>,
     /// What the device has said that it will copy, and how many copies it had made then, if a test watches for it.
-    upcoming: RefCell<Option<Vec<(UpcomingCopy, u64)>>>,
+    upcoming: RefCell<Option<Vec<(DataCopy, u64)>>>,
     /// Copies between the medium and RAM.
     copies: Cell<u64>,
     /// What a test does to what the device writes.
@@ -143,7 +141,7 @@ impl Machine {
         else {
             return;
         };
-        let EngineCopy {
+        let DataCopy {
             address,
             media_offset,
             len_bytes,
@@ -186,7 +184,7 @@ impl Machine {
 
     /// What the device has said since the last call that it will copy, oldest first, and how many copies between medium and RAM it had made before since
     /// it is watched.
-    pub fn take_upcoming(&self) -> Vec<(UpcomingCopy, u64)> {
+    pub fn take_upcoming(&self) -> Vec<(DataCopy, u64)> {
         let mut upcoming = self.upcoming.borrow_mut();
         upcoming.as_mut().map(std::mem::take).unwrap_or_default()
     }
@@ -372,7 +370,7 @@ impl Host for Machine {
         self.interrupts.borrow_mut().intx += 1;
     }
 
-    fn prefetch(&self, copy: &UpcomingCopy) {
+    fn prefetch(&self, copy: &DataCopy) {
         self.check_media_range(copy.media_offset, copy.len_bytes);
         if let Some(upcoming) = self.upcoming.borrow_mut().as_mut() {
             upcoming.push((*copy, self.copies.get()));
@@ -384,7 +382,7 @@ impl Host for Machine {
         engine.as_ref().is_some_and(|engine| engine.is_there_for(worker))
     }
 
-    fn begin_copy(&self, batch: CopyBatch, copy: &EngineCopy) -> usize {
+    fn begin_copy(&self, batch: CopyBatch, copy: &DataCopy) -> usize {
         self.check_media_range(copy.media_offset, copy.len_bytes);
         let is_ram = self.check_plugged(copy.address, copy.len_bytes).is_ok()
             && ram_index(self.ram.borrow().bytes(), copy.address, copy.len_bytes).is_ok();
