@@ -1,6 +1,6 @@
 # What people type; `make help` lists it. The work is done by xtask/ (cargo xtask), in Rust.
 
-VMCPUS     ?= 3
+VMCPUS     ?=
 VMMEM      ?=
 TIMEOUT    ?= 1800
 PATHS      ?= crates/nvmev-sim/golden

@@ -154,6 +154,7 @@ fn prepare(
         .with_context(|| format!("cannot write {}", job_file.display()))?;
     let larger = vm::larger(&ours.parameters, &other.parameters);
     let memory = arguments.guest.memory(larger);
+    let cpus = arguments.guest.cpus(&[&ours.parameters, &other.parameters]);
     let append = format!("{} {}", vm::movable_memory(larger), arguments.guest.append);
     // Several times what it takes: only what hangs comes to it.
     let turn_seconds_max =
@@ -164,7 +165,7 @@ fn prepare(
         other,
         job_file,
         turn_time_max: Duration::from_secs(turn_seconds_max),
-        cpus: arguments.guest.cpus,
+        cpus,
         memory,
         append: append.trim().to_owned(),
         qemuopts: arguments.guest.qemuopts.clone(),

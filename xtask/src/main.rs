@@ -258,13 +258,13 @@ fn run_vm(arguments: VmArguments) -> Result<i32> {
     vm::run_for_person(&vm::VmOptions {
         kernel,
         module,
+        cpus: guest.cpus(&[&arguments.modparams]),
         memory: guest.memory(&arguments.modparams),
         modparams: arguments.modparams,
         timeout: command
             .is_some()
             .then_some(Duration::from_secs(arguments.timeout)),
         command,
-        cpus: guest.cpus,
         append: guest.append,
         qemuopts: guest.qemuopts,
         environment: Vec::new(),
@@ -287,6 +287,7 @@ mod tests {
                     "--cmd",
                     "--modparams",
                     "--kver",
+                    "--cpus",
                     "--mem",
                     "--append",
                     "--qemuopts",
@@ -299,6 +300,7 @@ mod tests {
                     "--otherparams",
                     "--modparams",
                     "--kver",
+                    "--cpus",
                     "--mem",
                     "--append",
                     "--qemuopts",

@@ -25,6 +25,9 @@ use crate::{initramfs, klog};
 /// One VM at a time: two would fight for the same cores and make each other's timeouts wrong.
 const LOCK: &str = "/tmp/nvmev-vm.lock";
 
+/// CPUs of a guest: one for the system, two for a module that has a dispatcher and a worker.
+const CPUS_USUAL: u32 = 3;
+
 /// How to boot and what to run.
 #[derive(Clone, Debug)]
 pub struct VmOptions {
@@ -66,9 +69,9 @@ pub struct GuestArguments {
     /// Kernel to boot: 6.1, 6.12, or an installed release
     #[arg(long, env = "NVMEV_KVER")]
     pub kver: Option<String>,
-    /// Number of CPUs
-    #[arg(long, env = "NVMEV_VMCPUS", default_value_t = 3)]
-    pub cpus: u32,
+    /// Number of CPUs; else three, or as many as the module's cpus= needs
+    #[arg(long, env = "NVMEV_VMCPUS", default_value = "", value_parser = parse_cpu_count)]
+    pub cpus: GivenCpuCount,
     /// Memory, such as 8G; else what the module's size= needs
     #[arg(long, env = "NVMEV_VMMEM", default_value = "")]
     pub mem: String,
@@ -80,7 +83,28 @@ pub struct GuestArguments {
     pub qemuopts: String,
 }
 
+/// A number of CPUs, if one was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenCpuCount(Option<u32>);
+
+/// Reads what may be empty, as everything that `make` hands on.
+fn parse_cpu_count(text: &str) -> Result<GivenCpuCount, String> {
+    match text.trim() {
+        "" => Ok(GivenCpuCount(None)),
+        text => match text.parse() {
+            Ok(count @ 1..) => Ok(GivenCpuCount(Some(count))),
+            _ => Err("a guest has 1 CPU or more".to_owned()),
+        },
+    }
+}
+
 impl GuestArguments {
+    /// Its number of CPUs, for modules with these parameters, one after the other.
+    pub fn cpus(&self, modparams: &[&str]) -> u32 {
+        let needed = modparams.iter().map(|modparams| cpus_for(modparams));
+        self.cpus.0.unwrap_or_else(|| needed.fold(CPUS_USUAL, u32::max))
+    }
+
     /// Its memory, for a module with these parameters.
     pub fn memory(&self, modparams: &str) -> String {
         if self.mem.is_empty() {
@@ -448,6 +472,25 @@ mod tests {
         assert_eq!(cpus_for("size=1G"), 1);
         assert_eq!(cpus_for("cpus=one"), 1);
         assert_eq!(cpus_for("cpus=1,4294967295"), 1);
+    }
+
+    #[test]
+    fn a_person_s_number_of_cpus_holds_and_without_one_there_are_enough() {
+        let guest = |cpus: &str| GuestArguments {
+            kver: None,
+            cpus: parse_cpu_count(cpus).unwrap(),
+            mem: String::new(),
+            append: String::new(),
+            qemuopts: String::new(),
+        };
+        let for_two = ["size=1G cpus=1,2", "size=1G cpus=1,2,3"];
+        assert_eq!(guest("").cpus(&for_two[..1]), 3);
+        assert_eq!(guest("").cpus(&for_two), 4);
+        assert_eq!(guest("").cpus(&[""]), 3);
+        assert_eq!(guest("2").cpus(&for_two), 2);
+        for wrong in ["0", "-1", "two"] {
+            assert!(parse_cpu_count(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
