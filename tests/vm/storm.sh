@@ -56,16 +56,18 @@ bind() { echo "$function" >/sys/bus/pci/drivers/nvme/bind; }
 remove() { echo 1 >"$folder/remove"; }
 rescan() { echo 1 >/sys/bus/pci/rescan; }
 
-# away_and_back AWAY BACK: in the middle of writes, one after the other. What dd counts was acknowledged.
+# away_and_back AWAY BACK: in the middle of writes, one after the other. What dd counts was acknowledged. If it comes too late, it must not make a
+# file where the device's name has to be.
 away_and_back() {
     local writer written
     dd if=/dev/urandom of="$scratch/pattern" bs=1M count=8 status=none
-    dd if="$scratch/pattern" of="$device" bs=4k oflag=direct 2>"$scratch/dd" &
+    dd if="$scratch/pattern" of="$device" bs=4k oflag=direct conv=nocreat 2>"$scratch/dd" &
     writer=$!
     sleep "0.$((RANDOM % 4 + 1))"
     "$1" || return
     wait "$writer"
     written=$(sed -n 's/+.* records out//p' "$scratch/dd")
+    written=${written:-0}
     "$2" && wait_for 20 device_ready || return
     device=$(block_device)
     dd if="$device" bs=4k count="$written" iflag=direct status=none | cmp -n "$((written * 4096))" "$scratch/pattern" - || return
