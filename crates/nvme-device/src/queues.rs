@@ -1,8 +1,12 @@
 //! The controller's half of the queues: indices, doorbell checks, room for completions.
 
-use crate::io::Wait;
-use crate::work::CommandRef;
+use alloc::collections::TryReserveError;
+use alloc::vec::Vec;
+
 use nvme_spec::SubmissionQueueEntry;
+
+use crate::io::Wait;
+use crate::BURST_MAX;
 
 /// A doorbell value that a well-behaved host cannot write (NVMe Base 2.0 figure 147, Invalid Doorbell Write Value).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,29 +52,95 @@ fn checked_index(value: u32, entries: u16) -> Result<u16, InvalidDoorbell> {
     }
 }
 
-/// A command that cannot be done now: there is no buffer space, or it has had its turn.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stalled {
-    pub entry: SubmissionQueueEntry,
-    pub command: CommandRef,
-    pub wait: Wait,
-    /// Another dispatcher looks at a copy of it.
-    pub is_away: bool,
+/// Commands of a queue that were fetched and are not taken on yet, in their order: there is no buffer space, the first has had its turn, or another
+/// dispatcher looks at copies of them.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// With room for [`BURST_MAX`] in an I/O queue.
+    entries: Vec<SubmissionQueueEntry>,
+    /// What the first waits for.
+    wait: Wait,
+    /// So many, from the first on, are with another dispatcher.
+    away: usize,
 }
 
-impl Stalled {
-    pub fn new(entry: SubmissionQueueEntry, command: CommandRef, wait: Wait) -> Self {
+impl Held {
+    fn new() -> Self {
         Self {
-            entry,
-            command,
-            wait,
-            is_away: false,
+            entries: Vec::new(),
+            wait: Wait::until(0),
+            away: 0,
         }
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn is_away(&self) -> bool {
+        self.away > 0
+    }
+
+    /// The first command, and what it waits for.
+    pub fn first(&self) -> Option<(&SubmissionQueueEntry, Wait)> {
+        Some((self.entries.first()?, self.wait))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &SubmissionQueueEntry> {
+        self.entries.iter()
+    }
+
+    /// Adds a command that was just fetched, behind the others.
+    pub fn add(&mut self, entry: SubmissionQueueEntry) {
+        debug_assert!(self.entries.len() < self.entries.capacity(), "a burst at most");
+        self.entries.push(entry);
+    }
+
+    /// The first waits for this.
+    pub fn wait_for(&mut self, wait: Wait) {
+        self.wait = wait;
+    }
+
+    /// The first is looked at again at once.
+    pub fn look_again(&mut self) {
+        self.wait.retry_at_ns = 0;
+    }
+
+    /// The first were taken on.
+    pub fn take_first(&mut self, taken: usize) {
+        self.entries.drain(..taken.min(self.entries.len()));
+        self.wait = Wait::until(0);
+        self.away = self.away.saturating_sub(taken);
+    }
+
+    /// Takes the command with this identifier out; whether there is one.
+    pub fn take(&mut self, cid: u16) -> bool {
+        let index = self.entries.iter().position(|entry| entry.cid.get() == cid);
+        match index {
+            Some(0) => self.take_first(1),
+            Some(index) => drop(self.entries.remove(index)),
+            None => {}
+        }
+        index.is_some()
+    }
+
+    /// So many of them have gone to another dispatcher.
+    pub fn send(&mut self, away: usize) {
+        self.away = away;
+    }
+
+    /// All of them are here again.
+    pub fn call_back(&mut self) {
+        self.away = 0;
     }
 }
 
 /// A submission queue as the controller sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct SubmissionQueue {
     pub base: u64,
     pub entries: u16,
@@ -78,12 +148,27 @@ pub(crate) struct SubmissionQueue {
     head: u16,
     tail: u16,
     doorbell: Doorbell,
-    /// The queue waits behind this command; other queues go on.
-    pub stalled: Option<Stalled>,
+    /// The queue waits behind these commands; other queues go on.
+    pub held: Held,
 }
 
 impl SubmissionQueue {
-    pub fn new(base: u64, entries: u16, cqid: u16) -> Self {
+    /// A queue for I/O, with room for commands that it holds.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn for_io(base: u64, entries: u16, cqid: u16) -> Result<Self, TryReserveError> {
+        let mut queue = Self::new(base, entries, cqid);
+        queue.held.entries.try_reserve_exact(BURST_MAX)?;
+        Ok(queue)
+    }
+
+    /// The admin queue, which holds no command.
+    pub fn for_admin(base: u64, entries: u16) -> Self {
+        Self::new(base, entries, 0)
+    }
+
+    fn new(base: u64, entries: u16, cqid: u16) -> Self {
         Self {
             base,
             entries,
@@ -91,7 +176,7 @@ impl SubmissionQueue {
             head: 0,
             tail: 0,
             doorbell: Doorbell::default(),
-            stalled: None,
+            held: Held::new(),
         }
     }
 
@@ -107,7 +192,7 @@ impl SubmissionQueue {
 
     /// Whether there is something to do: entries to fetch, or a command that waits.
     pub fn is_busy(&self) -> bool {
-        self.head != self.tail || self.stalled.is_some()
+        self.head != self.tail || !self.held.is_empty()
     }
 
     /// Takes the tail doorbell's value over.
@@ -144,17 +229,30 @@ impl SubmissionQueue {
 
     /// Address of the next entry to fetch.
     pub fn next_entry_address(&self) -> u64 {
+        self.entry_address(self.head)
+    }
+
+    /// Address of the entry that comes after the next one.
+    pub fn second_entry_address(&self) -> u64 {
+        self.entry_address(self.after_head())
+    }
+
+    fn entry_address(&self, index: u16) -> u64 {
         self.base
-            .wrapping_add(u64::from(self.head) * size_of::<SubmissionQueueEntry>() as u64)
+            .wrapping_add(u64::from(index) * size_of::<SubmissionQueueEntry>() as u64)
+    }
+
+    fn after_head(&self) -> u16 {
+        if self.head + 1 == self.entries {
+            0
+        } else {
+            self.head + 1
+        }
     }
 
     /// Moves past the entry just fetched; returns the new head.
     pub fn advance(&mut self) -> u16 {
-        self.head = if self.head + 1 == self.entries {
-            0
-        } else {
-            self.head + 1
-        };
+        self.head = self.after_head();
         self.head
     }
 }
@@ -284,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_tail_doorbell_goes_forward_only_and_stays_in_the_queue() {
-        let mut queue = SubmissionQueue::new(0x1000, 4, 1);
+        let mut queue = SubmissionQueue::for_io(0x1000, 4, 1).unwrap();
         assert_eq!(queue.ring_doorbell(3), Ok(()));
         assert_eq!(queue.pending(), 3);
         assert_eq!(queue.ring_doorbell(1), Err(InvalidDoorbell), "backwards");
@@ -301,6 +399,7 @@ mod tests {
         assert_eq!(queue.pending(), 3);
         assert_eq!([queue.advance(), queue.advance(), queue.advance()], [3, 0, 1]);
         assert_eq!(queue.next_entry_address(), 0x1040);
+        assert_eq!(queue.second_entry_address(), 0x1080);
     }
 
     #[test]

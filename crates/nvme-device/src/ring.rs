@@ -151,18 +151,42 @@ impl<T: Send> Producer<T> {
     /// # Errors
     /// Gives the item back if the ring is full.
     pub fn push(&mut self, item: T) -> Result<(), T> {
-        let capacity = self.inner.slots.len();
-        if self.tail.wrapping_sub(self.head_seen) == capacity && self.free() == 0 {
+        if !self.has_free(1) {
             return Err(item);
         }
+        // SAFETY: there is room, as was just seen.
+        unsafe { self.put(item) };
+        self.hand_over();
+        Ok(())
+    }
+
+    /// Puts in as many of `items` as there is room for; how many. The other end sees all of them at once.
+    pub fn push_all(&mut self, items: impl Iterator<Item = T>) -> usize {
+        let free = self.free();
+        let before = self.tail;
+        for item in items.take(free) {
+            // SAFETY: there was room for so many, and the other end only makes more.
+            unsafe { self.put(item) };
+        }
+        self.hand_over();
+        self.tail.wrapping_sub(before)
+    }
+
+    /// Puts an item where the other end does not see it before [`Producer::hand_over`].
+    ///
+    /// # Safety
+    /// There is room for it.
+    unsafe fn put(&mut self, item: T) {
         self.inner.slot(self.tail).with_mut(|slot| {
             // SAFETY: fewer than `capacity` items lie between head and tail, so the consumer is done with this slot (its
-            // release store of head was read with acquire) and will not look at it before tail is stored below.
+            // release store of head was read with acquire) and will not look at it before tail is stored by `hand_over`.
             unsafe { (*slot).write(item) };
         });
         self.tail = self.tail.wrapping_add(1);
+    }
+
+    fn hand_over(&self) {
         self.inner.tail.0.store(self.tail, Ordering::Release);
-        Ok(())
     }
 }
 
@@ -178,12 +202,12 @@ impl<T: Send> Consumer<T> {
         self.head != self.tail_seen || self.count() > 0
     }
 
-    /// What `look` makes of the oldest item, which stays.
-    pub fn peek<R>(&mut self, look: impl FnOnce(&T) -> R) -> Option<R> {
-        if !self.has_item() {
+    /// What `look` makes of an item, which stays: the oldest one has index 0.
+    pub fn peek<R>(&mut self, index: usize, look: impl FnOnce(&T) -> R) -> Option<R> {
+        if self.tail_seen.wrapping_sub(self.head) <= index && self.count() <= index {
             return None;
         }
-        let seen = self.inner.slot(self.head).with(|slot| {
+        let seen = self.inner.slot(self.head.wrapping_add(index)).with(|slot| {
             // SAFETY: as in `pop`, but the item stays: the reference ends with `look`, before this consumer, which is borrowed meanwhile, can
             // take the item out.
             look(unsafe { (*slot).assume_init_ref() })
@@ -220,12 +244,41 @@ mod tests {
             }
             assert_eq!(producer.push(99), Err(99));
             for i in 0..4 {
-                assert_eq!(consumer.peek(|item| *item), Some(round * 4 + i));
+                assert_eq!(consumer.peek(0, |item| *item), Some(round * 4 + i));
                 assert_eq!(consumer.pop(), Some(round * 4 + i));
             }
             assert_eq!(consumer.pop(), None);
-            assert_eq!(consumer.peek(|_| ()), None);
+            assert_eq!(consumer.peek(0, |_| ()), None);
             assert_eq!(producer.free(), 4);
+        }
+    }
+
+    #[test]
+    fn as_many_go_in_together_as_there_is_room_for_and_each_can_be_looked_at() {
+        let (mut producer, mut consumer) = ring(4).unwrap();
+        for round in 0..10u32 {
+            let mut items = round * 10..;
+            producer.push(items.next().unwrap()).unwrap();
+            assert_eq!(producer.push_all(items.by_ref()), 3);
+            assert_eq!(producer.push_all(items.by_ref()), 0);
+            assert_eq!(
+                items.next(),
+                Some(round * 10 + 4),
+                "what does not go in is not taken"
+            );
+            for index in 0..4 {
+                assert_eq!(
+                    consumer.peek(index, |item| *item),
+                    Some(round * 10 + index as u32)
+                );
+            }
+            assert_eq!(consumer.peek(4, |_| ()), None);
+            assert_eq!(
+                [(); 4].map(|()| consumer.pop().unwrap() - round * 10),
+                [0, 1, 2, 3]
+            );
+            assert_eq!(producer.push_all(core::iter::empty()), 0);
+            assert_eq!(consumer.pop(), None);
         }
     }
 
@@ -280,7 +333,7 @@ mod loom_tests {
             let reader = loom::thread::spawn(move || {
                 let mut next = 0u32;
                 while next < 3 {
-                    assert!(consumer.peek(|item| *item).is_none_or(|item| item == next));
+                    assert!(consumer.peek(0, |item| *item).is_none_or(|item| item == next));
                     match consumer.pop() {
                         Some(item) => {
                             assert_eq!(item, next);
@@ -296,6 +349,32 @@ mod loom_tests {
                 }
             }
             reader.join().unwrap();
+        });
+    }
+
+    /// Slots are used again meanwhile.
+    #[test]
+    fn every_interleaving_hands_several_items_over_at_once() {
+        loom::model(|| {
+            let (mut producer, mut consumer) = ring(2).unwrap();
+            producer.push(0u32).unwrap();
+            let reader = loom::thread::spawn(move || {
+                assert_eq!(consumer.pop(), Some(0));
+                let [second, first] = [1, 0].map(|index| consumer.peek(index, |item| *item));
+                assert!(first.is_none_or(|item| item == 1), "{first:?}");
+                assert!(
+                    second.is_none_or(|item| item == 2 && first.is_some()),
+                    "{second:?}"
+                );
+                consumer
+            });
+            let sent = producer.push_all(1..3u32);
+            let mut consumer = reader.join().unwrap();
+            let rest: Vec<u32> = core::iter::from_fn(|| consumer.pop()).collect();
+            assert!(
+                sent == 1 && rest == [1] || sent == 2 && rest == [1, 2],
+                "{sent}: {rest:?}"
+            );
         });
     }
 }

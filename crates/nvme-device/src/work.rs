@@ -1,6 +1,6 @@
 //! Messages between the controller and the workers.
 
-use nvme_spec::Status;
+use nvme_spec::{Status, SubmissionQueueEntry};
 
 use crate::data_pointer::DataPointer;
 use crate::host::DataCopy;
@@ -159,6 +159,18 @@ pub(crate) struct CommandRef {
     pub sqid: u16,
     pub cqid: u16,
     pub cid: u16,
+}
+
+impl CommandRef {
+    /// The command of this entry, which was in queue `sqid`.
+    #[inline]
+    pub fn of(entry: &SubmissionQueueEntry, sqid: u16, cqid: u16) -> Self {
+        Self {
+            sqid,
+            cqid,
+            cid: entry.cid.get(),
+        }
+    }
 }
 
 /// A fetched command on its way to its completion. Room for the completion is already reserved in the queue.

@@ -34,7 +34,7 @@ use intake::Intake;
 /// I/O commands that a worker holds at most, of all lanes; further ones are left in their submission queues.
 pub(crate) const IN_FLIGHT_MAX: usize = 8192;
 
-/// What the schedule holds besides I/O: commands that were stalled (one per queue) and those of the admin queue.
+/// What the schedule holds besides I/O: commands that a deleted queue had held, and those of the admin queue.
 pub(crate) const SCHEDULE_RESERVE: usize = 256;
 
 /// Items taken from the ring in one pass: completions that have come due should not wait behind many copies.

@@ -1,7 +1,9 @@
 //! Several dispatchers, each with queues of its own.
 
-use nvme_device::{NamespaceConfig, NamespaceReport};
-use nvme_spec::{AdminOpcode, LogPageId, NvmOpcode, Status, SubmissionQueueEntry};
+use std::collections::HashMap;
+
+use nvme_device::{Dispatcher, NamespaceConfig, NamespaceReport};
+use nvme_spec::{AdminOpcode, CompletionQueueEntry, LogPageId, NvmOpcode, Status, SubmissionQueueEntry};
 use nvmev_sim::host::{commands, Random, TestHost};
 use ssd_model::profiles;
 
@@ -106,13 +108,126 @@ fn commands_for_another_dispatchers_namespace_get_there() {
     }
 }
 
-/// A command that has gone to another dispatcher when the controller calls everybody back is neither lost nor done twice.
+/// Commands of queue 1 that were taken on.
+fn dispatched(host: &TestHost) -> u32 {
+    let queue = host.device.shared.statistics().io_queues().next();
+    queue.map_or(0, |queue| queue.dispatched)
+}
+
+#[test]
+fn a_burst_for_another_dispatchers_namespace_goes_there_together() {
+    let mut host = ready(&["970pro"], 2, 1);
+    let buffer = host.pages(1);
+    let before = dispatched(&host);
+    (0..8).for_each(|lba| {
+        host.enqueue(1, commands::read_write(NvmOpcode::READ, 1, lba, 1, buffer, 0));
+    });
+    host.ring(1);
+    host.poll_a_dispatcher(1);
+    assert_eq!(dispatched(&host), before, "that one fetches");
+    host.poll_a_dispatcher(0);
+    assert_eq!(dispatched(&host), before + 8, "this one takes on");
+    for _ in 0..8 {
+        assert_eq!(host.wait(1).status(), SUCCESS);
+    }
+}
+
+/// Writes of 256 KiB in queue 1 of which the fifth has to wait for room in the drive's buffer, and behind them a read of what the last one writes;
+/// everything has been looked at. Returns where the read's data goes, too.
+fn waiting_in_queue_1(dispatchers: usize) -> (TestHost, u64) {
+    let mut host = ready(&["970pro"], dispatchers, 1);
+    let (list, into) = (host.pages(1), host.pages(1));
+    for index in 0..7 {
+        let buffer = host.pages(1);
+        host.machine.set_ram(buffer, &[index as u8 + 1; 4096]);
+        let entries: Vec<u8> = (0..64).flat_map(|_| buffer.to_le_bytes()).collect();
+        let list = list + index * 512;
+        host.machine.set_ram(list, &entries);
+        let write = commands::read_write(NvmOpcode::WRITE, 1, index * 512, 512, buffer, list);
+        host.enqueue(1, write);
+    }
+    host.enqueue(1, commands::read_write(NvmOpcode::READ, 1, 6 * 512, 8, into, 0));
+    host.ring(1);
+    for pass in 0..20 {
+        host.poll_a_dispatcher(pass);
+        work(&mut host);
+    }
+    (host, into)
+}
+
+/// Behind a command that has to wait, another dispatcher takes none on: they keep their order.
+#[test]
+fn commands_that_have_gone_to_another_dispatcher_keep_their_order() {
+    for dispatchers in 1..=2 {
+        let before = dispatched(&ready(&["970pro"], dispatchers, 1));
+        let (mut host, into) = waiting_in_queue_1(dispatchers);
+        assert_eq!(dispatched(&host) - before, 4, "{dispatchers} dispatchers");
+        for pass in 0..200 {
+            host.now_ns += 10_000;
+            host.poll_a_dispatcher(pass);
+            work(&mut host);
+        }
+        assert_eq!(dispatched(&host) - before, 8, "{dispatchers} dispatchers");
+        assert!(
+            host.device.dispatchers.iter().all(Dispatcher::has_queues),
+            "nobody was called back"
+        );
+        for _ in 0..8 {
+            assert_eq!(host.wait(1).status(), SUCCESS);
+        }
+        assert_eq!(
+            host.machine.ram(into, 4096),
+            [7; 4096],
+            "{dispatchers} dispatchers"
+        );
+    }
+}
+
+#[test]
+fn all_that_a_queue_holds_for_another_dispatcher_ends_with_the_queue() {
+    let (mut host, _) = waiting_in_queue_1(2);
+    let delete = commands::delete_queue(AdminOpcode::DELETE_IO_SUBMISSION_QUEUE, 1);
+    assert_eq!(host.admin(delete).status(), SUCCESS);
+    host.settle();
+    let ends: Vec<Status> = std::iter::from_fn(|| host.reap(1))
+        .map(|end| end.status())
+        .collect();
+    let aborted = ends
+        .iter()
+        .filter(|end| **end == Status::COMMAND_ABORTED_SQ_DELETION);
+    assert_eq!((ends.len(), aborted.count()), (8, 8), "{ends:?}");
+}
+
+#[test]
+fn a_command_that_a_queue_holds_for_another_dispatcher_can_be_aborted() {
+    for behind in 0..4 {
+        let (mut host, _) = waiting_in_queue_1(2);
+        let cid = host.next_cid() - 4 + behind;
+        let abort = host.admin(commands::abort(1, cid));
+        assert_eq!((abort.status(), abort.dw0.get()), (SUCCESS, 0));
+        let mut ends: Vec<(u16, Status)> = Vec::new();
+        for _ in 0..8 {
+            let end = host.wait(1);
+            ends.push((end.cid.get(), end.status()));
+        }
+        ends.retain(|(_, status)| *status != SUCCESS);
+        assert_eq!(ends, [(cid, Status::COMMAND_ABORT_REQUESTED)]);
+        host.settle();
+        assert!(host.reap(1).is_none());
+    }
+}
+
+/// Commands that have gone to another dispatcher when the controller calls everybody back are neither lost nor done twice.
 #[test]
 fn what_is_under_way_between_dispatchers_survives_a_call_back() {
-    for passes in 0..6 {
+    const COMMANDS: u8 = 20;
+    for passes in 0..12 {
         let mut host = ready(&["970pro"], 2, 1);
         let buffer = host.pages(2);
-        host.submit(1, commands::read_write(NvmOpcode::READ, 1, 0, 1, buffer, 0));
+        for _ in 0..COMMANDS {
+            host.enqueue(1, commands::read_write(NvmOpcode::READ, 1, 0, 1, buffer, 0));
+        }
+        host.ring(1);
         host.poll_a_dispatcher(1);
         host.submit(
             0,
@@ -122,7 +237,9 @@ fn what_is_under_way_between_dispatchers_survives_a_call_back() {
             host.poll_a_dispatcher(pass);
         }
         assert_eq!(host.wait(0).status(), SUCCESS);
-        assert_eq!(host.wait(1).status(), SUCCESS);
+        for _ in 0..COMMANDS {
+            assert_eq!(host.wait(1).status(), SUCCESS);
+        }
         host.settle();
         assert!(host.reap(1).is_none(), "{passes} passes");
         host.execute(
@@ -131,7 +248,7 @@ fn what_is_under_way_between_dispatchers_survives_a_call_back() {
         );
         assert_eq!(
             host.machine.ram(buffer + 64, 1),
-            [1],
+            [COMMANDS],
             "host reads, {passes} passes"
         );
     }
@@ -185,9 +302,8 @@ fn resets_leave_room_at_the_workers() {
             host.poll_a_dispatcher(1);
         }
         work(&mut host);
-        let queue = host.device.shared.statistics().io_queues().next();
-        let dispatched = queue.map(|queue| queue.dispatched);
-        assert!(dispatched >= Some(31), "round {round}: {dispatched:?}");
+        let dispatched = dispatched(&host);
+        assert!(dispatched >= 31, "round {round}: {dispatched}");
         host.forget_pages(free);
         host.disable();
         host.enable();
@@ -216,8 +332,8 @@ struct Simulation {
     slots: Vec<Slot>,
     buffers: Vec<u64>,
     log: u64,
-    /// What each queue's outstanding command is for.
-    under_way: [Option<(usize, bool)>; 5],
+    /// What the outstanding commands are for, by queue and identifier.
+    under_way: HashMap<(u16, u16), (usize, bool)>,
     done: u32,
     namespaces: u64,
 }
@@ -234,16 +350,16 @@ impl Simulation {
             slots: vec![Slot::default(); slots],
             buffers,
             log,
-            under_way: [None; 5],
+            under_way: HashMap::new(),
             done: 0,
             namespaces: names.len() as u64,
         }
     }
 
     fn send(&mut self) {
-        let qid = 1 + self.random.below(4) as usize;
+        let qid = 1 + self.random.below(4) as u16;
         let slot = self.random.below(self.slots.len() as u64) as usize;
-        if self.under_way[qid].is_some() || self.slots[slot].is_busy {
+        if !self.host.has_room(qid) || self.slots[slot].is_busy {
             return;
         }
         let is_write = self.random.one_in(2);
@@ -265,30 +381,34 @@ impl Simulation {
         let nsid = 1 + slot as u64 % self.namespaces;
         let lba = slot as u64 / self.namespaces * 8;
         let entry = commands::read_write(opcode, nsid as u32, lba, 8, buffer, 0);
-        self.host.submit(qid as u16, entry);
+        let cid = self.host.submit(qid, entry);
         self.slots[slot].is_busy = true;
-        self.under_way[qid] = Some((slot, is_write));
+        self.under_way.insert((qid, cid), (slot, is_write));
     }
 
     fn reap(&mut self) {
         for qid in 1..=4 {
-            let Some(completion) = self.host.reap(qid) else {
-                continue;
-            };
-            assert_eq!(completion.status(), SUCCESS);
-            let (slot, is_write) = self.under_way[usize::from(qid)]
-                .take()
-                .expect("one completion a command");
-            self.slots[slot].is_busy = false;
-            self.done += 1;
-            if !is_write {
-                let tag = self.slots[slot].tag;
-                assert_eq!(
-                    self.host.machine.ram(self.buffers[slot], 4096),
-                    [tag; 4096],
-                    "slot {slot}"
-                );
+            while let Some(completion) = self.host.reap(qid) {
+                self.end(qid, &completion);
             }
+        }
+    }
+
+    fn end(&mut self, qid: u16, completion: &CompletionQueueEntry) {
+        assert_eq!(completion.status(), SUCCESS);
+        let (slot, is_write) = self
+            .under_way
+            .remove(&(qid, completion.cid.get()))
+            .expect("one completion a command");
+        self.slots[slot].is_busy = false;
+        self.done += 1;
+        if !is_write {
+            let tag = self.slots[slot].tag;
+            assert_eq!(
+                self.host.machine.ram(self.buffers[slot], 4096),
+                [tag; 4096],
+                "slot {slot}"
+            );
         }
     }
 
@@ -307,7 +427,7 @@ impl Simulation {
                     ..commands::flush(1)
                 };
                 let qid = 1 + self.random.below(4) as u16;
-                if self.under_way[usize::from(qid)].is_none() {
+                if self.under_way.keys().all(|(used, _)| *used != qid) {
                     assert_eq!(self.host.execute(qid, flush).status(), SUCCESS);
                 }
             }
@@ -359,7 +479,7 @@ fn whatever_takes_its_turn_what_was_written_is_read() {
             simulation.host.settle();
             simulation.reap();
         }
-        assert!(simulation.under_way.iter().all(Option::is_none), "seed {seed}");
+        assert!(simulation.under_way.is_empty(), "seed {seed}");
         simulation.host.device.shared.request_flash_reports();
         simulation.host.settle();
         let report = simulation.host.device.shared.namespace_report(1);

@@ -35,8 +35,9 @@ impl Controller {
             return Ok(Outcome::Done(NOT_ABORTED));
         };
         let cqid = queue.cqid;
-        if let Some(stalled) = queue.stalled.take_if(|stalled| stalled.command.cid == cid) {
-            let job = Job::immediate(stalled.command, now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
+        if queue.held.take(cid) {
+            let held = CommandRef { sqid, cqid, cid };
+            let job = Job::immediate(held, now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
             self.lane
                 .send(cqid, WorkItem::Job(job))
                 .map_err(|_| Status::INTERNAL_ERROR)?;

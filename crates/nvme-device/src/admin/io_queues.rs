@@ -67,8 +67,8 @@ impl Controller {
         }
         let has_entry_size = ControllerConfiguration(bar.load(CC)).iosqes() == IOSQES_64_BYTES;
         let (base, entries) = contiguous_queue(entry, has_entry_size)?;
-        self.lane
-            .add_submission_queue(sqid, SubmissionQueue::new(base, entries, cqid), host);
+        let queue = SubmissionQueue::for_io(base, entries, cqid).map_err(|_| Status::INTERNAL_ERROR)?;
+        self.lane.add_submission_queue(sqid, queue, host);
         Ok(Outcome::Done(0))
     }
 
@@ -90,8 +90,9 @@ impl Controller {
         if let Some(Some(completion_queue)) = self.lane.completion_queues.get_mut(usize::from(queue.cqid)) {
             completion_queue.users = completion_queue.users.saturating_sub(1);
         }
-        if let Some(stalled) = queue.stalled {
-            let job = Job::immediate(stalled.command, now_ns, Status::COMMAND_ABORTED_SQ_DELETION, 0);
+        for entry in queue.held.iter() {
+            let held = CommandRef::of(entry, sqid, queue.cqid);
+            let job = Job::immediate(held, now_ns, Status::COMMAND_ABORTED_SQ_DELETION, 0);
             self.lane
                 .send(queue.cqid, WorkItem::Job(job))
                 .map_err(|_| Status::INTERNAL_ERROR)?;

@@ -219,9 +219,7 @@ impl Controller {
     ) {
         self.erasure.begin(purpose, command, passes);
         for queue in self.lane.submission_queues.iter_mut().flatten() {
-            if let Some(stalled) = &mut queue.stalled {
-                stalled.wait.retry_at_ns = 0;
-            }
+            queue.held.look_again();
         }
     }
 

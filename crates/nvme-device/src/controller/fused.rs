@@ -108,13 +108,8 @@ impl Controller {
         if queue.pending() < 2 {
             return Ok(None);
         }
-        let mut after = *queue;
-        after.advance();
-        let entry = fetch_entry(after.next_entry_address(), host)?;
-        let command = CommandRef {
-            cid: entry.cid.get(),
-            ..first
-        };
+        let entry = fetch_entry(queue.second_entry_address(), host)?;
+        let command = CommandRef::of(&entry, first.sqid, first.cqid);
         Ok((entry.fuse() == FUSED_SECOND).then_some(Half { entry, command }))
     }
 

@@ -227,7 +227,7 @@ impl Lane {
 
     /// There are no queues any more.
     pub fn forget_queues(&mut self) {
-        self.submission_queues.fill(None);
+        self.submission_queues.fill_with(|| None);
         self.completion_queues.fill(None);
         self.queues_end = 0;
         self.doorbells.reset();
@@ -256,6 +256,7 @@ impl Lane {
     }
 
     /// Sends an item to the worker that owns completion queue `cqid`.
+    #[inline]
     pub fn send(&mut self, cqid: u16, item: WorkItem) -> Result<(), WorkItem> {
         let worker = self.worker_of(cqid);
         match self.links.get_mut(worker) {

@@ -8,10 +8,11 @@ use crate::io::COPY_RANGES_MAX;
 use crate::ring::Producer;
 use crate::work::{Ticket, WorkItem};
 use crate::worker::SCHEDULE_RESERVE;
+use crate::BURST_MAX;
 
-/// Free slots without which no admin command is taken on: it needs four at most, and what it makes come (events, the end of a command that
-/// waited for a worker) the rest.
-const CONTROL_ROOM: usize = 16;
+/// Free slots without which no admin command is taken on: what a queue that is deleted holds, and for the rest four at most, and what it makes come
+/// (events, the end of a command that waited for a worker).
+const CONTROL_ROOM: usize = BURST_MAX + 16;
 /// Free slots without which no I/O command is taken on: it may have a Dataset Management's ranges, or a Copy's, before its job. The others are
 /// left alone, so that a host can always abort and delete.
 pub(crate) const COMMAND_ROOM: usize = RANGES_MAX + 2 + 4 * CONTROL_ROOM;

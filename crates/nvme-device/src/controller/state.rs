@@ -128,7 +128,7 @@ impl Controller {
         self.lane
             .add_completion_queue(0, CompletionQueue::new(cq_entries, Some(0)), host);
         self.lane
-            .add_submission_queue(0, SubmissionQueue::new(asq, sq_entries, 0), host);
+            .add_submission_queue(0, SubmissionQueue::for_admin(asq, sq_entries), host);
         let item = WorkItem::CreateCq {
             cqid: 0,
             base: acq,
@@ -255,18 +255,17 @@ impl Controller {
         let queues = (0u16..).zip(&self.lane.completion_queues).skip(1);
         let io_done = queues
             .filter_map(|(cqid, queue)| Some((cqid, queue.as_ref()?)))
-            .all(|(cqid, queue)| queue.unposted(self.shared.cq_posted(cqid)) == self.stalled_count(cqid));
+            .all(|(cqid, queue)| queue.unposted(self.shared.cq_posted(cqid)) == self.held_count(cqid));
         if io_done {
             self.complete_shutdown(now_ns, bar);
         }
     }
 
     /// Commands that wait for buffer space and will be completed on this queue, or never: a shutdown does not wait for them.
-    fn stalled_count(&self, cqid: u16) -> u32 {
+    fn held_count(&self, cqid: u16) -> u32 {
         let queues = self.lane.submission_queues.iter().flatten();
-        queues
-            .filter(|queue| queue.cqid == cqid && queue.stalled.is_some())
-            .count() as u32
+        let of_queue = queues.filter(|queue| queue.cqid == cqid);
+        of_queue.map(|queue| queue.held.len() as u32).sum()
     }
 
     /// Notices that were not told of are forgotten with the queues, so changed zones are to be told of again; a subsystem reset is a power cycle.

@@ -8,7 +8,7 @@ use super::lane::{Failure, Lane, Place};
 use crate::bar::Bar;
 use crate::host::{Host, MemoryFault};
 use crate::io::{Dispatched, Fetched, Progress, Wait};
-use crate::queues::{CompletionQueue, Stalled, SubmissionQueue};
+use crate::queues::{CompletionQueue, SubmissionQueue};
 use crate::shared_namespace::SharedNamespace;
 use crate::streams::directive;
 use crate::work::{CommandRef, Job, WorkItem, Zeroing};
@@ -38,7 +38,8 @@ pub(super) fn fetch_entry<H: Host>(address: u64, host: &H) -> Result<SubmissionQ
 }
 
 /// Who takes a command on.
-enum Way {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
     Here,
     /// The lane with this number.
     Lane(usize),
@@ -130,8 +131,8 @@ impl Lane {
         if queue.ring_doorbell(tail).is_err() {
             self.notes.has_invalid_doorbell = true;
         }
-        if let Some(stalled) = queue.stalled {
-            return self.resume(stalled, now_ns, host);
+        if !queue.held.is_empty() {
+            return self.resume(sqid, now_ns, host);
         }
         let pending = queue.pending();
         if pending == 0 {
@@ -159,7 +160,7 @@ impl Lane {
 
     /// Who takes a command on that is not the controller's in any case.
     #[inline]
-    fn way_of(&self, entry: &SubmissionQueueEntry) -> Way {
+    pub(super) fn way_of(&self, entry: &SubmissionQueueEntry) -> Way {
         if self.places.is_empty() {
             return Way::Here;
         }
@@ -185,44 +186,56 @@ impl Lane {
         }
     }
 
-    /// Goes on with a command that waits.
-    fn resume<H: Host>(&mut self, stalled: Stalled, now_ns: u64, host: &H) -> Turn {
-        let Stalled {
-            entry,
-            command,
-            wait,
-            is_away,
-        } = stalled;
-        if is_away {
+    /// Goes on with what a queue holds.
+    fn resume<H: Host>(&mut self, sqid: u16, now_ns: u64, host: &H) -> Turn {
+        let Some(queue) = self.submission_queue(sqid).filter(|queue| !queue.held.is_away()) else {
             return Turn::Idle;
-        }
+        };
+        let cqid = queue.cqid;
+        let Some((&entry, wait)) = queue.held.first() else {
+            return Turn::Idle;
+        };
         if now_ns < wait.retry_at_ns {
             return Turn::Waiting(wait.retry_at_ns);
         }
         match self.way_of(&entry) {
             Way::Here => {}
-            Way::Lane(number) => return self.send_away(stalled, number),
+            Way::Lane(number) => return self.send_away(sqid, number),
             Way::Controller => {
                 self.notes.has_command = true;
                 return Turn::Idle;
             }
         }
-        if !self.has_worker_room(command.cqid) || !self.notes.has_room() {
+        if !self.has_worker_room(cqid) || !self.notes.has_room() {
             return Turn::Idle;
         }
-        let stalled = match self.start_io(&entry, command, wait.progress, now_ns, host) {
-            Ok(()) => None,
-            Err(wait) => Some(Stalled { wait, ..stalled }),
+        let command = CommandRef::of(&entry, sqid, cqid);
+        let started = self.start_io(&entry, command, wait.progress, now_ns, host);
+        let Some(queue) = self.submission_queue(sqid) else {
+            return Turn::Idle;
         };
-        self.set_stalled(command.sqid, stalled)
+        match started {
+            Ok(()) => {
+                queue.held.take_first(1);
+                Turn::Fetched
+            }
+            Err(wait) => {
+                queue.held.wait_for(wait);
+                Turn::Waiting(wait.retry_at_ns)
+            }
+        }
     }
 
-    /// What its turn was for a queue that waits behind this command, or does not.
-    pub(super) fn set_stalled(&mut self, sqid: u16, stalled: Option<Stalled>) -> Turn {
-        if let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) {
-            queue.stalled = stalled;
+    pub(super) fn submission_queue(&mut self, sqid: u16) -> Option<&mut SubmissionQueue> {
+        self.submission_queues.get_mut(usize::from(sqid))?.as_mut()
+    }
+
+    /// The queue waits behind this command.
+    fn hold(&mut self, sqid: u16, entry: SubmissionQueueEntry, wait: Wait) {
+        if let Some(queue) = self.submission_queue(sqid) {
+            queue.held.add(entry);
+            queue.held.wait_for(wait);
         }
-        stalled.map_or(Turn::Fetched, |stalled| Turn::Waiting(stalled.wait.retry_at_ns))
     }
 
     /// Takes on the next entries of a queue; there is room for the first. What it does not take is fetched again.
@@ -234,38 +247,44 @@ impl Lane {
         now_ns: u64,
         host: &H,
     ) -> Turn {
+        let mut other_lane = None;
         for (index, &bytes) in entries.iter().enumerate() {
             let is_first = index == 0;
             if !is_first && !self.has_room(sqid, cqid, Bar(host.bar())) {
                 break;
             }
             let entry: SubmissionQueueEntry = transmute!(bytes);
-            let command = CommandRef {
-                sqid,
-                cqid,
-                cid: entry.cid.get(),
-            };
+            let command = CommandRef::of(&entry, sqid, cqid);
             let way = match is_for_controller(&entry, sqid) {
                 true => Way::Controller,
                 false => self.way_of(&entry),
             };
-            if matches!(way, Way::Controller) {
-                if is_first {
-                    return Turn::ForController(entry, command);
+            match way {
+                Way::Controller if is_first => return Turn::ForController(entry, command),
+                Way::Lane(number) if other_lane.is_none_or(|other| other == number) => {
+                    other_lane = Some(number);
+                    self.consume(sqid, cqid);
+                    self.hold(sqid, entry, Wait::until(now_ns));
                 }
-                break;
-            }
-            self.consume(sqid, cqid);
-            if let Way::Lane(number) = way {
-                return self.send_away(Stalled::new(entry, command, Wait::until(now_ns)), number);
-            }
-            if let Err(wait) = self.start_io(&entry, command, Progress::None, now_ns, host) {
-                let turn = self.set_stalled(sqid, Some(Stalled::new(entry, command, wait)));
-                // After one that was fetched, the queue is looked at again at once.
-                return if is_first { turn } else { Turn::Fetched };
+                Way::Here if other_lane.is_none() => {
+                    self.consume(sqid, cqid);
+                    if let Err(wait) = self.start_io(&entry, command, Progress::None, now_ns, host) {
+                        self.hold(sqid, entry, wait);
+                        // After one that was fetched, the queue is looked at again at once.
+                        return match is_first {
+                            true => Turn::Waiting(wait.retry_at_ns),
+                            false => Turn::Fetched,
+                        };
+                    }
+                }
+                // A turn is for one lane's commands.
+                Way::Controller | Way::Lane(_) | Way::Here => break,
             }
         }
-        Turn::Fetched
+        match other_lane {
+            Some(number) => self.send_away(sqid, number),
+            None => Turn::Fetched,
+        }
     }
 
     /// Whether a command of the queue can be taken through to its completion: room in the completion queue, at the worker, and for notes.

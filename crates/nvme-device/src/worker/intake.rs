@@ -59,11 +59,11 @@ impl Intake {
     #[inline]
     pub fn peek<R>(&mut self, look: impl Fn(&WorkItem) -> R) -> Option<R> {
         if let [only] = &mut *self.inlets {
-            return only.items.peek(look);
+            return only.items.peek(0, look);
         }
         let count = self.inlets.len();
         self.turns()
-            .find_map(|index| self.inlets.get_mut(index % count)?.items.peek(&look))
+            .find_map(|index| self.inlets.get_mut(index % count)?.items.peek(0, &look))
     }
 
     /// The inlets that the next item may come from, in the order in which they are looked at: numbers, of which the rest by the count of inlets is meant.

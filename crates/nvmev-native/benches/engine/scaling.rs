@@ -52,6 +52,9 @@ const DISPATCHERS: [(&str, Setup); 3] = [
     ),
 ];
 
+/// Full queues of a round: the first ones meet a thread that has just begun, and caches without what it needs.
+const BATCHES: u64 = 64;
+
 const fn shallow(setup: Setup) -> Setup {
     Setup { depth: 75, ..setup }
 }
@@ -75,8 +78,8 @@ pub fn run_dispatchers(rounds: usize, cpus: &[usize]) -> serde_json::Value {
     let figures = alternate(&mut rigs, rounds, |[one, two]| {
         let commands = one.batch() as f64;
         let cpu = cpus.get(1).copied();
-        let alone = one.run_dispatchers(4, cpu).as_nanos() as f64 / commands;
-        let both = two.run_dispatchers(4, cpu);
+        let alone = one.run_dispatchers(BATCHES, cpu).as_nanos() as f64 / commands;
+        let both = two.run_dispatchers(BATCHES, cpu);
         [alone, both.as_nanos() as f64 / commands]
     });
     head("dispatchers: best (median)", "one ns", "two ns");
