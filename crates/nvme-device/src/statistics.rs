@@ -83,7 +83,7 @@ impl QueueCounters {
             .store(self.bytes.load(Relaxed).wrapping_add(u64::from(bytes)), Relaxed);
     }
 
-    /// A queue's turn is over, in which commands went to a worker.
+    /// Some commands have gone to a worker, all those of a turn.
     pub fn turn_over(&self) {
         let in_flight = self.in_flight();
         if in_flight > self.in_flight_max.load(Relaxed) {

@@ -210,7 +210,7 @@ impl Erasure {
 
 impl Controller {
     /// Begins an erasure of namespaces that are marked for it. Commands that wait for buffer space are looked at again at once, and refused if they
-    /// are for one of them: they are not to reach the namespace that comes after it.
+    /// are for one of them: what has been done of them is not to be taken for something of the namespace that comes after it.
     pub(crate) fn begin_erasure(
         &mut self,
         purpose: Purpose,

@@ -245,6 +245,7 @@ impl Lane {
         }
         let is_busy = queue.is_busy();
         self.doorbells.set_busy(returned.sqid, is_busy);
+        self.shared.statistics().queue(returned.sqid).turn_over();
     }
 
     /// The lanes are with the controller: nothing is away any more. What others have not looked at is forgotten by them in

@@ -178,7 +178,7 @@ impl Lane {
                     break;
                 }
                 self.notes.has_command |= self.give_turn(sqid, now_ns, host, &mut activity).is_some();
-                // A turn is a burst, and what others wait for is a command of each of their queues.
+                // What others wait for is not to wait for all queues here.
                 self.serve_others(now_ns, host, &mut activity);
                 from = sqid + 1;
             }

@@ -102,6 +102,9 @@ impl Controller {
             self.shutdown = Shutdown::Processing;
             if self.state != State::Ready {
                 self.complete_shutdown(now_ns, bar);
+            } else if self.shared.reaches_memory() {
+                // They were fetched before it, and may have been on their way to another dispatcher.
+                self.lane.resume_all(now_ns, host);
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::{Activity, BURST_MAX};
 pub(super) enum Turn {
     /// There was nothing to do, or no room to do it.
     Idle,
-    /// Commands were fetched.
+    /// Commands were fetched, or went to another lane.
     Fetched,
     /// The queue waits until this time, ns: for buffer space, or because its command goes on in another pass.
     Waiting(u64),
@@ -226,11 +226,18 @@ impl Lane {
         }
     }
 
+    /// Takes on what queues hold, as far as nothing of it has to wait.
+    pub(super) fn resume_all<H: Host>(&mut self, now_ns: u64, host: &H) {
+        for sqid in 1..self.queues_end {
+            while matches!(self.resume(sqid, now_ns, host), Turn::Fetched) {}
+        }
+    }
+
     pub(super) fn submission_queue(&mut self, sqid: u16) -> Option<&mut SubmissionQueue> {
         self.submission_queues.get_mut(usize::from(sqid))?.as_mut()
     }
 
-    /// The queue waits behind this command.
+    /// The queue waits behind this command, and those that it holds already; the first waits for `wait`.
     fn hold(&mut self, sqid: u16, entry: SubmissionQueueEntry, wait: Wait) {
         if let Some(queue) = self.submission_queue(sqid) {
             queue.held.add(entry);
@@ -277,7 +284,7 @@ impl Lane {
                         };
                     }
                 }
-                // A turn is for one lane's commands.
+                // Behind a command for another lane only more of those are taken: a queue holds commands for one lane.
                 Way::Controller | Way::Lane(_) | Way::Here => break,
             }
         }
