@@ -256,7 +256,6 @@ impl Lane {
     }
 
     /// Sends an item to the worker that owns completion queue `cqid`.
-    #[inline]
     pub fn send(&mut self, cqid: u16, item: WorkItem) -> Result<(), WorkItem> {
         let worker = self.worker_of(cqid);
         match self.links.get_mut(worker) {
