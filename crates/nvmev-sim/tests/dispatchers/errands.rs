@@ -6,6 +6,20 @@ use nvmev_sim::host::{commands, TestHost};
 
 use super::{dispatched, lend, namespaces, ready, run_alone, set_burst_of_16, work, LBA, SUCCESS};
 
+/// Reads of an LBA each from namespace 1, in queue `qid`, of which the device is told together.
+fn submit_reads(host: &mut TestHost, qid: u16, count: u64, buffer: u64) {
+    for lba in 0..count {
+        host.enqueue(qid, commands::read_write(NvmOpcode::READ, 1, lba, 1, buffer, 0));
+    }
+    host.ring(qid);
+}
+
+/// How the commands of queue 1 ended that have.
+fn ends(host: &mut TestHost) -> Vec<Status> {
+    let ends = std::iter::from_fn(|| host.reap(1));
+    ends.map(|end| end.status()).collect()
+}
+
 /// A drive with flash has one dispatcher that times its commands; those of another one's queues get there.
 #[test]
 fn commands_for_another_dispatchers_namespace_get_there() {
@@ -33,10 +47,7 @@ fn a_burst_for_another_dispatchers_namespace_goes_there_together() {
     let mut host = ready(&["970pro"], 2, 1);
     let buffer = host.pages(1);
     let before = dispatched(&host);
-    (0..8).for_each(|lba| {
-        host.enqueue(1, commands::read_write(NvmOpcode::READ, 1, lba, 1, buffer, 0));
-    });
-    host.ring(1);
+    submit_reads(&mut host, 1, 8, buffer);
     host.device.shared.statistics().reset_in_flight_max();
     host.poll_a_dispatcher(1);
     assert_eq!(dispatched(&host), before, "that one fetches");
@@ -55,18 +66,12 @@ fn a_burst_for_another_dispatchers_namespace_goes_there_together() {
 fn what_has_gone_to_another_dispatcher_is_done_before_a_shutdown_is() {
     let mut host = ready(&["970pro"], 2, 1);
     let buffer = host.pages(1);
-    (0..8).for_each(|lba| {
-        host.enqueue(1, commands::read_write(NvmOpcode::READ, 1, lba, 1, buffer, 0));
-    });
-    host.ring(1);
+    submit_reads(&mut host, 1, 8, buffer);
     host.poll_a_dispatcher(1);
     host.set_register(registers::CC, host.register(registers::CC) | 1 << 14);
     host.settle();
     assert_eq!(host.register(registers::CSTS) >> 2 & 3, 2, "complete");
-    let ends: Vec<Status> = std::iter::from_fn(|| host.reap(1))
-        .map(|end| end.status())
-        .collect();
-    assert_eq!(ends, [SUCCESS; 8]);
+    assert_eq!(ends(&mut host), [SUCCESS; 8]);
 }
 
 /// More commands than there is room for between two dispatchers wait where they are.
@@ -82,10 +87,7 @@ fn all_commands_of_many_queues_get_to_another_dispatcher() {
     lend(&mut host);
     let buffer = host.pages(1);
     for qid in odd() {
-        for lba in 0..30 {
-            host.enqueue(qid, commands::read_write(NvmOpcode::READ, 1, lba, 1, buffer, 0));
-        }
-        host.ring(qid);
+        submit_reads(&mut host, qid, 30, buffer);
     }
     host.device.shared.statistics().reset_in_flight_max();
     // So many passes of one that the other has to begin with as much as there can be.
@@ -169,13 +171,7 @@ fn all_that_a_queue_holds_for_another_dispatcher_ends_with_the_queue() {
     let delete = commands::delete_queue(AdminOpcode::DELETE_IO_SUBMISSION_QUEUE, 1);
     assert_eq!(host.admin(delete).status(), SUCCESS);
     host.settle();
-    let ends: Vec<Status> = std::iter::from_fn(|| host.reap(1))
-        .map(|end| end.status())
-        .collect();
-    let aborted = ends
-        .iter()
-        .filter(|end| **end == Status::COMMAND_ABORTED_SQ_DELETION);
-    assert_eq!((ends.len(), aborted.count()), (8, 8), "{ends:?}");
+    assert_eq!(ends(&mut host), [Status::COMMAND_ABORTED_SQ_DELETION; 8]);
 }
 
 #[test]
@@ -204,10 +200,7 @@ fn what_is_under_way_between_dispatchers_survives_a_call_back() {
     for passes in 0..12 {
         let mut host = ready(&["970pro"], 2, 1);
         let buffer = host.pages(2);
-        for _ in 0..COMMANDS {
-            host.enqueue(1, commands::read_write(NvmOpcode::READ, 1, 0, 1, buffer, 0));
-        }
-        host.ring(1);
+        submit_reads(&mut host, 1, COMMANDS.into(), buffer);
         for pass in 0..passes {
             host.poll_a_dispatcher(pass + 1);
         }
