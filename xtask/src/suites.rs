@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::vm::CPUS_USUAL;
+
 mod variations;
 
 /// When a suite runs.
@@ -155,7 +157,7 @@ const RESETS: &[&str] = &["uio", "nvmet", "storm"];
 const USUAL: Suite = Suite {
     name: "",
     kver: "6.12",
-    cpus: 3,
+    cpus: CPUS_USUAL,
     loaded: true,
     modparams: SIZE,
     added: "",

@@ -26,7 +26,7 @@ use crate::{initramfs, klog};
 const LOCK: &str = "/tmp/nvmev-vm.lock";
 
 /// CPUs of a guest: one for the system, two for a module that has a dispatcher and a worker.
-const CPUS_USUAL: u32 = 3;
+pub const CPUS_USUAL: u32 = 3;
 
 /// How to boot and what to run.
 #[derive(Clone, Debug)]
