@@ -71,7 +71,7 @@ static int device_appears(struct notifier_block *notifier, unsigned long event, 
 
 	if (event != BUS_NOTIFY_ADD_DEVICE || device->bus->sysdata != &pci->sysdata)
 		return NOTIFY_DONE;
-	dev_set_msi_domain(&device->dev, nvmev_irqs_domain(pci->irqs));
+	dev_set_msi_domain(&device->dev, nvmev_msix_domain(pci->irqs));
 	device->irq = nvmev_irqs_intx(pci->irqs);
 	/* With a pin, ACPI would look for the wire that leads from it. */
 	device->pin = 0;
@@ -125,7 +125,7 @@ struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs,
 		*error = -ENOMEM;
 		goto unregister;
 	}
-	dev_set_msi_domain(&pci->bus->dev, nvmev_irqs_domain(irqs));
+	dev_set_msi_domain(&pci->bus->dev, nvmev_msix_domain(irqs));
 	pci_scan_child_bus(pci->bus);
 	pci_bus_add_devices(pci->bus);
 	pci_unlock_rescan_remove();
