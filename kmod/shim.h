@@ -161,9 +161,9 @@ void nvmev_irqs_destroy(struct nvmev_irqs *irqs);
 void nvmev_raise_msix(struct nvmev_irqs *irqs, u32 vector);
 void nvmev_raise_intx(struct nvmev_irqs *irqs);
 
-/* shim_pci.c */
+/* shim_pci.c; *error is -EADDRINUSE if the domain has a bus already */
 struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs, u64 bar_start, u64 bar_size,
-				   u32 node, s32 *error);
+				   u32 node, u32 domain, u32 bus_number, s32 *error);
 void nvmev_pci_destroy(struct nvmev_pci *pci);
 
 /* shim_faults.c, in a module for tests */

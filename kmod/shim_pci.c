@@ -7,15 +7,13 @@
 #include <linux/notifier.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
+#include <linux/version.h>
 
 #include "shim_irq.h"
 
 #ifndef CONFIG_X86
 #error "NVMeVirt's virtual PCI bus is written for x86 so far"
 #endif
-
-/* Above what firmware hands out (16 bits): the kernel's own VMD driver counts from here too. */
-#define FIRST_DOMAIN 0x10000
 
 struct nvmev_pci {
 	struct pci_sysdata sysdata;
@@ -80,18 +78,31 @@ static int device_appears(struct notifier_block *notifier, unsigned long event, 
 	return NOTIFY_OK;
 }
 
-static int free_domain(void)
+/* Nobody else gets the domain until it is released: Hyper-V's driver too takes domains of 16 bits. */
+static bool domain_reserve(u32 domain)
 {
-	int domain = FIRST_DOMAIN;
 	struct pci_bus *bus = NULL;
 
-	while ((bus = pci_find_next_bus(bus)) != NULL)
-		domain = max(domain, pci_domain_nr(bus) + 1);
-	return domain;
+	while ((bus = pci_find_next_bus(bus)) != NULL) {
+		if (pci_domain_nr(bus) == domain)
+			return false;
+	}
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	return pci_bus_find_emul_domain_nr(domain, domain, domain) == domain;
+#else
+	return true;
+#endif
+}
+
+static void domain_release(u32 domain)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	pci_bus_release_emul_domain_nr(domain);
+#endif
 }
 
 struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs, u64 bar_start, u64 bar_size,
-				   u32 node, s32 *error)
+				   u32 node, u32 domain, u32 bus_number, s32 *error)
 {
 	struct nvmev_pci *pci = kzalloc(sizeof(*pci), GFP_KERNEL);
 	LIST_HEAD(resources);
@@ -104,24 +115,26 @@ struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs,
 	pci->irqs = irqs;
 	/* Just the BAR: where else could a rescan put it? */
 	pci->window = (struct resource)DEFINE_RES_NAMED(bar_start, bar_size, "NVMeVirt PCI bus", IORESOURCE_MEM);
-	pci->bus_number = (struct resource)DEFINE_RES_NAMED(0, 1, "NVMeVirt bus number", IORESOURCE_BUS);
+	pci->bus_number = (struct resource)DEFINE_RES_NAMED(bus_number, 1, "NVMeVirt bus number", IORESOURCE_BUS);
+	pci_lock_rescan_remove();
+	*error = -EADDRINUSE;
+	if (!domain_reserve(domain))
+		goto free;
 	*error = insert_resource(&iomem_resource, &pci->window);
 	if (*error)
-		goto free;
+		goto release_domain;
 	pci->notifier.notifier_call = device_appears;
 	*error = bus_register_notifier(&pci_bus_type, &pci->notifier);
 	if (*error)
 		goto remove_window;
 
-	pci_lock_rescan_remove();
-	pci->sysdata.domain = free_domain();
+	pci->sysdata.domain = domain;
 	pci->sysdata.node = node;
 	pci_add_resource(&resources, &pci->window);
 	pci_add_resource(&resources, &pci->bus_number);
-	pci->bus = pci_create_root_bus(NULL, 0, &config_ops, &pci->sysdata, &resources);
+	pci->bus = pci_create_root_bus(NULL, bus_number, &config_ops, &pci->sysdata, &resources);
 	if (!pci->bus) {
 		pci_free_resource_list(&resources);
-		pci_unlock_rescan_remove();
 		*error = -ENOMEM;
 		goto unregister;
 	}
@@ -135,7 +148,10 @@ unregister:
 	bus_unregister_notifier(&pci_bus_type, &pci->notifier);
 remove_window:
 	remove_resource(&pci->window);
+release_domain:
+	domain_release(domain);
 free:
+	pci_unlock_rescan_remove();
 	kfree(pci);
 	return NULL;
 }
@@ -146,6 +162,7 @@ void nvmev_pci_destroy(struct nvmev_pci *pci)
 	pci_lock_rescan_remove();
 	pci_stop_root_bus(pci->bus);
 	pci_remove_root_bus(pci->bus);
+	domain_release(pci->sysdata.domain);
 	pci_unlock_rescan_remove();
 	bus_unregister_notifier(&pci_bus_type, &pci->notifier);
 	remove_resource(&pci->window);

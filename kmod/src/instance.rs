@@ -6,6 +6,7 @@ use core::fmt;
 
 use module_params::cpus::DISPATCHER_COUNT_MAX;
 use module_params::namespaces::NamespaceListError;
+use module_params::pci_domain::PlaceError;
 use module_params::{Cpus, MemorySource, ParamError, RawParams};
 use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, BAR_SIZE_BYTES, DISPATCHERS_MAX};
 use ssd_model::profiles;
@@ -45,6 +46,8 @@ pub enum LoadError<'a> {
     Memory(MemoryError),
     /// No memory for what the device has to know of its content.
     Tables { needed: u64, available: u64 },
+    /// No PCI bus.
+    Bus(PlaceError),
     /// The core refused.
     Setup(nvme_device::SetupError),
     /// The kernel refused.
@@ -62,7 +65,8 @@ impl LoadError<'_> {
             | Self::Namespace { .. } => shim::EINVAL,
             Self::Setup(nvme_device::SetupError::Model(error)) if !error.is_lack_of_memory() => shim::EINVAL,
             Self::Memory(_) | Self::Tables { .. } | Self::Setup(_) => shim::ENOMEM,
-            Self::Kernel { error, .. } => *error,
+            Self::Kernel { error, .. } | Self::Bus(PlaceError::Kernel(error)) => *error,
+            Self::Bus(PlaceError::NoDomain) => shim::EADDRINUSE,
         }
     }
 }
@@ -96,6 +100,7 @@ impl fmt::Display for LoadError<'_> {
                 needed.div_ceil(1 << 20),
                 available >> 20
             ),
+            Self::Bus(error) => error.fmt(f),
             Self::Setup(error) => error.fmt(f),
             Self::Kernel { what, error } => write!(f, "{what} could not be made (error {error})"),
         }
@@ -259,8 +264,7 @@ impl Instance {
             .map_err(kernel("the threads"))?;
         // All tables are made, and the threads want those CPUs for themselves.
         drop(on_node);
-        let pci =
-            PciBus::new(running.clone(), memory.bar_start(), node).map_err(kernel("the virtual PCI bus"))?;
+        let pci = PciBus::new(running.clone(), memory.bar_start(), node).map_err(LoadError::Bus)?;
         info!("Virtual PCI bus created (node {node})");
         info!("Virtual NVMe device created");
         Ok(Self {

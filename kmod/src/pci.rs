@@ -4,6 +4,7 @@
 use alloc::sync::Arc;
 use core::ptr::NonNull;
 
+use module_params::pci_domain::{self, AttemptError, PlaceError};
 use nvme_device::BAR_SIZE_BYTES;
 
 use crate::running::Running;
@@ -17,31 +18,36 @@ pub struct PciBus {
 }
 
 impl PciBus {
-    /// Makes the bus. The memory at `bar_start` MUST outlive it.
+    /// Makes the bus in the first free domain. The memory at `bar_start` MUST outlive it.
     ///
     /// # Errors
-    /// The kernel's negative error number.
-    pub fn new(running: Arc<Running>, bar_start: u64, node: u32) -> Result<Self, i32> {
+    /// If no domain is free, or the kernel refuses.
+    pub fn new(running: Arc<Running>, bar_start: u64, node: u32) -> Result<Self, PlaceError> {
         running.shared.config_space().set_bar0(bar_start);
-        let mut error = 0;
-        // SAFETY: `running` is kept, and the interrupts with it; the rest is the caller's promise.
-        let bus = unsafe {
-            shim::nvmev_pci_create(
-                Arc::as_ptr(&running).cast(),
-                running.host.irqs().as_ptr(),
-                bar_start,
-                BAR_SIZE_BYTES as u64,
-                node,
-                &mut error,
-            )
-        };
-        match NonNull::new(bus) {
-            Some(bus) => Ok(Self {
-                bus,
-                _running: running,
-            }),
-            None => Err(error),
-        }
+        let bus = pci_domain::place(|domain| {
+            let mut error = 0;
+            // SAFETY: `running` is kept, and the interrupts with it; the rest is the caller's promise.
+            let bus = unsafe {
+                shim::nvmev_pci_create(
+                    Arc::as_ptr(&running).cast(),
+                    running.host.irqs().as_ptr(),
+                    bar_start,
+                    BAR_SIZE_BYTES as u64,
+                    node,
+                    domain,
+                    pci_domain::BUS.into(),
+                    &mut error,
+                )
+            };
+            NonNull::new(bus).ok_or(match error {
+                shim::EADDRINUSE => AttemptError::InUse,
+                error => AttemptError::Kernel(error),
+            })
+        })?;
+        Ok(Self {
+            bus,
+            _running: running,
+        })
     }
 }
 

@@ -69,6 +69,7 @@ pub const COPIES_DONE: u32 = 1;
 
 /// Error numbers that we give to the kernel, negative.
 pub const ENOMEM: i32 = -12;
+pub const EADDRINUSE: i32 = -98;
 pub const EINVAL: i32 = -22;
 
 unsafe extern "C" {
@@ -151,6 +152,8 @@ unsafe extern "C" {
         bar_start: u64,
         bar_size: u64,
         node: u32,
+        domain: u32,
+        bus_number: u32,
         error: &mut i32,
     ) -> *mut Pci;
     pub unsafe fn nvmev_pci_destroy(pci: *mut Pci);

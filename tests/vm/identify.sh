@@ -8,6 +8,8 @@ function=$(pci_function)
 
 check_equal "PCI vendor and device" "0x0c51 0x0110" \
     "$(<"/sys/bus/pci/devices/$function/vendor") $(<"/sys/bus/pci/devices/$function/device")"
+# As NVMeVirt's; no other function of the guest is in domain 1. Tools read four digits of a domain.
+check_equal "PCI address" 0001:10:00.0 "$function"
 check_equal "PCI class" 0x010802 "$(<"/sys/bus/pci/devices/$function/class")"
 check_equal "the nvme driver has it" nvme "$(basename "$(readlink "/sys/bus/pci/devices/$function/driver")")"
 check "config space can be read to its end" dd if="/sys/bus/pci/devices/$function/config" of=/dev/null bs=4096 count=1

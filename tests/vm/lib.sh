@@ -79,7 +79,7 @@ wait_for() {
     done
 }
 
-# The PCI function that is ours, for example 0001:00:00.0.
+# The PCI function that is ours, for example 0001:10:00.0.
 pci_function() {
     local folder
     for folder in /sys/bus/pci/devices/*; do

@@ -11,6 +11,7 @@
 //! - [`carve`]: which memory blocks of a running kernel to take.
 //! - [`live`]: timing that changes while the device runs.
 //! - [`idle`]: when a polling thread may sleep.
+//! - [`pci_domain`]: the address of the device on the PCI bus.
 //! - [`text`]: formatting into a buffer of fixed size.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod live;
 pub mod memory;
 pub mod namespaces;
 pub mod params;
+pub mod pci_domain;
 pub mod proc_text;
 pub mod size;
 pub mod text;

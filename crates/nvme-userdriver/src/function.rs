@@ -48,7 +48,7 @@ pub struct PciFunction {
 }
 
 impl PciFunction {
-    /// Opens a function by its name, for example `0001:00:00.0`, and switches it on.
+    /// Opens a function by its name, for example `0001:10:00.0`, and switches it on.
     ///
     /// # Errors
     /// What is missing.

@@ -27,7 +27,7 @@ use mapping::{DmaMemory, Mapping, HUGE_PAGE_BYTES};
 #[derive(Parser)]
 #[command(name = "nvme-userdriver")]
 struct Arguments {
-    /// The PCI function, bound to uio_pci_generic, for example 10000:00:00.0
+    /// The PCI function, bound to uio_pci_generic, for example 0001:10:00.0
     function: String,
     /// How to notice completions
     #[arg(long, value_enum, default_value = "poll")]
