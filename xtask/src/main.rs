@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use kmod_build::{module, paths, process};
 
 mod accel;
 mod apt;
@@ -21,10 +22,7 @@ mod host;
 mod initramfs;
 mod kernels;
 mod klog;
-mod module;
 mod packages;
-mod paths;
-mod process;
 mod race;
 mod share;
 mod suites;

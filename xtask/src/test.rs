@@ -176,9 +176,15 @@ fn source_checks(tally: &mut Tally) {
         passes(command)
     });
     tally.step("shell scripts", || {
-        let mut scripts = ["tests/vm/stage2", "tests/vm/demo", "tests/vm/bench", ".ci/run"]
-            .map(PathBuf::from)
-            .to_vec();
+        let mut scripts = [
+            "tests/vm/stage2",
+            "tests/vm/demo",
+            "tests/vm/bench",
+            ".ci/run",
+            "kmod/dkms-build",
+        ]
+        .map(PathBuf::from)
+        .to_vec();
         for entry in fs::read_dir(root().join("tests/vm"))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "sh") {

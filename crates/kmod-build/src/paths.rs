@@ -10,8 +10,9 @@ use rustix::fs::{flock, FlockOperation};
 /// The project's root folder.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the project")
+        .ancestors()
+        .nth(2)
+        .expect("this crate lies in the project's folder crates")
         .to_owned()
 }
 
