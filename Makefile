@@ -32,11 +32,11 @@ unexport CMD MODPARAMS KVER APPEND QEMUOPTS VMCPUS VMMEM TIMEOUT SUITE ADD KDIR 
 XTASK = env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u MAKELEVEL cargo xtask
 
 .PHONY: all
-all: setup ## nvmev.ko for the running kernel, or KDIR=FOLDER or KVER=6.1|6.12 for another
+all: setup ## nvmev.ko for the running kernel, or KDIR=FOLDER, or KVER=6.12|7.3|newest|RELEASE for another
 	@$(XTASK) module
 
 .PHONY: demo
-demo: setup ## from a fresh machine to a drive under load, in a VM  [KVER=6.1|6.12]
+demo: setup ## from a fresh machine to a drive under load, in a VM  [KVER=6.12|newest|...]
 	@$(XTASK) demo
 
 .PHONY: vm
@@ -58,6 +58,10 @@ test-long: setup ## the checks in VMs that take long: whole devices, many cycles
 .PHONY: test-vm
 test-vm: setup ## only the checks in VMs  [SUITE=6.12-size], also with other settings: ADD='cpus=1' APPEND= QEMUOPTS=
 	@$(XTASK) test --vm
+
+.PHONY: matrix
+matrix: setup ## the module's build for every kernel with headers in the distribution's suites, as a table  [KVER=6.12|7.3-rt|...]
+	@$(XTASK) matrix
 
 .PHONY: bench
 bench: setup ## how fast the models, the engine and the simulator are, on this machine

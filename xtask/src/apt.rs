@@ -53,36 +53,6 @@ pub fn has_candidate(package: &str) -> bool {
         })
 }
 
-/// The names of the packages whose name matches a regular expression.
-///
-/// # Errors
-/// If apt-cache fails.
-pub fn names(pattern: &str) -> Result<Vec<String>> {
-    let listing = quiet(Command::new("apt-cache").args(["search", "--names-only", pattern]))?;
-    Ok(listing
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .map(str::to_owned)
-        .collect())
-}
-
-/// The packages that `package` depends on, alternatives included.
-///
-/// # Errors
-/// If apt-cache fails.
-pub fn depends(package: &str) -> Result<Vec<String>> {
-    let listing = quiet(
-        Command::new("apt-cache")
-            .args(["depends", package])
-            .env("LC_ALL", "C"),
-    )?;
-    Ok(listing
-        .lines()
-        .filter_map(|line| line.trim_start_matches([' ', '|']).strip_prefix("Depends: "))
-        .map(str::to_owned)
-        .collect())
-}
-
 /// Installs `packages`, or newer versions of them, as the lists have them: see [`update`].
 ///
 /// # Errors

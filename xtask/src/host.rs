@@ -39,6 +39,7 @@ pub fn load(modparams: &str) -> Result<()> {
         modules: Path::new("/lib/modules").join(&release),
         build,
         release,
+        tools: None,
     };
     let module = step("building the module", || build_module(&kernel, false))?;
     eprintln!("Loading a module that is not part of your kernel. It takes memory and CPUs from this machine until make unload.");

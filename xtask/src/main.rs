@@ -12,8 +12,10 @@ use kmod_build::{module, paths, process};
 
 mod accel;
 mod apt;
+mod archive;
 mod bench;
 mod bench_vm;
+mod catalogue;
 mod demo;
 mod doctor;
 mod fuzz;
@@ -22,11 +24,13 @@ mod host;
 mod initramfs;
 mod kernels;
 mod klog;
+mod matrix;
 mod packages;
 mod race;
 mod share;
 mod suites;
 mod test;
+mod tool_root;
 mod vm;
 
 use packages::Purpose;
@@ -44,7 +48,7 @@ struct Arguments {
 enum Subject {
     /// Fetches a kernel with headers into the cache, without installing it, and says where it is
     Kernel {
-        /// A series (6.1, 6.12), an installed release, or nothing: the machine's own if it will do
+        /// A series (6.12), a version, a release, newest, or nothing: the machine's own if it will do
         kver: Option<String>,
     },
     /// Builds nvmev.ko
@@ -53,9 +57,15 @@ enum Subject {
     Vm(VmArguments),
     /// Shows the whole thing at work in a VM
     Demo {
-        /// Kernel to boot: 6.1, 6.12, or an installed release
+        /// Kernel to boot: 6.12, 7.3-cloud, newest, or a release
         #[arg(long, env = "NVMEV_KVER")]
         kver: Option<String>,
+    },
+    /// Builds nvmev.ko for every kernel with headers in the distribution's suites, and prints a table
+    Matrix {
+        /// Only those of a series (6.12), a version or a flavour (7.3-rt)
+        #[arg(long, env = "NVMEV_KVER", default_value = "")]
+        kver: String,
     },
     /// Runs the project's checks
     Test {
@@ -105,7 +115,7 @@ struct ModuleArguments {
     /// The kernel's build folder; else that of the running kernel
     #[arg(long, env = "NVMEV_KDIR", default_value = "")]
     kdir: String,
-    /// Build for this kernel instead: 6.1, 6.12, or an installed release
+    /// Build for this kernel instead: 6.12, 7.3-cloud, newest, or a release
     #[arg(long, env = "NVMEV_KVER")]
     kver: Option<String>,
     /// With the faults that tests can ask for
@@ -182,6 +192,7 @@ fn run(command: Subject) -> Result<ExitCode> {
             };
             test::run(scope, &suite, &added)?
         }
+        Subject::Matrix { kver } => matrix::run(&kver)?,
         Subject::Golden { paths } => return Ok(golden::run(&paths)),
         Subject::Fuzz(arguments) => fuzz::run(&arguments)?,
         Subject::Race => {
@@ -209,7 +220,7 @@ fn run(command: Subject) -> Result<ExitCode> {
 /// The module for `kernel`; with `faults`, one whose threads panic when a test asks for it.
 fn build_module(kernel: &kernels::Kernel, faults: bool) -> Result<PathBuf> {
     module::build(&module::Options {
-        kdir: kernel.build.clone(),
+        target: kernel.into(),
         test_faults: faults,
     })
 }
@@ -218,17 +229,21 @@ fn build_module(kernel: &kernels::Kernel, faults: bool) -> Result<PathBuf> {
 fn make_module(arguments: &ModuleArguments) -> Result<()> {
     packages::provide(&[Purpose::Module])?;
     let kver = arguments.kver.as_deref().filter(|kver| !kver.is_empty());
-    let kdir = match (arguments.kdir.as_str(), kver) {
-        (kdir, _) if !kdir.is_empty() => PathBuf::from(kdir),
-        (_, Some(kver)) => kernels::provide(Some(kver))?.build,
-        _ => PathBuf::from(format!("/lib/modules/{}/build", kernels::running_release())),
+    let kdir = |kdir| module::Target { kdir, tools: None };
+    let target = match (arguments.kdir.as_str(), kver) {
+        (folder, _) if !folder.is_empty() => kdir(PathBuf::from(folder)),
+        (_, Some(kver)) => (&kernels::provide(Some(kver))?).into(),
+        _ => kdir(PathBuf::from(format!(
+            "/lib/modules/{}/build",
+            kernels::running_release()
+        ))),
     };
     if arguments.rustflags {
-        println!("{}", module::rustflags(&kdir)?);
+        println!("{}", module::rustflags(&target)?);
         return Ok(());
     }
     let options = module::Options {
-        kdir,
+        target,
         test_faults: arguments.faults,
     };
     let built = process::step("building nvmev.ko", || module::build(&options))?;
@@ -305,6 +320,7 @@ mod tests {
                 ],
             ),
             ("demo", &["--kver"]),
+            ("matrix", &["--kver"]),
             ("test", &["--suite", "--add", "--append", "--qemuopts"]),
             ("load", &["--modparams"]),
         ] {

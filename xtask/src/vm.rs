@@ -66,7 +66,7 @@ pub fn memory_for(modparams: &str) -> String {
 /// What a person can say of the VM.
 #[derive(Args)]
 pub struct GuestArguments {
-    /// Kernel to boot: 6.1, 6.12, or an installed release
+    /// Kernel to boot: 6.12, 7.3-cloud, newest, or a release
     #[arg(long, env = "NVMEV_KVER")]
     pub kver: Option<String>,
     /// Number of CPUs; else three, or as many as the module's cpus= needs

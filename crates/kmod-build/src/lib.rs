@@ -8,3 +8,4 @@
 pub mod module;
 pub mod paths;
 pub mod process;
+pub mod tools;

@@ -28,7 +28,10 @@ fn main() -> ExitCode {
 
 fn build(kdir: OsString, file: &Path) -> Result<()> {
     let built = module::build(&module::Options {
-        kdir: PathBuf::from(kdir),
+        target: module::Target {
+            kdir: PathBuf::from(kdir),
+            tools: None,
+        },
         test_faults: false,
     })?;
     if let Some(folder) = file.parent() {

@@ -49,6 +49,27 @@ pub fn quiet(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Runs `command` and returns all that it printed, and how it was called.
+///
+/// # Errors
+/// If it cannot be started or ends with a status other than 0: what it printed, too.
+pub fn run_and_read(command: &mut Command) -> Result<(String, String)> {
+    let shown = show(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {shown}"))?;
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    if !output.status.success() {
+        bail!("{text}\n{shown}: {}", output.status);
+    }
+    Ok((text, shown))
+}
+
 /// Runs `command` with its output going where ours goes.
 ///
 /// # Errors

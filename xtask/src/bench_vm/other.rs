@@ -67,6 +67,7 @@ mod tests {
             image: PathBuf::new(),
             modules: PathBuf::new(),
             build: PathBuf::from("/headers"),
+            tools: None,
         }
     }
 

@@ -106,7 +106,7 @@ impl Module {
 
     fn build(&self) -> Result<PathBuf> {
         if self.suites.iter().any(|suite| needs_dma_provider(suite)) {
-            module::build_for_tests(&self.kernel.build, DMA_PROVIDER)?;
+            module::build_for_tests(&(&self.kernel).into(), DMA_PROVIDER)?;
         }
         build_module(&self.kernel, self.faults)
     }
