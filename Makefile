@@ -18,6 +18,8 @@ export NVMEV_VMCPUS      = $(value VMCPUS)
 export NVMEV_VMMEM       = $(value VMMEM)
 export NVMEV_TIMEOUT     = $(value TIMEOUT)
 export NVMEV_SUITE       = $(value SUITE)
+export NVMEV_PART        = $(value PART)
+export NVMEV_STATUS      = $(value STATUS)
 export NVMEV_ADD         = $(value ADD)
 export NVMEV_KDIR        = $(value KDIR)
 export NVMEV_PATHS       = $(value PATHS)
@@ -26,7 +28,7 @@ export NVMEV_OTHERPARAMS = $(value OTHERPARAMS)
 export NVMEV_ROUNDS      = $(value ROUNDS)
 export NVMEV_JOBSECONDS  = $(value JOBSECONDS)
 # These names are also what other tools read from their environment.
-unexport CMD MODPARAMS KVER APPEND QEMUOPTS VMCPUS VMMEM TIMEOUT SUITE ADD KDIR PATHS OTHER OTHERPARAMS ROUNDS JOBSECONDS
+unexport CMD MODPARAMS KVER APPEND QEMUOPTS VMCPUS VMMEM TIMEOUT SUITE PART STATUS ADD KDIR PATHS OTHER OTHERPARAMS ROUNDS JOBSECONDS
 
 # Kbuild and cargo must not take over this make's flags and variables.
 XTASK = env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u MAKELEVEL cargo xtask
@@ -52,7 +54,7 @@ test-quick: setup ## the checks without a VM and without a kernel
 	@$(XTASK) test --quick
 
 .PHONY: test-long
-test-long: setup ## the checks in VMs that take long: whole devices, many cycles
+test-long: setup ## the checks that take hours, in parts of half an hour: those that have not passed on this commit, or PART=NAME,...  STATUS=1 lists them
 	@$(XTASK) test --long
 
 .PHONY: test-vm

@@ -389,19 +389,19 @@ fn findings_in(folder: &Path, since: SystemTime) -> Result<Vec<PathBuf>> {
     Ok(findings)
 }
 
-/// For the project's checks: all targets, each up to `limit`.
+/// For the project's checks: these targets, each up to `limit` in so many processes.
 ///
 /// # Errors
 /// If they cannot be built or run, or if a seed is not there.
-pub fn check(limit: Limit) -> Result<Vec<(&'static str, Outcome)>> {
+pub fn check<'a>(targets: &[&'a str], limit: Limit, jobs: usize) -> Result<Vec<(&'a str, Outcome)>> {
     build()?;
     let mut outcomes = Vec::new();
-    for target in TARGETS {
+    for &target in targets {
         let seeds = fuzz_folder().join("seeds").join(target);
         if fs::read_dir(&seeds).map_or(0, Iterator::count) == 0 {
             bail!("{} has no seeds", seeds.display());
         }
-        outcomes.push((target, run_target(target, limit, 1)?));
+        outcomes.push((target, run_target(target, limit, jobs)?));
     }
     Ok(outcomes)
 }

@@ -72,17 +72,14 @@ enum Subject {
         /// Only those without a VM and without a kernel
         #[arg(long)]
         quick: bool,
-        /// Those in VMs that take long
+        /// Those that take long: the parts that have not passed yet on this commit
         #[arg(long, conflicts_with = "quick")]
         long: bool,
         /// Only those in VMs
         #[arg(long, conflicts_with_all = ["quick", "long"])]
         vm: bool,
-        /// Only VM suites whose name starts so
-        #[arg(long, env = "NVMEV_SUITE", default_value = "")]
-        suite: String,
         #[command(flatten)]
-        added: suites::Added,
+        selection: test::Selection,
     },
     /// Replays traces in the golden format
     Golden {
@@ -181,8 +178,7 @@ fn run(command: Subject) -> Result<ExitCode> {
             quick,
             long,
             vm,
-            suite,
-            added,
+            selection,
         } => {
             let scope = match (quick, long, vm) {
                 (true, ..) => Scope::Quick,
@@ -190,7 +186,7 @@ fn run(command: Subject) -> Result<ExitCode> {
                 (_, _, true) => Scope::Vm,
                 _ => Scope::Usual,
             };
-            test::run(scope, &suite, &added)?
+            test::run(scope, &selection)?
         }
         Subject::Matrix { kver } => matrix::run(&kver)?,
         Subject::Golden { paths } => return Ok(golden::run(&paths)),
@@ -321,7 +317,10 @@ mod tests {
             ),
             ("demo", &["--kver"]),
             ("matrix", &["--kver"]),
-            ("test", &["--suite", "--add", "--append", "--qemuopts"]),
+            (
+                "test",
+                &["--suite", "--part", "--status", "--add", "--append", "--qemuopts"],
+            ),
             ("load", &["--modparams"]),
         ] {
             for option in options {

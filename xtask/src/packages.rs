@@ -176,6 +176,12 @@ const NEEDS: &[Need] = &[
     ),
     need(
         Purpose::Checks,
+        Sign::Program("git"),
+        "git",
+        "tells which commit the long checks ran on",
+    ),
+    need(
+        Purpose::Checks,
         Sign::Cargo("fmt"),
         "rustfmt",
         "checks the sources' format",

@@ -6,6 +6,8 @@ use clap::Args;
 
 use crate::vm::CPUS_USUAL;
 
+mod long;
+mod newest;
 mod variations;
 
 /// When a suite runs.
@@ -31,7 +33,7 @@ impl Length {
         let minutes = match self {
             Self::Usual => 10,
             Self::Varied => 30,
-            Self::Long => 180,
+            Self::Long => 60,
         };
         Duration::from_secs(minutes * 60)
     }
@@ -87,6 +89,8 @@ pub struct Suite {
     pub scripts: &'static [&'static str],
     /// Whether fio takes the short version.
     pub brief: bool,
+    /// The engines that fio takes, of those in tests/vm/fio.sh; empty: all.
+    pub engines: &'static str,
     /// Whether the module is built with the faults that tests can ask for.
     pub faults: bool,
     /// When it runs.
@@ -98,28 +102,18 @@ pub struct Suite {
 const SIZE: &str = "size=256M cpus=1,2 idle_timeout_us=20";
 const MEMMAP: &str = "memmap_start=4G memmap_size=256M cpus=1,2 idle_timeout_us=20";
 const FLASH: &str = "profile=tlc-ssd size=256M cpus=1,2 idle_timeout_us=20";
-// Another PCI function with memory.
-const PEER: &str = "-object memory-backend-ram,id=peer,size=4M,share=on -device ivshmem-plain,memdev=peer";
 // A socket each. The first one has too little memory for a drive of 1 GiB.
 const TWO_NODES: &str = "-smp sockets=2,cores=2,threads=1 \
     -object memory-backend-ram,id=near,size=1G -numa node,nodeid=0,memdev=near -numa cpu,node-id=0,socket-id=0 \
     -object memory-backend-ram,id=far,size=6G -numa node,nodeid=1,memdev=far -numa cpu,node-id=1,socket-id=1";
 // The driver describes all data of I/O commands with SGLs, not just long ones.
 const SGL_ALWAYS: &str = "nvme.sgl_threshold=1";
-const REFERENCE: &str = "profile=970pro size=4G cpus=1,2 idle_timeout_us=20";
 // A zoned namespace with small zones for file systems, one without zones, and a small zoned one with worn-out zones.
 const ZONED: &str = "ns=zn540:1G,optane:80M,zn540:128M size=1264M cpus=1,2 idle_timeout_us=20 \
     profile_set=1/zone.size_kib=16384,1/zone.max_open=10,1/zone.max_active=12,\
 1/zone.descriptor_extension_bytes=64,1/zrwa.count=2,1/zrwa.size_bytes=65536,1/zrwa.granularity_bytes=4096,\
 3/zone.size_kib=16384,3/zone.offline=1,3/zone.read_only=1,3/zone.finish_recommended_ms=2000";
-// Zones that cannot be written to their ends.
-const ZONED_CAPACITY: &str = "ns=zn540:1G,optane:80M size=1136M cpus=1,2 idle_timeout_us=20 \
-    profile_set=1/zone.size_kib=16384,1/zone.capacity_kib=14336,1/zone.max_open=10,1/zone.max_active=12";
-const ZONED_PROTOTYPE: &str = "profile=zns-prototype size=400M cpus=1,2 idle_timeout_us=20";
-const ZONED_LARGE: &str = "profile=zn540 size=8G cpus=1,2 idle_timeout_us=20";
 const KEY_VALUE: &str = "profile=kv-prototype size=256M cpus=1,2 idle_timeout_us=20";
-const KEY_VALUE_LBAS: &str =
-    "profile=kv-prototype size=256M cpus=1,2 idle_timeout_us=20 profile_set=key_value.command_set=nvm";
 // A namespace of each kind, and room for others.
 const ALL_KINDS: &str =
     "ns=optane:64M,tlc-ssd:128M,zn540:128M,kv-prototype:32M size=512M cpus=1,2 idle_timeout_us=20 \
@@ -127,8 +121,6 @@ const ALL_KINDS: &str =
 const NO_DATA: &str = "size=16T data=none cpus=1,2 idle_timeout_us=20";
 // Two workers: there may be an engine for one of them alone.
 const DMA: &str = "size=256M cpus=1,2,3 idle_timeout_us=20";
-const SIZE_LONG: &str = "size=1G cpus=1,2 idle_timeout_us=20";
-const MEMMAP_LONG: &str = "memmap_start=4G memmap_size=1G cpus=1,2 idle_timeout_us=20";
 const ALL: &[&str] = &[
     "identify",
     "reservations",
@@ -165,6 +157,7 @@ const USUAL: Suite = Suite {
     qemuopts: "",
     scripts: ALL,
     brief: false,
+    engines: "",
     faults: false,
     length: Length::Usual,
 };
@@ -173,6 +166,39 @@ const IOMMU: Suite = Suite {
     qemuopts: "-machine q35 -device intel-iommu,intremap=on",
     brief: true,
     scripts: &["interrupts", "fio"],
+    ..USUAL
+};
+const LIFECYCLE: Suite = Suite {
+    loaded: false,
+    scripts: &["lifecycle", "refuse"],
+    ..USUAL
+};
+const AT_ADDRESS: Suite = Suite {
+    modparams: MEMMAP,
+    append: "memmap=256M$4G",
+    scripts: &["identify"],
+    brief: true,
+    ..USUAL
+};
+const WITHOUT_DATA: Suite = Suite {
+    loaded: false,
+    modparams: NO_DATA,
+    append: "memmap=16M$4G",
+    scripts: &["nodata"],
+    ..USUAL
+};
+const PEER: Suite = Suite {
+    // Another PCI function with memory.
+    qemuopts: "-object memory-backend-ram,id=peer,size=4M,share=on -device ivshmem-plain,memdev=peer",
+    scripts: &["peer"],
+    ..USUAL
+};
+const FAULTS: Suite = Suite {
+    // Else the driver waits a minute for each command that a dead controller does not answer.
+    append: "nvme_core.io_timeout=5 nvme_core.admin_timeout=5",
+    loaded: false,
+    scripts: &["faults", "suspend"],
+    faults: true,
     ..USUAL
 };
 const NUMA: Suite = Suite {
@@ -187,7 +213,9 @@ const NUMA: Suite = Suite {
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Suite> {
-    SUITES.iter().chain(variations::SUITES)
+    [SUITES, long::SUITES, variations::SUITES, newest::SUITES]
+        .into_iter()
+        .flatten()
 }
 
 const SUITES: &[Suite] = &[
@@ -209,9 +237,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "6.12-lifecycle",
-        loaded: false,
-        scripts: &["lifecycle", "refuse"],
-        ..USUAL
+        ..LIFECYCLE
     },
     Suite {
         name: "6.1-lifecycle",
@@ -222,29 +248,11 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "6.12-memmap",
-        modparams: MEMMAP,
-        append: "memmap=256M$4G",
-        scripts: &["identify"],
-        brief: true,
-        ..USUAL
+        ..AT_ADDRESS
     },
     Suite {
         name: "6.12-nodata",
-        loaded: false,
-        modparams: NO_DATA,
-        append: "memmap=16M$4G",
-        scripts: &["nodata"],
-        ..USUAL
-    },
-    Suite {
-        name: "6.1-memmap-long",
-        kver: "6.1",
-        loaded: false,
-        modparams: MEMMAP,
-        append: "memmap=256M$4G",
-        scripts: &["lifecycle"],
-        length: Length::Long,
-        ..USUAL
+        ..WITHOUT_DATA
     },
     Suite {
         name: "6.12-flash",
@@ -270,68 +278,10 @@ const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
-        name: "6.12-zoned-long",
-        modparams: ZONED,
-        scripts: &["zones", "zonedfs"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.1-zoned-long",
-        kver: "6.1",
-        modparams: ZONED,
-        scripts: &["zones", "zonedfs"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-zns-prototype-long",
-        modparams: ZONED_PROTOTYPE,
-        scripts: &["zones"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-zone-capacity-long",
-        modparams: ZONED_CAPACITY,
-        scripts: &["zones", "zonedfs"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-zn540-long",
-        modparams: ZONED_LARGE,
-        scripts: &["zones"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.1-zn540-long",
-        kver: "6.1",
-        modparams: ZONED_LARGE,
-        scripts: &["zones"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
         name: "6.1-keyvalue",
         kver: "6.1",
         modparams: KEY_VALUE,
         scripts: &["keyvalue"],
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-keyvalue-lbas-long",
-        modparams: KEY_VALUE_LBAS,
-        scripts: &["keyvalue"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-keyvalue-long",
-        modparams: KEY_VALUE,
-        scripts: &["keyvalue"],
-        length: Length::Long,
         ..USUAL
     },
     // With two dispatchers, here where each kind of drive is.
@@ -340,21 +290,6 @@ const SUITES: &[Suite] = &[
         modparams: ALL_KINDS,
         added: variations::TWO_DISPATCHERS,
         scripts: ALL_KINDS_SCRIPTS,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-namespaces-long",
-        modparams: ALL_KINDS,
-        scripts: ALL_KINDS_SCRIPTS,
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.1-namespaces-long",
-        kver: "6.1",
-        modparams: ALL_KINDS,
-        scripts: ALL_KINDS_SCRIPTS,
-        length: Length::Long,
         ..USUAL
     },
     Suite {
@@ -369,15 +304,6 @@ const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
-        name: "6.1-nomsi",
-        kver: "6.1",
-        append: "pci=nomsi",
-        scripts: &["interrupts", "fio"],
-        brief: true,
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
         name: "6.12-polled",
         append: "nvme.poll_queues=1",
         scripts: &["polled"],
@@ -389,65 +315,8 @@ const SUITES: &[Suite] = &[
         ..USUAL
     },
     Suite {
-        name: "6.12-resets-long",
-        scripts: RESETS,
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.1-resets-long",
-        kver: "6.1",
-        scripts: RESETS,
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-resets-flash-long",
-        modparams: FLASH,
-        scripts: RESETS,
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-resets-nomsi-long",
-        append: "pci=nomsi",
-        scripts: RESETS,
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
         name: "6.12-peer",
-        qemuopts: PEER,
-        scripts: &["peer"],
-        ..USUAL
-    },
-    Suite {
-        name: "6.1-peer-long",
-        kver: "6.1",
-        qemuopts: PEER,
-        scripts: &["peer"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-numa-long",
-        length: Length::Long,
-        ..NUMA
-    },
-    Suite {
-        name: "6.1-numa-long",
-        kver: "6.1",
-        length: Length::Long,
-        ..NUMA
-    },
-    Suite {
-        name: "6.12-numa-io-long",
-        loaded: true,
-        added: "cpus=2,3",
-        scripts: &["interrupts", "fio", "idle"],
-        brief: true,
-        length: Length::Long,
-        ..NUMA
+        ..PEER
     },
     Suite {
         name: "6.12-dma",
@@ -467,77 +336,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "6.12-faults",
-        // Else the driver waits a minute for each command that a dead controller does not answer.
-        append: "nvme_core.io_timeout=5 nvme_core.admin_timeout=5",
-        loaded: false,
-        scripts: &["faults", "suspend"],
-        faults: true,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-size-long",
-        modparams: SIZE_LONG,
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.1-size-long",
-        kver: "6.1",
-        modparams: SIZE_LONG,
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-lifecycle-long",
-        loaded: false,
-        modparams: SIZE_LONG,
-        scripts: &["lifecycle"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.1-lifecycle-long",
-        kver: "6.1",
-        loaded: false,
-        modparams: SIZE_LONG,
-        scripts: &["lifecycle"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-memmap-long",
-        modparams: MEMMAP_LONG,
-        append: "memmap=1G$4G",
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-reference-long",
-        modparams: REFERENCE,
-        brief: true,
-        scripts: &["identify", "fio", "discard", "filesystem", "reset", "flash"],
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-flash-long",
-        modparams: FLASH,
-        scripts: ALL_FLASH,
-        length: Length::Long,
-        ..USUAL
-    },
-    Suite {
-        name: "6.12-iommu-long",
-        brief: false,
-        length: Length::Long,
-        ..IOMMU
-    },
-    Suite {
-        name: "6.1-iommu-long",
-        kver: "6.1",
-        brief: false,
-        length: Length::Long,
-        ..IOMMU
+        ..FAULTS
     },
 ];
 

@@ -7,21 +7,52 @@ use std::process::Command;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{ensure, Result};
+use clap::Args;
 
 use crate::fuzz::Limit;
 use crate::packages::{self, Purpose};
 use crate::paths::root;
 use crate::process::seconds;
 use crate::suites::Added;
-use crate::{fuzz, klog, race};
+use crate::{fuzz, klog};
 
+mod long;
+mod parts;
+mod progress;
+mod record;
 mod vms;
 
-/// How long each fuzz target runs: usually inputs that are the same each time, so that a change is judged by what it changes; in the long
-/// checks new ones.
+/// How long each fuzz target runs: inputs that are the same each time, so that a change is judged by what it changes.
 const FUZZ: Limit = Limit::Inputs(2500);
-const FUZZ_LONG: Limit = Limit::Time(Duration::from_secs(1200));
+
+/// Which checks of a scope, and how.
+#[derive(Args, Debug, Default)]
+pub struct Selection {
+    /// Only VM suites whose name starts so
+    #[arg(long, env = "NVMEV_SUITE", default_value = "")]
+    suite: String,
+    /// Only these parts of the long checks: names, or how they begin, with commas between them
+    #[arg(long, env = "NVMEV_PART", default_value = "")]
+    part: String,
+    /// Only show which parts of the long checks have passed, and on which commit
+    #[arg(
+        long,
+        env = "NVMEV_STATUS",
+        default_value = "",
+        num_args = 0..=1,
+        default_missing_value = "1"
+    )]
+    status: String,
+    #[command(flatten)]
+    added: Added,
+}
+
+impl Selection {
+    fn wants_status(&self) -> bool {
+        !matches!(self.status.as_str(), "" | "0")
+    }
+}
 
 /// Which checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +61,7 @@ pub enum Scope {
     Quick,
     /// What has to pass before anything is handed in.
     Usual,
-    /// The checks in VMs that take long.
+    /// The checks that take long, in parts.
     Long,
     /// Only what runs in VMs.
     Vm,
@@ -44,24 +75,37 @@ struct Tally {
 
 impl Tally {
     /// Counts what a step found, prints a line about it, and what it printed if something failed.
-    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Found>) {
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Found>) -> Verdict {
         eprintln!("==> {name}");
         let start = Instant::now();
         let found = work().unwrap_or_else(|error| Found::one(false, format!("error: {error:#}")));
         let verdict = if found.failed.is_empty() { "ok" } else { "FAILED" };
+        let took = start.elapsed();
         println!(
             "{verdict:6} {name}: {} passed, {} failed, {}",
             found.passed,
             found.failed.len(),
-            seconds(start.elapsed())
+            seconds(took)
         );
         if !found.failed.is_empty() {
             println!("{}", found.output.trim_end());
         }
         self.passed += found.passed;
-        self.failed
-            .extend(found.failed.into_iter().map(|what| format!("{name}: {what}")));
+        let failed = found.failed.iter().map(|what| format!("{name}: {what}"));
+        self.failed.extend(failed);
+        Verdict {
+            took,
+            passed: found.passed,
+            failed: found.failed,
+        }
     }
+}
+
+/// What a step came to.
+struct Verdict {
+    took: Duration,
+    passed: usize,
+    failed: Vec<String>,
 }
 
 /// What a step found.
@@ -95,38 +139,34 @@ impl Found {
     }
 }
 
-/// Runs the checks of `scope`, those in VMs only of suites whose name starts with `suite`, with what is added to their settings. Returns
-/// the status to end with.
+/// Runs the checks of `scope` that are selected. Returns the status to end with.
 ///
 /// # Errors
 /// If the checks cannot be run at all.
-pub fn run(scope: Scope, suite: &str, added: &Added) -> Result<i32> {
+pub fn run(scope: Scope, selection: &Selection) -> Result<i32> {
     let start = Instant::now();
     let mut tally = Tally::default();
+    ensure!(
+        scope == Scope::Long || (selection.part.is_empty() && !selection.wants_status()),
+        "PART= and STATUS= are for make test-long"
+    );
+    if scope == Scope::Long {
+        if selection.wants_status() {
+            return long::show_status(&selection.part).map(|()| 0);
+        }
+        if let Some(passed) = long::run(&mut tally, selection)? {
+            println!("{passed} passed, 0 failed");
+            return Ok(0);
+        }
+    }
     if matches!(scope, Scope::Quick | Scope::Usual) {
         packages::provide(&[Purpose::Checks, Purpose::Fuzz])?;
         source_checks(&mut tally);
     }
-    if scope == Scope::Long && suite.is_empty() {
-        let ignored = ["test", "--workspace", "--no-fail-fast", "--", "--ignored"];
-        tally.step("drives that need much memory", || cargo_tests(cargo(&ignored)));
-        tally.step("tests of the core with two dispatchers", || {
-            let mut command = cargo(&["test", "--package", "nvmev-sim", "--no-fail-fast"]);
-            command.env("NVMEV_TEST_DISPATCHERS", "2");
-            cargo_tests(command)
-        });
-        packages::provide(&[Purpose::Checks, Purpose::Fuzz, Purpose::Module])?;
-        tally.step("races between the engine's threads (ThreadSanitizer)", || {
-            cargo_tests(race::tests()?)
-        });
-        if packages::cargo_has("clippy") {
-            tally.step("clippy of the fuzz targets", fuzz_lints);
-        }
-        tally.step("fuzz targets", || fuzz_targets(FUZZ_LONG));
-    }
-    if scope != Scope::Quick {
+    if matches!(scope, Scope::Usual | Scope::Vm) {
         packages::provide(&[Purpose::Module, Purpose::Vm])?;
-        vms::run(&mut tally, scope != Scope::Long, suite, added)?;
+        let suites = vms::select(true, &selection.suite)?;
+        vms::run(&mut tally, &suites, &selection.added, |_, _| Ok(()))?;
     }
     for what in &tally.failed {
         println!("failed: {what}");
@@ -216,7 +256,7 @@ fn tests(tally: &mut Tally) {
         );
         tally.step("fuzz targets", || {
             joined(fuzz_build)?;
-            fuzz_targets(FUZZ)
+            fuzz_targets(&fuzz::TARGETS, FUZZ, 1)
         });
     });
 }
@@ -235,26 +275,10 @@ fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Lints of the fuzz targets. With the long checks: they are a workspace of their own, which has to be built once more for it.
-fn fuzz_lints() -> Result<Found> {
-    let mut command = cargo(&[
-        "clippy",
-        "--quiet",
-        "--manifest-path",
-        "fuzz/Cargo.toml",
-        "--no-default-features",
-        "--",
-        "-D",
-        "warnings",
-    ]);
-    command.env("CARGO_TARGET_DIR", root().join("target/fuzz/build"));
-    passes(command)
-}
-
 /// A target that finds nothing has passed.
-fn fuzz_targets(limit: Limit) -> Result<Found> {
+fn fuzz_targets(targets: &[&str], limit: Limit, jobs: usize) -> Result<Found> {
     let mut found = Found::default();
-    for (target, outcome) in fuzz::check(limit)? {
+    for (target, outcome) in fuzz::check(targets, limit, jobs)? {
         let line = fuzz::describe(target, &outcome);
         println!("       {line}");
         found.add(outcome.findings.is_empty(), target);

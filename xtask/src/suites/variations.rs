@@ -6,49 +6,49 @@ use super::{
     ZONED,
 };
 
-const CONVENTIONAL: Suite = Suite {
+pub(super) const CONVENTIONAL: Suite = Suite {
     modparams: FLASH,
     scripts: ALL_FLASH,
     ..USUAL
 };
-const ZONES: Suite = Suite {
+pub(super) const ZONES: Suite = Suite {
     modparams: ZONED,
     scripts: &["zones", "zonedfs"],
     ..USUAL
 };
-const PAIRS: Suite = Suite {
+pub(super) const PAIRS: Suite = Suite {
     modparams: KEY_VALUE,
     scripts: &["keyvalue"],
     ..USUAL
 };
-const NAMESPACES: Suite = Suite {
+pub(super) const NAMESPACES: Suite = Suite {
     modparams: ALL_KINDS,
     scripts: ALL_KINDS_SCRIPTS,
     ..USUAL
 };
-const SEVERAL_HOSTS: Suite = Suite {
+pub(super) const SEVERAL_HOSTS: Suite = Suite {
     scripts: RESETS,
     ..USUAL
 };
 /// One queue has no interrupts: a program looks for its completions itself, if it asks for that.
-const POLLED: Suite = Suite {
+pub(super) const POLLED: Suite = Suite {
     append: "nvme.poll_queues=1",
     scripts: &["interrupts", "fio", "reset"],
     ..USUAL
 };
 /// Data that a DMA engine copies.
-const ENGINES: Suite = Suite {
+pub(super) const ENGINES: Suite = Suite {
     loaded: false,
     modparams: DMA,
     scripts: &["dma"],
     ..USUAL
 };
-const POLLED_IOMMU: Suite = Suite {
+pub(super) const POLLED_IOMMU: Suite = Suite {
     append: "intel_iommu=on nvme.poll_queues=1",
     ..IOMMU
 };
 
-const fn varied(name: &'static str, added: &'static str, suite: Suite) -> Suite {
+pub(super) const fn varied(name: &'static str, added: &'static str, suite: Suite) -> Suite {
     Suite {
         name,
         added,
@@ -69,7 +69,7 @@ const fn on_6_1(suite: Suite) -> Suite {
     Suite { kver: "6.1", ..suite }
 }
 
-const ONE_CPU: &str = "cpus=1";
+pub(super) const ONE_CPU: &str = "cpus=1";
 const THREE_CPUS: &str = "cpus=1,2,3";
 pub(super) const TWO_DISPATCHERS: &str = "dispatchers=2 cpus=1,2,3";
 const DOORBELLS_IN_BAR: &str = "shadow_doorbells=0";

@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::Result;
 
-use super::{cargo, joined, passes, Found, Tally};
+use super::{cargo, joined, passes, Found, Tally, Verdict};
 use crate::kernels::{self, Kernel};
 use crate::paths::root;
 use crate::suites::{self, with_added, Added, Length, Suite};
@@ -54,38 +54,72 @@ impl Program {
     }
 }
 
-/// Runs the suites of `make test`, or of `make test-long`, whose name starts with `selected`, with what is added to their settings.
+/// The suites of `make test`, or the others, whose name starts so.
 ///
 /// # Errors
-/// If there is none, or no kernel can be had.
-pub(super) fn run(tally: &mut Tally, is_usual: bool, selected: &str, added: &Added) -> Result<()> {
+/// If there is none.
+pub(super) fn select(is_usual: bool, start: &str) -> Result<Vec<&'static Suite>> {
     let suites: Vec<&Suite> = suites::all()
-        .filter(|suite| suite.length.is_usual() == is_usual && suite.name.starts_with(selected))
+        .filter(|suite| suite.length.is_usual() == is_usual && suite.name.starts_with(start))
         .collect();
-    anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{selected}'");
-    let mut modules = Vec::new();
-    for series in kernels::SERIES {
+    anyhow::ensure!(!suites.is_empty(), "no suite's name starts with '{start}'");
+    Ok(suites)
+}
+
+/// What has ended.
+pub(super) enum Ended<'a> {
+    /// All that is built for the suites.
+    Builds,
+    Suite(&'a Suite),
+}
+
+/// Runs these suites with what is added to their settings, and tells `ended` of each end.
+///
+/// # Errors
+/// If `ended` fails.
+pub(super) fn run(
+    tally: &mut Tally,
+    suites: &[&'static Suite],
+    added: &Added,
+    mut ended: impl FnMut(Ended<'_>, Verdict) -> Result<()>,
+) -> Result<()> {
+    let mut modules: Vec<Module> = Vec::new();
+    let mut missing = Vec::new();
+    let mut kernels: Vec<&str> = suites.iter().map(|suite| suite.kver).collect();
+    kernels.sort_by_key(|kver| suites.iter().position(|suite| suite.kver == *kver));
+    kernels.dedup();
+    for kver in kernels {
+        let kernel = match kernels::provide(Some(kver)) {
+            Ok(kernel) => kernel,
+            Err(error) => {
+                // Its suites have nothing to run with.
+                missing.extend(tally.step(&format!("Linux {kver}"), || Err(error)).failed);
+                continue;
+            }
+        };
         for faults in [false, true] {
-            let is_meant = |suite: &&&Suite| suite.kver == series && suite.faults == faults;
+            let is_meant = |suite: &&&Suite| suite.kver == kver && suite.faults == faults;
             let suites: Vec<&Suite> = suites.iter().filter(is_meant).copied().collect();
             if !suites.is_empty() {
                 modules.push(Module {
-                    // Not a check, and everything below needs it.
-                    kernel: kernels::provide(Some(series))?,
+                    kernel: kernel.clone(),
                     faults,
                     suites,
                 });
             }
         }
     }
-    let paths = build(tally, &programs_of(&suites), &modules);
+    let (paths, mut verdict) = build(tally, &programs_of(suites), &modules);
+    verdict.failed.extend(missing);
+    ended(Ended::Builds, verdict)?;
     for (module, path) in modules.iter().zip(paths) {
         // A failed build has been counted; its suites have nothing to run with.
         let Some(path) = path else { continue };
         for suite in &module.suites {
-            tally.step(&format!("VM {}", suite.name), || {
+            let verdict = tally.step(&format!("VM {}", suite.name), || {
                 run_suite(suite, added, &module.kernel, &path)
             });
+            ended(Ended::Suite(suite), verdict)?;
         }
     }
     Ok(())
@@ -120,11 +154,11 @@ fn programs_of(suites: &[&Suite]) -> Vec<&'static str> {
 
 /// Builds all of it at once, but one module after the other for a kernel: they have a folder together, and most of a build's time goes
 /// into a single crate, on one CPU. Returns the modules' paths.
-fn build(tally: &mut Tally, programs: &[&str], modules: &[Module]) -> Vec<Option<PathBuf>> {
+fn build(tally: &mut Tally, programs: &[&str], modules: &[Module]) -> (Vec<Option<PathBuf>>, Verdict) {
     let mut paths = Vec::new();
     let mut names: Vec<String> = programs.iter().map(|&name| name.to_owned()).collect();
     names.extend(modules.iter().map(Module::name));
-    tally.step(&names.join("; "), || {
+    let verdict = tally.step(&names.join("; "), || {
         let results = thread::scope(|scope| {
             let programs = scope.spawn(|| build_programs(programs));
             let kernels: Vec<_> = modules
@@ -146,7 +180,7 @@ fn build(tally: &mut Tally, programs: &[&str], modules: &[Module]) -> Vec<Option
         }
         Ok(found)
     });
-    paths
+    (paths, verdict)
 }
 
 fn build_programs(names: &[&str]) -> Result<Found> {
@@ -171,6 +205,7 @@ fn run_suite(suite: &Suite, added: &Added, kernel: &Kernel, nvmev: &Path) -> Res
     let mut environment = vec![
         flag("NVMEV_LONG", long),
         flag("NVMEV_BRIEF", suite.brief),
+        ("NVMEV_ENGINES".to_owned(), suite.engines.to_owned()),
         ("NVMEV_PARAMETERS".to_owned(), modparams.clone()),
     ];
     environment
