@@ -171,6 +171,10 @@ pub enum ProfileSetError<'a> {
         /// How many there are.
         namespaces: u32,
     },
+    /// Nothing between two commas, or before the first or after the last one.
+    EmptyEntry,
+    /// An earlier entry sets the same parameter of the same namespace.
+    Twice(&'a str),
 }
 
 impl fmt::Display for ProfileSetError<'_> {
@@ -186,26 +190,36 @@ impl fmt::Display for ProfileSetError<'_> {
                     "{entry} is for none of the namespaces, which are 1 to {namespaces}"
                 )
             }
+            Self::EmptyEntry => f.write_str("an entry is empty: take out the comma before or after it"),
+            Self::Twice(entry) => write!(f, "{entry} sets what an entry before it has set: give one value"),
         }
     }
 }
 
 impl<'a> ProfileSet<'a> {
-    /// Checks for which of the `namespaces` each entry is; what it says, the profiles know.
+    /// Checks for which of the `namespaces` each entry is, and that none sets what another one does; what it says, the profiles know.
     ///
     /// # Errors
-    /// The first entry that is for none.
+    /// The first entry that is for none, is empty, or is there twice.
     pub fn new(text: &'a str, namespaces: u32) -> Result<Self, ProfileSetError<'a>> {
-        for entry in entries(text) {
-            match entry.split_once('/') {
-                Some((nsid, _)) => {
-                    let nsid = nsid.trim().parse::<u32>().unwrap_or(0);
-                    if nsid == 0 || nsid > namespaces {
-                        return Err(ProfileSetError::NoSuchNamespace { entry, namespaces });
-                    }
+        for (index, entry) in entries(text).enumerate() {
+            if entry.is_empty() {
+                return Err(ProfileSetError::EmptyEntry);
+            }
+            let (nsid, rest) = namespace_of(entry);
+            match nsid {
+                Some(nsid) if !(1..=namespaces).contains(&nsid) => {
+                    return Err(ProfileSetError::NoSuchNamespace { entry, namespaces });
                 }
                 None if namespaces > 1 => return Err(ProfileSetError::WhichNamespace(entry)),
-                None => {}
+                _ => {}
+            }
+            let sets_the_same = |earlier: &str| {
+                let (its_nsid, its_rest) = namespace_of(earlier);
+                (its_nsid.unwrap_or(1), key_of(its_rest)) == (nsid.unwrap_or(1), key_of(rest))
+            };
+            if entries(text).take(index).any(sets_the_same) {
+                return Err(ProfileSetError::Twice(entry));
             }
         }
         Ok(Self { text, namespaces })
@@ -213,15 +227,30 @@ impl<'a> ProfileSet<'a> {
 
     /// The entries for namespace `nsid`, each `key=value`.
     pub fn of(&self, nsid: u32) -> impl Iterator<Item = &'a str> {
-        entries(self.text).filter_map(move |entry| match entry.split_once('/') {
-            Some((its_nsid, entry)) => (its_nsid.trim().parse() == Ok(nsid)).then_some(entry),
-            None => Some(entry),
+        entries(self.text).filter_map(move |entry| match namespace_of(entry) {
+            (Some(its_nsid), entry) => (its_nsid == nsid).then_some(entry),
+            (None, entry) => Some(entry),
         })
     }
 }
 
+/// The entries of a list, empty ones among them; none in an empty list.
 fn entries(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+    let text = text.trim();
+    text.split(',').map(str::trim).filter(move |_| !text.is_empty())
+}
+
+/// For which namespace an entry is, if it says so (0 if what it says is no number), and the rest of it. A slash in a value, as in the times of pages, is
+/// none of a namespace.
+fn namespace_of(entry: &str) -> (Option<u32>, &str) {
+    match entry.split_once('/') {
+        Some((nsid, rest)) if !nsid.contains('=') => (Some(nsid.trim().parse().unwrap_or(0)), rest),
+        _ => (None, entry),
+    }
+}
+
+fn key_of(entry: &str) -> &str {
+    entry.split_once('=').map_or(entry, |(key, _)| key).trim()
 }
 
 #[cfg(test)]
@@ -286,7 +315,7 @@ mod tests {
 
     #[test]
     fn profile_set_goes_to_the_namespace_that_it_names() {
-        let set = ProfileSet::new("1/a=1, 2/b=2 ,,1/c=3", 2).unwrap();
+        let set = ProfileSet::new("1/a=1, 2/b=2 ,1/c=3", 2).unwrap();
         assert_eq!(set.of(1).collect::<Vec<_>>(), ["a=1", "c=3"]);
         assert_eq!(set.of(2).collect::<Vec<_>>(), ["b=2"]);
         let set = ProfileSet::new("a=1,1/b=2", 1).unwrap();
@@ -301,6 +330,39 @@ mod tests {
                 error,
                 std::format!("{text} is for none of the namespaces, which are 1 to 2")
             );
+        }
+    }
+
+    #[test]
+    fn a_slash_in_a_value_names_no_namespace() {
+        let set = ProfileSet::new("nand.read_4k_ns=1/2/3,a=4", 1).unwrap();
+        assert_eq!(set.of(1).collect::<Vec<_>>(), ["nand.read_4k_ns=1/2/3", "a=4"]);
+        let set = ProfileSet::new("2/nand.read_4k_ns=1/2/3", 2).unwrap();
+        assert_eq!(set.of(1).count(), 0);
+        assert_eq!(set.of(2).collect::<Vec<_>>(), ["nand.read_4k_ns=1/2/3"]);
+    }
+
+    #[test]
+    fn entries_that_are_empty_or_there_twice_are_refused() {
+        for text in [",", "a=1,", ",a=1", "a=1, ,b=2"] {
+            assert_eq!(
+                ProfileSet::new(text, 1),
+                Err(ProfileSetError::EmptyEntry),
+                "{text}"
+            );
+        }
+        for (text, namespaces, entry) in [
+            ("a=1,b=2,a=1", 1, "a=1"),
+            ("a=1, a =2", 1, "a =2"),
+            ("a=1,1/a=2", 1, "1/a=2"),
+            ("1/a=1,2/a=1,1/a=2", 2, "1/a=2"),
+        ] {
+            let expected = Err(ProfileSetError::Twice(entry));
+            assert_eq!(ProfileSet::new(text, namespaces), expected, "{text}");
+        }
+        assert!(ProfileSet::new("1/a=1,2/a=1", 2).is_ok());
+        for text in ["", " ", "\n"] {
+            assert_eq!(ProfileSet::new(text, 2).unwrap().of(1).count(), 0);
         }
     }
 }

@@ -248,6 +248,10 @@ pub enum SetError<'a> {
     },
     /// Not `key=value`.
     NoValue(&'a str),
+    /// Nothing between two commas, or before the first or after the last one.
+    EmptyEntry,
+    /// There is another value for it in the same list.
+    Twice(&'a str),
     /// The value cannot be read.
     Value {
         /// The parameter's key.
@@ -267,6 +271,8 @@ impl fmt::Display for SetError<'_> {
                 "{key} is no parameter of a drive of kind {kind}: `nvmev profile keys` lists them"
             ),
             Self::NoValue(text) => write!(f, "{text} is not of the form key=value"),
+            Self::EmptyEntry => f.write_str("an entry is empty: take out the comma before or after it"),
+            Self::Twice(key) => write!(f, "{key} is there twice: give it one value"),
             Self::Value { key, value, rule } => write!(f, "{key} is {value}: {rule}"),
         }
     }

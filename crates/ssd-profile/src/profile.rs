@@ -104,14 +104,25 @@ impl Profile<'_> {
         result
     }
 
-    /// Sets what a list such as `nand.program_ns=200000,ftl.partitions=1` says, from left to right.
+    /// Sets what a list such as `nand.program_ns=200000,ftl.partitions=1` says, from left to right. A list without anything sets nothing.
     ///
     /// # Errors
-    /// The first entry that cannot be set; those before it have been.
+    /// The first entry that cannot be set, is empty, or sets what an earlier one has set; those before it have been set.
     pub fn set_list<'b>(&mut self, list: &'b str) -> Result<(), SetError<'b>> {
-        for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        if list.trim().is_empty() {
+            return Ok(());
+        }
+        let key_of = |entry: &'b str| entry.split_once('=').map_or(entry, |(key, _)| key).trim();
+        for (index, entry) in list.split(',').map(str::trim).enumerate() {
+            if entry.is_empty() {
+                return Err(SetError::EmptyEntry);
+            }
             let (key, value) = entry.split_once('=').ok_or(SetError::NoValue(entry))?;
-            self.set(key.trim(), value.trim())?;
+            let key = key.trim();
+            if list.split(',').take(index).any(|earlier| key_of(earlier) == key) {
+                return Err(SetError::Twice(key));
+            }
+            self.set(key, value.trim())?;
         }
         Ok(())
     }

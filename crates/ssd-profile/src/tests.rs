@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use crate::{Profile, ProfileKind};
+use crate::{Profile, ProfileKind, SetError};
 
 fn blank(kind: &str) -> Profile<'static> {
     Profile {
@@ -70,10 +70,10 @@ fn what_cannot_be_set_is_refused_with_the_key_the_value_and_the_rule() {
         assert_eq!(profile.set_list(entry).unwrap_err().to_string(), message);
         assert_eq!(profile, conventional(), "{entry} changed something");
     }
-    // Spaces and empty entries do no harm; what stands before a wrong entry has been set.
+    // Spaces do no harm; what stands before a wrong entry has been set.
     let mut profile = conventional();
     profile
-        .set_list(" nand.channels = 4 , ,ftl.partitions=4,")
+        .set_list(" nand.channels = 4 , ftl.partitions=4 ")
         .expect("sound");
     assert_eq!(
         profile
@@ -84,6 +84,34 @@ fn what_cannot_be_set_is_refused_with_the_key_the_value_and_the_rule() {
             .next(),
         Some("x")
     );
+}
+
+#[test]
+fn an_entry_that_is_empty_or_there_twice_is_refused() {
+    for list in [
+        ",",
+        "nand.channels=4,",
+        ",nand.channels=4",
+        "nand.channels=4, ,ftl.partitions=4",
+    ] {
+        let error = conventional().set_list(list).unwrap_err();
+        assert_eq!(error, SetError::EmptyEntry, "{list}");
+    }
+    for (list, key) in [
+        ("nand.channels=4,nand.channels=4", "nand.channels"),
+        ("mdts=5,ftl.victim=random, mdts =6", "mdts"),
+        ("ftl.victim=random,ftl.victim", "ftl.victim is not of the form"),
+    ] {
+        let error = conventional().set_list(list).unwrap_err().to_string();
+        assert!(error.starts_with(key), "{list}: {error}");
+    }
+    let error = conventional().set_list("mdts=5,mdts=6").unwrap_err().to_string();
+    assert_eq!(error, "mdts is there twice: give it one value");
+    for list in ["", "  "] {
+        let mut profile = conventional();
+        profile.set_list(list).expect("nothing to set");
+        assert_eq!(profile, conventional());
+    }
 }
 
 #[test]
