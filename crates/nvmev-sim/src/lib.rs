@@ -9,4 +9,5 @@
 pub mod conformance;
 pub mod golden;
 pub mod host;
+mod packed;
 pub mod simulator;

@@ -57,6 +57,8 @@ pub enum SimulatorError {
     Trace(TraceError),
     /// Commands take no time, so a phase that is to last some never ends.
     Standstill,
+    /// The drive has keys instead of LBAs, and every workload and trace is of LBAs.
+    KeyValue,
 }
 
 impl fmt::Display for SimulatorError {
@@ -68,6 +70,10 @@ impl fmt::Display for SimulatorError {
             Self::Standstill => f.write_str(
                 "commands take no time on this drive, as reads of what was never written do on profiles with the reference's oddities: \
                  fill it first (--precondition seq), or end the phase by count= or size= instead of time=",
+            ),
+            Self::KeyValue => f.write_str(
+                "key-value drives are not simulated: workloads and traces read and write LBAs, and such a drive stores values under keys. \
+                 Choose another --profile; with the kernel module, `nvmev kv bench` measures a key-value drive",
             ),
         }
     }
@@ -103,8 +109,11 @@ impl Simulator {
     /// A new drive.
     ///
     /// # Errors
-    /// If the profile and the capacity do not make one.
+    /// If the profile and the capacity do not make one, or it is a key-value drive.
     pub fn new(kind: &ProfileKind, capacity_bytes: u64) -> Result<Self, SimulatorError> {
+        if matches!(kind, ProfileKind::KeyValue(_)) {
+            return Err(SimulatorError::KeyValue);
+        }
         Ok(Self {
             namespace_bytes: namespace_bytes(kind, capacity_bytes).map_err(SimulatorError::Setup)?,
             model: AnyModel::new(kind, capacity_bytes).map_err(SimulatorError::Setup)?,
@@ -285,6 +294,8 @@ impl Phase<'_> {
         let mut events: BinaryHeap<Event> = (0..slots).map(|slot| Reverse((self.start_ns, slot))).collect();
         let mut waiting: Vec<VecDeque<(u32, Waiting)>> = (0..queues).map(|_| VecDeque::new()).collect();
         let mut has_ended = false;
+        // A command before which nothing is sent for a while, and until when.
+        let (mut held, mut held_until_ns) = (None, self.start_ns);
         while let Some(Reverse((now_ns, event))) = events.pop() {
             if event >= slots {
                 let queue = event - slots;
@@ -307,10 +318,24 @@ impl Phase<'_> {
             if has_ended {
                 continue;
             }
-            let Some(io) = source.next()? else {
+            if now_ns < held_until_ns {
+                events.push(Reverse((held_until_ns, event)));
+                continue;
+            }
+            let next = match held.take() {
+                Some(io) => Some(io),
+                None => source.next()?,
+            };
+            let Some(io) = next else {
                 has_ended = true;
                 continue;
             };
+            if io.wait_ns > 0 {
+                held_until_ns = now_ns.saturating_add(io.wait_ns);
+                held = Some(Io { wait_ns: 0, ..io });
+                events.push(Reverse((held_until_ns, event)));
+                continue;
+            }
             let queue = event / depth;
             let line = &mut waiting[queue as usize];
             if line.is_empty() {

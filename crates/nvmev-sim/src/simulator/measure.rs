@@ -36,7 +36,7 @@ impl Direction {
         }
     }
 
-    /// A flush is none of them: it is counted, not measured.
+    /// A flush is none of them: it is measured by itself.
     pub const fn of(action: Action) -> Option<Self> {
         match action {
             Action::Read => Some(Self::Read),
@@ -143,7 +143,8 @@ impl Series {
 #[derive(Clone, Debug)]
 pub(super) struct Measure {
     directions: [DirectionMeasure; 4],
-    pub flushes: u64,
+    /// Flushes are none of the directions: they are of no place.
+    pub flushes: DirectionMeasure,
     pub series: Series,
     flash_seen: FlashStatistics,
     /// When garbage collection is looked at next, ns since the phase began.
@@ -154,7 +155,7 @@ impl Measure {
     pub fn new() -> Self {
         Self {
             directions: Direction::ALL.map(|_| DirectionMeasure::new()),
-            flushes: 0,
+            flushes: DirectionMeasure::new(),
             series: Series::new(),
             flash_seen: FlashStatistics::default(),
             flash_due_ns: WIDTH_NS,
@@ -168,12 +169,13 @@ impl Measure {
     /// A command is done, `done_ns` after the phase began.
     #[inline]
     pub fn done(&mut self, action: Action, len_bytes: u64, latency_ns: u64, done_ns: u64) {
+        let latency_ns = latency_ns.max(1);
         let Some(direction) = Direction::of(action) else {
-            self.flushes += 1;
+            self.flushes.latencies.saturating_record(latency_ns);
             return;
         };
         let measure = &mut self.directions[direction as usize];
-        measure.latencies.saturating_record(latency_ns.max(1));
+        measure.latencies.saturating_record(latency_ns);
         measure.bytes += len_bytes;
         let point = self.series.at(done_ns);
         point.commands += 1;

@@ -19,7 +19,10 @@ pub use measure::{Series, SeriesPoint};
 pub use report::{
     DirectionReport, FlashPhaseReport, Latencies, LatencyPoint, PhaseReport, UtilisationReport, ZonesReport,
 };
-pub use trace::{Beyond, TraceError, TraceFormat, TraceOptions, TraceReader};
+pub use trace::{
+    Beyond, DeviceReport, Reason, Remark, TraceError, TraceFormat, TraceInput, TraceOptions, TraceReader,
+    TraceReport,
+};
 pub use workload::{parse_bytes, parse_precondition, Workload, WorkloadError};
 
 /// What a command does.
@@ -44,6 +47,8 @@ pub enum Action {
 pub struct Io {
     /// When it arrives, ns since the phase began; without it, as soon as there is room in the queue.
     pub at_ns: Option<u64>,
+    /// Without such a time: for how long nothing is sent before it, ns.
+    pub wait_ns: u64,
     /// What it does.
     pub action: Action,
     /// First byte.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use ssd_model::{AnyModel, ZoneCounts};
 
 use super::measure::{Direction, DirectionMeasure, Measure};
-use super::Series;
+use super::{Series, TraceReport};
 
 /// A phase.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,18 +19,24 @@ pub struct PhaseReport {
     pub directions: Vec<DirectionReport>,
     /// Flushes.
     pub flushes: u64,
+    /// How long they took, if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flush: Option<DirectionReport>,
     /// The flash, if the drive has any.
     pub flash: Option<FlashPhaseReport>,
     /// How busy the drive's parts were.
     pub utilisation: Option<UtilisationReport>,
     /// How it went over time.
     pub series: Series,
+    /// What was run of the trace, if the phase is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceReport>,
 }
 
 /// Commands of one direction.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DirectionReport {
-    /// `read`, `write`, `trim` or `reset`.
+    /// `read`, `write`, `trim`, `reset` or `flush`.
     pub name: &'static str,
     /// Commands done.
     pub commands: u64,
@@ -172,10 +178,13 @@ impl PhaseReport {
             start_ns,
             duration_ns,
             directions,
-            flushes: measure.flushes,
+            flushes: measure.flushes.latencies.len(),
+            flush: (!measure.flushes.latencies.is_empty())
+                .then(|| DirectionReport::new("flush", &measure.flushes, duration_ns)),
             flash: flash(model),
             utilisation: utilisation(model, duration_ns),
             series: measure.series,
+            trace: None,
         }
     }
 

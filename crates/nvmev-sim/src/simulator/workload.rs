@@ -200,13 +200,54 @@ impl Workload {
             rate_per_s: None,
             limit: Limit::SpansMilli(1000),
         };
-        for entry in keys.split(',').filter(|entry| !entry.is_empty()) {
+        let mut given: Vec<&str> = Vec::new();
+        let entries = keys.split(',').filter(|_| !keys.trim().is_empty());
+        for entry in entries.map(str::trim) {
+            if entry.is_empty() {
+                return Err(String::from(
+                    "an entry is empty: take out the comma before or after it",
+                ));
+            }
             let (key, value) = entry
                 .split_once('=')
                 .ok_or_else(|| format!("{entry:?} is not of the form key=value"))?;
-            workload.set(key.trim(), value.trim())?;
+            let key = match key.trim() {
+                "iodepth" => "qd",
+                key => key,
+            };
+            if given.contains(&key) {
+                return Err(format!("{key} is there twice: give it one value"));
+            }
+            given.push(key);
+            workload.set(key, value.trim())?;
         }
+        workload.check_together(&given)?;
         Ok(workload)
+    }
+
+    /// Checks that none of the keys `given` makes another one say nothing.
+    fn check_together(&self, given: &[&str]) -> Result<(), String> {
+        let is_given = |key: &&str| given.contains(key);
+        if is_given(&"rate") {
+            if let Some(key) = ["qd", "queues"].into_iter().find(is_given) {
+                return Err(format!(
+                    "rate= and {key}= contradict each other: with rate= commands come whether or not earlier ones are done, with {key}= when \
+                     they are; give one of them"
+                ));
+            }
+        }
+        let ends: Vec<&str> = ["time", "count", "size"].into_iter().filter(is_given).collect();
+        if let [first, second, ..] = ends.as_slice() {
+            return Err(format!(
+                "{first}= and {second}= both say when the phase ends: give one of them"
+            ));
+        }
+        if self.hot.is_some() && !self.is_random {
+            return Err(String::from(
+                "hot= is for randread, randwrite, randrw and randtrim: the others go through the whole span in order",
+            ));
+        }
+        Ok(())
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
@@ -217,7 +258,7 @@ impl Workload {
                     return Err(format!("bs={value}: give a multiple of 512 bytes, at most 32m"));
                 }
             }
-            "qd" | "iodepth" => self.queue_depth = parse_number(key, value, 1, 65_536)? as u32,
+            "qd" => self.queue_depth = parse_number(key, value, 1, 65_536)? as u32,
             "queues" => self.queues = parse_number(key, value, 1, 1024)? as u32,
             "rate" => self.rate_per_s = Some(parse_number(key, value, 1, 1_000_000_000)?),
             "span" => {
@@ -519,6 +560,7 @@ impl Source for Generator {
         }
         let io = Io {
             at_ns: arrival_ns(self.index, self.rate_per_s),
+            wait_ns: 0,
             action: self.action(),
             offset_bytes: self.offset_bytes + self.block() * self.block_bytes,
             len_bytes: self.block_bytes,
@@ -604,6 +646,24 @@ mod tests {
             ("read:span=101%", "span=101: give a number from 1 to 100"),
             ("read:time=soon", "\"soon\" is no time"),
             ("read:hot=5", "hot=5: give two percentages, such as 80/20"),
+            ("read:bs=4k,,qd=2", "an entry is empty"),
+            ("read:bs=4k,", "an entry is empty"),
+            ("read:bs=4k,bs=4k", "bs is there twice"),
+            ("read:qd=4,iodepth=5", "qd is there twice"),
+            ("read:qd=4,rate=100", "rate= and qd= contradict each other"),
+            (
+                "randwrite:rate=5,bs=8k,queues=2",
+                "rate= and queues= contradict each other",
+            ),
+            (
+                "read:time=1s,count=5",
+                "time= and count= both say when the phase ends",
+            ),
+            (
+                "read:size=2x,count=5",
+                "count= and size= both say when the phase ends",
+            ),
+            ("write:hot=80/20", "hot= is for randread"),
         ] {
             let error = Workload::parse(text).unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");

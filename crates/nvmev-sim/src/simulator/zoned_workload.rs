@@ -193,6 +193,7 @@ impl ZonedGenerator {
     fn io(&self, action: Action, offset_bytes: u64, len_bytes: u64) -> Io {
         Io {
             at_ns: arrival_ns(self.index, self.workload.rate_per_s),
+            wait_ns: 0,
             action,
             offset_bytes,
             len_bytes,

@@ -24,7 +24,7 @@ pub struct SimArguments {
     /// A phase: KIND:key=value,... ; several are run one after another
     #[arg(long, value_name = "WORKLOAD")]
     pub workload: Vec<String>,
-    /// A recorded trace as a phase, after the workloads; `-` is standard input
+    /// A recorded trace as a phase, after the workloads; `-` is standard input; gzip, xz and zstd are unpacked
     #[arg(long, value_name = "FILE")]
     pub trace: Vec<String>,
     /// What is done before: seq fills the drive, rand:2x overwrites twice its size at random
@@ -34,22 +34,28 @@ pub struct SimArguments {
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
     /// Format of the traces; else found out from their first lines
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "trace")]
     pub trace_format: Option<Format>,
+    /// Of a trace of several devices, files or disks, run only this one, as the trace names it: 8,16 or /dev/sdb or HOST,DISK
+    #[arg(long, value_name = "NAME", requires = "trace")]
+    pub trace_device: Option<String>,
+    /// Stop at the first line of a trace that cannot be run as it stands, instead of counting such lines
+    #[arg(long, requires = "trace")]
+    pub strict: bool,
     /// Run traces with so many commands at a time instead of at their own times
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, requires = "trace", conflicts_with = "speed", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub qd: Option<u32>,
     /// Run traces so many times as fast
-    #[arg(long, default_value = "1")]
+    #[arg(long, default_value = "1", requires = "trace")]
     pub speed: String,
     /// What to do with a trace's commands beyond the end of the drive
-    #[arg(long, value_enum, default_value_t = BeyondChoice::Wrap)]
+    #[arg(long, value_enum, default_value_t = BeyondChoice::Wrap, requires = "trace")]
     pub beyond: BeyondChoice,
-    /// Unit of the times in iologs of version 3
-    #[arg(long, value_enum, default_value_t = Unit::Us)]
-    pub iolog_time: Unit,
+    /// Unit of the times in iologs of version 3 and MSR traces; else us and 100ns
+    #[arg(long, value_enum, alias = "iolog-time", requires = "trace")]
+    pub trace_time: Option<Unit>,
     /// Events of blkparse that count: D when issued to the drive, Q when queued
-    #[arg(long, default_value_t = 'D')]
+    #[arg(long, default_value_t = 'D', requires = "trace")]
     pub blkparse_action: char,
     /// Write everything as JSON to FILE, or instead of the table without one
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
@@ -57,7 +63,7 @@ pub struct SimArguments {
     /// Draw throughput, latencies and garbage collection
     #[arg(long, value_name = "FILE.svg")]
     pub plot: Option<String>,
-    /// No progress and no speed on standard error
+    /// No progress, no speed and no notes on standard error; what was left out of a trace is still said
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -81,6 +87,8 @@ Examples:
 /// Formats by the names that are typed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Format {
+    /// fio's first iologs: RW, OFFSET, LENGTH
+    IologV1,
     /// fio's write_iolog, version 2
     IologV2,
     /// fio's write_iolog, version 3
@@ -105,42 +113,54 @@ pub enum BeyondChoice {
 /// Units of time.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Unit {
+    /// Nanoseconds
+    Ns,
+    /// Units of 100 ns
+    #[value(name = "100ns")]
+    Ns100,
     /// Microseconds
     Us,
     /// Milliseconds
     Ms,
+    /// Seconds
+    S,
+}
+
+impl Unit {
+    const fn ns(self) -> u64 {
+        match self {
+            Self::Ns => 1,
+            Self::Ns100 => 100,
+            Self::Us => 1_000,
+            Self::Ms => 1_000_000,
+            Self::S => 1_000_000_000,
+        }
+    }
 }
 
 impl SimArguments {
-    /// How traces are to be read.
-    pub fn trace_options(&self) -> Result<TraceOptions, CommandError> {
+    /// How traces are to be read for a drive whose largest transfer has `transfer_bytes_max`.
+    pub fn trace_options(&self, transfer_bytes_max: u32) -> Result<TraceOptions, CommandError> {
         Ok(TraceOptions {
             format: self.trace_format.map(|format| match format {
+                Format::IologV1 => TraceFormat::IologV1,
                 Format::IologV2 => TraceFormat::IologV2,
                 Format::IologV3 => TraceFormat::IologV3,
                 Format::Msr => TraceFormat::Msr,
                 Format::Blkparse => TraceFormat::Blkparse,
             }),
+            device: self.trace_device.clone(),
             beyond: match self.beyond {
                 BeyondChoice::Wrap => Beyond::Wrap,
                 BeyondChoice::Skip => Beyond::Skip,
                 BeyondChoice::Error => Beyond::Error,
             },
             speed_milli: self.speed_milli()?,
-            iolog_unit_ns: match self.iolog_time {
-                Unit::Us => 1_000,
-                Unit::Ms => 1_000_000,
-            },
+            time_unit_ns: self.trace_time.map(Unit::ns),
             blkparse_action: self.blkparse_action,
+            transfer_bytes_max,
+            is_strict: self.strict,
         })
-    }
-
-    /// What happened to commands beyond the end.
-    pub fn beyond_word(&self) -> &'static str {
-        match self.beyond {
-            BeyondChoice::Wrap => "moved into it",
-            BeyondChoice::Skip | BeyondChoice::Error => "left out",
-        }
     }
 
     fn speed_milli(&self) -> Result<u64, CommandError> {

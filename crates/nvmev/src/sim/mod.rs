@@ -2,26 +2,28 @@
 
 mod arguments;
 mod json;
+mod output_files;
 mod plot;
 mod table;
 mod wall;
 
 pub use arguments::SimArguments;
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use nvmev_sim::simulator::{
-    parse_bytes, parse_precondition, Pacing, PhaseReport, Simulator, SimulatorError, Source, TraceReader,
-    Workload,
+    parse_bytes, parse_precondition, Pacing, PhaseReport, Simulator, SimulatorError, Source, TraceInput,
+    TraceOptions, TraceReader, Workload,
 };
 use ssd_model::profiles;
 use ssd_profile::file::ProfileFile;
-use ssd_profile::Profile;
+use ssd_profile::{Profile, SetError};
 
 use crate::error::CommandError;
 use crate::profile;
+use output_files::OutputFiles;
 use wall::Wall;
 
 /// What was simulated, for the table, the JSON file and the plot.
@@ -54,6 +56,10 @@ pub fn run(arguments: &SimArguments, output: &mut dyn Write) -> Result<(), Comma
         )));
     }
     let mut simulator = Simulator::new(&profile.kind, capacity_bytes).map_err(usage)?;
+    // What cannot be read or written is found before the work, not after it.
+    let options = arguments.trace_options(profile.transfer_bytes_max())?;
+    let traces = open_traces(arguments, simulator.namespace_bytes(), &options)?;
+    let files = OutputFiles::open(arguments)?;
     let mut wall = Wall::new(arguments.quiet);
     for workload in &preconditions {
         run_workload(
@@ -77,8 +83,14 @@ pub fn run(arguments: &SimArguments, output: &mut dyn Write) -> Result<(), Comma
             &mut measured,
         )?);
     }
-    for trace in &arguments.trace {
-        phases.push(run_trace(&mut simulator, trace, arguments, &mut measured)?);
+    for (path, trace) in arguments.trace.iter().zip(traces) {
+        phases.push(run_trace(
+            &mut simulator,
+            path,
+            trace,
+            arguments.qd,
+            &mut measured,
+        )?);
     }
     measured.say(&phases);
     let outcome = Outcome {
@@ -88,30 +100,29 @@ pub fn run(arguments: &SimArguments, output: &mut dyn Write) -> Result<(), Comma
         seed: arguments.seed,
         phases: &phases,
     };
-    write_results(&outcome, arguments, output)
+    write_results(&outcome, arguments, files, output)
 }
 
 fn write_results(
     outcome: &Outcome<'_>,
     arguments: &SimArguments,
+    files: OutputFiles,
     output: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    let failed = |path: &str, error: &dyn std::fmt::Display| {
-        CommandError::Failed(format!("{path} could not be written: {error}"))
-    };
-    match arguments.json.as_deref() {
-        Some("-") => json::write(outcome, output)?,
-        Some(path) => {
-            let mut text = Vec::new();
-            json::write(outcome, &mut text)?;
-            fs::write(path, text).map_err(|error| failed(path, &error))?;
-            table::write(outcome, output)?;
-        }
-        None => table::write(outcome, output)?,
+    if arguments.json.as_deref() == Some("-") {
+        json::write(outcome, output)?;
+    } else {
+        table::write(outcome, output)?;
     }
-    if let Some(path) = &arguments.plot {
-        let picture = plot::draw(outcome).map_err(|error| failed(path, &error))?;
-        fs::write(path, picture).map_err(|error| failed(path, &error))?;
+    if let Some(file) = files.json {
+        let mut text = Vec::new();
+        json::write(outcome, &mut text)?;
+        file.write(&text)?;
+    }
+    if let Some(file) = files.plot {
+        let picture = plot::draw(outcome)
+            .map_err(|error| CommandError::Failed(format!("the plot could not be drawn: {error}")))?;
+        file.write(picture.as_bytes())?;
     }
     Ok(())
 }
@@ -125,11 +136,12 @@ fn profile_of<'a>(
         Some(file) => file.profile(),
         None => *profiles::by_name(&arguments.profile).ok_or_else(|| profile::unknown(&arguments.profile))?,
     };
-    for list in &arguments.set {
-        profile
-            .set_list(list)
-            .map_err(|error| CommandError::Usage(format!("--set: {error}")))?;
+    let refuse = |error: SetError<'_>| CommandError::Usage(format!("--set: {error}"));
+    if arguments.set.iter().any(|list| list.trim().is_empty()) {
+        return Err(refuse(SetError::EmptyEntry));
     }
+    // One list, so that what is set twice is found.
+    profile.set_list(&arguments.set.join(",")).map_err(refuse)?;
     profile
         .validate()
         .map_err(|error| CommandError::Usage(error.to_string()))?;
@@ -171,44 +183,50 @@ fn run_workload(
     )
 }
 
+/// Opens the traces and finds out what they are.
+fn open_traces(
+    arguments: &SimArguments,
+    namespace_bytes: u64,
+    options: &TraceOptions,
+) -> Result<Vec<TraceReader>, CommandError> {
+    if arguments.trace.iter().filter(|path| *path == "-").count() > 1 {
+        return Err(CommandError::Usage(String::from(
+            "--trace - is there twice: standard input can be read once",
+        )));
+    }
+    let open = |path: &String| {
+        let input = match path.as_str() {
+            "-" => TraceInput::new(io::stdin(), None),
+            path => TraceInput::open(Path::new(path)),
+        };
+        let input = input.map_err(|error| CommandError::Failed(format!("{path} cannot be read: {error}")))?;
+        TraceReader::new(path, input, namespace_bytes, options.clone())
+            .map_err(|error| CommandError::Failed(error.to_string()))
+    };
+    arguments.trace.iter().map(open).collect()
+}
+
 fn run_trace(
     simulator: &mut Simulator,
     path: &str,
-    arguments: &SimArguments,
+    mut trace: TraceReader,
+    queue_depth: Option<u32>,
     wall: &mut Wall,
 ) -> Result<PhaseReport, CommandError> {
-    let cannot = |error: io::Error| CommandError::Failed(format!("{path} cannot be read: {error}"));
-    let (reader, size_bytes): (Box<dyn BufRead>, _) = if path == "-" {
-        (Box::new(BufReader::new(io::stdin())), None)
-    } else {
-        let file = File::open(path).map_err(cannot)?;
-        let size_bytes = file.metadata().map_err(cannot)?.len();
-        (
-            Box::new(BufReader::with_capacity(1 << 20, file)),
-            Some(size_bytes),
-        )
-    };
-    let mut trace = TraceReader::new(
-        path,
-        reader,
-        size_bytes,
-        simulator.namespace_bytes(),
-        arguments.trace_options()?,
-    )
-    .map_err(|error| CommandError::Failed(error.to_string()))?;
-    let pacing = match arguments.qd {
+    let pacing = match queue_depth {
         Some(depth) => Pacing::QueueDepth { depth, queues: 1 },
-        None if trace.has_times() => Pacing::OpenLoop,
+        None if trace.format().has_times() => Pacing::OpenLoop,
         None => Pacing::QueueDepth { depth: 1, queues: 1 },
     };
-    let report = run_source(simulator, &mut trace, pacing, None, path, wall)?;
-    if trace.beyond() > 0 {
-        wall.note(&format!(
-            "{path}: {} commands beyond the end of the drive were {}",
-            trace.beyond(),
-            arguments.beyond_word()
-        ));
+    let result = run_source(simulator, &mut trace, pacing, None, path, wall);
+    for warning in trace.warnings() {
+        wall.warn(&format!("{path}: {warning}"));
     }
+    for note in trace.notes() {
+        wall.note(&format!("{path}: {note}"));
+    }
+    let mut report = result?;
+    report.trace = Some(trace.report());
     Ok(report)
 }
 

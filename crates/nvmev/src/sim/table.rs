@@ -34,11 +34,8 @@ fn write_phase(phase: &PhaseReport, output: &mut dyn Write) -> io::Result<()> {
         "  {:<6}{:>11}{:>11}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
         "", "commands", "IOPS", "MiB/s", "mean us", "p50", "p99", "p99.9", "p99.99", "max"
     )?;
-    for direction in &phase.directions {
+    for direction in phase.directions.iter().chain(&phase.flush) {
         write_direction(direction, output)?;
-    }
-    if phase.flushes > 0 {
-        writeln!(output, "  flush {:>11}", phase.flushes)?;
     }
     if let Some(flash) = &phase.flash {
         write_flash(flash, output)?;

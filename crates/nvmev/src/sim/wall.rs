@@ -54,11 +54,16 @@ impl Wall {
         }
     }
 
+    /// Something without which the results are misunderstood: said in any case.
+    pub fn warn(&self, text: &str) {
+        // Nobody is left to tell if this fails.
+        drop(writeln!(io::stderr(), "{text}"));
+    }
+
     /// Something to know beside the results.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            // Nobody is left to tell if this fails.
-            drop(writeln!(io::stderr(), "{text}"));
+            self.warn(text);
         }
     }
 

@@ -1,5 +1,8 @@
 //! `nvmev sim` as a user runs it.
 
+mod refusals;
+mod traces;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -177,87 +180,6 @@ fn the_three_victim_policies_and_set_are_taken() {
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert!(text(&output.stdout).contains("write amplification"));
     }
-}
-
-#[test]
-fn wrong_arguments_say_what_is_wrong() {
-    for (arguments, status, message) in [
-        (&["--workload", "randwrte"][..], 2, "\"randwrte\" is no kind"),
-        (&[], 2, "there is nothing to do"),
-        (
-            &["--profile", "980pro", "--workload", "read"],
-            2,
-            "no profile is called \"980pro\"",
-        ),
-        (
-            &["--size", "big", "--workload", "read"],
-            2,
-            "--size: \"big\" is no size",
-        ),
-        (
-            &["--set", "nand.dies=4", "--workload", "read"],
-            2,
-            "--set: nand.dies is no parameter",
-        ),
-        (
-            &["--set", "nand.channels=x", "--workload", "read"],
-            2,
-            "nand.channels is x: choose a value from 1 to 64",
-        ),
-        (
-            &["--set", "nand.channels=0", "--workload", "read"],
-            2,
-            "nand.channels is 0: choose a value from 1 to 64",
-        ),
-        (
-            &["--set", "ftl.partitions=3", "--workload", "read"],
-            2,
-            "nand.channels is 8: choose a multiple of 3 (ftl.partitions)",
-        ),
-        (
-            &["--precondition", "zeros", "--workload", "read"],
-            2,
-            "choose seq or rand",
-        ),
-        (
-            &["--size", "64M", "--workload", "randread:time=1s"],
-            2,
-            "commands take no time on this drive",
-        ),
-        (&["--trace", "/nowhere"], 1, "/nowhere cannot be read"),
-    ] {
-        let mut all = vec!["sim"];
-        all.extend(arguments);
-        let output = nvmev(&all);
-        let error = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {error}");
-        assert!(error.contains(message), "{arguments:?}: {error}");
-    }
-}
-
-#[test]
-fn a_trace_is_run_and_a_wrong_line_is_named() {
-    let good = Scratch::new(
-        "good.log",
-        "fio version 3 iolog\n1 /x add\n2 /x open\n100 /x write 0 4096\n2100 /x read 0 4096\n3100 /x datasync\n4100 /x close\n",
-    );
-    let result = json(&["--size", "64M", "--trace", good.path()]);
-    let phase = &result["phases"][0];
-    assert_eq!(phase["directions"].as_array().unwrap().len(), 2);
-    assert_eq!(phase["flushes"], 1);
-    assert!(phase["duration_ns"].as_u64().unwrap() >= 3_000_000);
-
-    let bad = Scratch::new(
-        "bad.log",
-        "fio version 2 iolog\n/x add\n/x write 0 4096\n/x wrte 0 4096\n",
-    );
-    let output = nvmev(&["sim", "--size", "64M", "--trace", bad.path()]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text(&output.stderr).contains("bad.log:4: the action is \"wrte\""),
-        "{}",
-        text(&output.stderr)
-    );
 }
 
 #[test]
