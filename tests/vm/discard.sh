@@ -11,7 +11,9 @@ block=$(blockdev --getss "$device")
 
 check_matches "id-ctrl has these commands" 'oncs +: 0x1ff' "$(nvme id-ctrl "$controller")"
 check_matches "id-ns says that deallocated blocks read as zeros" 'dlfeat +: 9' "$(nvme id-ns "$device")"
-check_equal "the driver keeps to the largest range" 2097152 "$(<"$queue/discard_max_bytes")"
+# The longest range that Linux makes: 2^32 - 1 sectors.
+check_equal "there is no limit to a range" 2199023255040 "$(<"$queue/discard_max_bytes")"
+check_equal "nor to their number" 256 "$(<"$queue/max_discard_segments")"
 check "and to the largest Write Zeroes" test "$(<"$queue/write_zeroes_max_bytes")" -gt 0
 
 # ones OFFSET LENGTH: writes bytes FF there.

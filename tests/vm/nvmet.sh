@@ -1,5 +1,6 @@
 #!/bin/bash
-# The kernel's target exports our first namespace over TCP, and fio verifies through it, also while the drive behind it is reset.
+# The kernel's target exports our first namespace over TCP, and fio verifies through it, also while the drive behind it is reset. Then it exports the
+# controller (passthrough), whose host sees no limits of discards and discards the whole drive.
 # shellcheck disable=SC2317 # check calls functions by their name
 . "$(dirname "$0")/lib.sh"
 
@@ -7,14 +8,20 @@ size=8m
 resets=2
 [[ -n $LONG ]] && size=128m resets=20
 nqn=nqn.2014-08.org.nvmexpress:nvmev-test
+lines_before=$(dmesg | wc -l)
 target=/sys/kernel/config/nvmet
 device=$(block_device)
 
 export_namespace() {
-    mkdir "$target/subsystems/$nqn" "$target/subsystems/$nqn/namespaces/1" "$target/ports/1" || return
+    mkdir "$target/subsystems/$nqn" "$target/subsystems/$nqn/namespaces/1" || return
     echo 1 >"$target/subsystems/$nqn/attr_allow_any_host"
     echo "$device" >"$target/subsystems/$nqn/namespaces/1/device_path"
     echo 1 >"$target/subsystems/$nqn/namespaces/1/enable" || return
+    open_port
+}
+
+open_port() {
+    mkdir "$target/ports/1" || return
     echo ipv4 >"$target/ports/1/addr_adrfam"
     echo tcp >"$target/ports/1/addr_trtype"
     echo 127.0.0.1 >"$target/ports/1/addr_traddr"
@@ -26,6 +33,26 @@ withdraw_namespace() {
     rm "$target/ports/1/subsystems/$nqn" &&
         echo 0 >"$target/subsystems/$nqn/namespaces/1/enable" &&
         rmdir "$target/subsystems/$nqn/namespaces/1" "$target/subsystems/$nqn" "$target/ports/1"
+}
+
+# The whole controller, with all its namespaces.
+export_controller() {
+    local passthru=$target/subsystems/$nqn/passthru
+    mkdir "$target/subsystems/$nqn" || return
+    echo 1 >"$target/subsystems/$nqn/attr_allow_any_host"
+    echo "$(controller)" >"$passthru/device_path"
+    echo 1 >"$passthru/enable" || return
+    open_port
+}
+
+withdraw_controller() {
+    rm "$target/ports/1/subsystems/$nqn" &&
+        echo 0 >"$target/subsystems/$nqn/passthru/enable" &&
+        rmdir "$target/subsystems/$nqn" "$target/ports/1"
+}
+
+no_io_errors() {
+    ! dmesg | tail -n "+$((lines_before + 1))" | grep -E 'I/O error|critical .* error'
 }
 
 # The block device that the target shows us.
@@ -67,5 +94,24 @@ dd if="$device" bs=1M count=8 iflag=direct status=none | cmp - "$scratch/remote"
 check_equal "both sides see the same data" 0 $?
 check "the host disconnects" nvme disconnect -n "$nqn"
 check "the namespace is withdrawn" withdraw_namespace
+
+mkdir "$target/subsystems/$nqn.probe"
+if [[ -d $target/subsystems/$nqn.probe/passthru ]]; then
+    rmdir "$target/subsystems/$nqn.probe"
+    check "the controller is exported" export_controller
+    check "a host connects to it" timeout 60 nvme connect -t tcp -a 127.0.0.1 -s 4420 -n "$nqn" -i 2
+    check "and finds its namespace" wait_for 20 remote_device || finish
+    remote=$(remote_device)
+    tr '\0' '\377' </dev/zero | dd of="$device" bs=1M count=8 iflag=fullblock oflag=direct status=none
+    check "the whole drive is discarded through it" blkdiscard -f "$remote"
+    check_equal "all of it reads as zeros" 0 "$(dd if="$device" bs=1M iflag=direct status=none | tr -d '\000' | wc -c)"
+    check "zeros are written through it" blkdiscard -f --zeroout --length $((64 << 20)) "$remote"
+    check "the host disconnects" nvme disconnect -n "$nqn"
+    check "the controller is withdrawn" withdraw_controller
+else
+    rmdir "$target/subsystems/$nqn.probe"
+    echo "# this kernel's target has no passthrough"
+fi
+check "no command failed" no_io_errors
 check "the target's modules can be unloaded" modprobe -r nvme-tcp nvmet-tcp
 finish

@@ -17,7 +17,7 @@ use crate::provisioning::{Provisioning, Templates};
 use crate::ring::{ring, Consumer};
 use crate::shared::Shared;
 use crate::work::Report;
-use crate::worker::{Inlet, Worker, IN_FLIGHT_MAX};
+use crate::worker::{Inlet, WorkCounts, Worker, IN_FLIGHT_MAX};
 use crate::zoned::ZoneMoves;
 use crate::{BAR_SIZE_BYTES, DISPATCHERS_MAX, NAMESPACES_MAX};
 
@@ -200,13 +200,9 @@ fn connect(lanes: usize, workers: usize) -> Result<Ends, SetupError> {
         of_worker.try_reserve_exact(lanes)?;
         for of_lane in &mut links {
             let (items_in, items) = ring(ITEMS)?;
-            let completed = Arc::new(AtomicU32::new(0));
-            of_lane.push(WorkerLink::new(
-                items_in,
-                completed.clone(),
-                IN_FLIGHT_MAX / lanes,
-            ));
-            of_worker.push(Inlet { items, completed });
+            let done = Arc::new(WorkCounts::default());
+            of_lane.push(WorkerLink::new(items_in, done.clone(), IN_FLIGHT_MAX / lanes));
+            of_worker.push(Inlet { items, done });
         }
         inlets.push(of_worker);
     }

@@ -31,6 +31,7 @@ impl SharedNamespace {
                 | NvmOpcode::FLUSH
                 | NvmOpcode::COMPARE
                 | NvmOpcode::WRITE_ZEROES
+                | NvmOpcode::DATASET_MANAGEMENT
                 | NvmOpcode::VERIFY
         )
     }

@@ -28,8 +28,8 @@ use copies::{Begun, Copies};
 
 pub use copies::COPY_BATCHES_MAX;
 
-pub(crate) use intake::Inlet;
 use intake::Intake;
+pub(crate) use intake::{Inlet, WorkCounts};
 
 /// I/O commands that a worker holds at most, of all lanes; further ones are left in their submission queues.
 pub(crate) const IN_FLIGHT_MAX: usize = 8192;
@@ -43,7 +43,7 @@ const ITEMS_PER_PASS: usize = 8;
 /// Completions posted at one time: however many are due, lateness is measured that finely.
 const COMPLETIONS_PER_CALL: usize = 8;
 
-/// So much of the medium is filled in one pass, for the same reason: a range of Dataset Management takes several passes.
+/// So much of the medium is filled in one pass, for the same reason.
 const FILLED_PER_PASS_BYTES: u64 = 256 << 10;
 
 /// Most of the buffer that is filled with a pattern.
@@ -84,6 +84,8 @@ pub struct Worker {
     /// What is left of the range that is being filled, and what is to be told then; until it is done, no other item is taken.
     filling: Range<u64>,
     filling_zone: Option<ZoneMove>,
+    /// The inlet of the command for which that is filled, and how much it was.
+    filling_for: Option<(usize, u32)>,
     /// So many bytes of the buffer are full of the pattern to fill with; 0 for zeros.
     pattern_bytes: usize,
     copies: Copies,
@@ -116,6 +118,7 @@ impl Worker {
             filling: 0..0,
             has_medium,
             filling_zone: None,
+            filling_for: None,
             pattern_bytes: 0,
             copies: Copies::new()?,
             buffer: table(transfer_bytes_max as usize, || 0)?,
@@ -243,6 +246,7 @@ impl Worker {
             }) => {
                 self.filling = media_offset..media_offset.saturating_add(len_bytes.into());
                 self.filling_zone = zone;
+                self.filling_for = Some((inlet, len_bytes));
                 self.intake.count_completed(inlet);
             }
             WorkItem::Fill(Filling {
@@ -325,6 +329,9 @@ impl Worker {
         self.filling.start = part_end;
         if self.filling.is_empty() {
             self.pattern_bytes = 0;
+            if let Some((inlet, len_bytes)) = self.filling_for.take() {
+                self.intake.count_filled(inlet, len_bytes);
+            }
             let moved = self.filling_zone.take();
             self.end_move(moved);
         }

@@ -76,6 +76,15 @@ impl SubmissionQueueEntry {
         self.cdw10.get() as u64 | (self.cdw11.get() as u64) << 32
     }
 
+    /// The same command, with `slba` for its first LBA.
+    pub fn with_slba(self, slba: u64) -> Self {
+        Self {
+            cdw10: (slba as u32).into(),
+            cdw11: ((slba >> 32) as u32).into(),
+            ..self
+        }
+    }
+
     /// PRP or SGL for data transfer: [`PSDT_PRP`], or what the metadata pointer is if the data has an SGL.
     pub const fn psdt(&self) -> u8 {
         self.flags >> 6

@@ -260,9 +260,9 @@ fn command_set_structures() {
         zeros
     );
     let controller = identify(&mut host, IdentifyCns::COMMAND_SET_CONTROLLER, 0, 0).unwrap();
-    assert_eq!(controller[..4], [5, 5, 5, 32], "VSL, WZSL, WUSL, DMRL");
-    assert_eq!(u32_at(&controller, 4), 4096, "DMRSL");
-    assert_eq!(u64_at(&controller, 8), 32 * 4096, "DMSL");
+    assert_eq!(controller[..4], [5, 0, 5, 0], "VSL, WZSL, WUSL, DMRL");
+    assert_eq!(u32_at(&controller, 4), 0, "DMRSL");
+    assert_eq!(u64_at(&controller, 8), 0, "DMSL");
     assert_eq!(controller[16..], zeros[16..]);
     for (cns, nsid) in [
         (IdentifyCns::COMMAND_SET_NAMESPACE, 1),

@@ -12,13 +12,8 @@ const INVALID_FIELD: u16 = 0x002;
 const DATA_TRANSFER_ERROR: u16 = 0x004;
 const PRP_OFFSET_INVALID: u16 = 0x013;
 const LBA_OUT_OF_RANGE: u16 = 0x080;
-const SIZE_LIMIT_EXCEEDED: u16 = 0x183;
 const UNRECOVERED_READ_ERROR: u16 = 0x281;
 const COMPARE_FAILURE: u16 = 0x285;
-
-/// Ranges of Dataset Management, and bytes of each, at most.
-const RANGES_MAX: usize = 32;
-const RANGE_BYTES_MAX: u64 = 8 << 20;
 
 /// FUA, Limited Retry and Deallocate, in dword 12.
 const PLAIN_FLAGS: u32 = 1 << 31 | 1 << 30 | 1 << 25;
@@ -94,8 +89,9 @@ fn expected_of_lbas(namespace: &Namespace, sent: &Sent, lbas: Range<u64>) -> Opt
     }
     let mut verdict = Verdict::default();
     let bytes = (lbas.end - lbas.start).saturating_mul(namespace.traits.lba_bytes.into());
+    let is_limited = !matches!(sent.meaning, Meaning::Zero(_));
     verdict.wrong_if(
-        bytes > TRANSFER_BYTES_MAX as u64 || lbas.end == u64::MAX,
+        is_limited && bytes > TRANSFER_BYTES_MAX as u64 || lbas.end == u64::MAX,
         &[INVALID_FIELD, LBA_OUT_OF_RANGE],
     );
     verdict.wrong_if(lbas.end > namespace.traits.size_lbas, &[LBA_OUT_OF_RANGE]);
@@ -127,17 +123,11 @@ fn expected_of_lbas(namespace: &Namespace, sent: &Sent, lbas: Range<u64>) -> Opt
 fn expected_of_ranges(namespace: &Namespace, sent: &Sent, ranges: Option<&[Range<u64>]>) -> Option<Vec<u16>> {
     let mut verdict = Verdict::default();
     let ranges = ranges.unwrap_or_default();
-    let too_long = |range: &Range<u64>| {
-        (range.end - range.start) * u64::from(namespace.traits.lba_bytes) > RANGE_BYTES_MAX
-    };
     let is_hint = sent.entry.cdw11.get() & 1 << 2 == 0;
     verdict.wrong_if(
         !is_hint && sent.walked.is_err(),
         &[PRP_OFFSET_INVALID, DATA_TRANSFER_ERROR],
     );
-    let count = (sent.entry.cdw10.get() & 0xFF) as usize + 1;
-    verdict.wrong_if(!is_hint && count > RANGES_MAX, &[SIZE_LIMIT_EXCEEDED]);
-    verdict.wrong_if(ranges.iter().any(too_long), &[SIZE_LIMIT_EXCEEDED]);
     let is_beyond = |range: &Range<u64>| range.end > namespace.traits.size_lbas;
     verdict.wrong_if(ranges.iter().any(is_beyond), &[LBA_OUT_OF_RANGE]);
     Some(verdict.statuses())

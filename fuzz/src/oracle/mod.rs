@@ -199,7 +199,7 @@ impl Oracle {
         }
         if status.is_success() {
             self.apply(sent, completion, machine);
-        } else if !status::is_untouched(status) {
+        } else if !status::is_untouched(status) || may_have_begun(sent, status) {
             self.lose(sent);
         }
         self.check_presence(sent, status);
@@ -488,4 +488,10 @@ impl Sent {
         let is_known = !walked.is_tangled() && !walked.is_shared();
         is_known.then(|| walked.gather(machine))
     }
+}
+
+/// Whether a command that failed may have been done in part: what is wrong with it is found before its first part, but not what others do
+/// to its namespace later.
+fn may_have_begun(sent: &Sent, status: Status) -> bool {
+    matches!(sent.meaning, Meaning::Zero(_) | Meaning::Deallocate(_)) && status != Status::LBA_OUT_OF_RANGE
 }

@@ -178,7 +178,7 @@ const LBAS: &[Rule] = &[
     },
     Rule {
         opcode: NvmOpcode::DATASET_MANAGEMENT.0,
-        statuses: &[LBA_OUT_OF_RANGE, SIZE_LIMIT_EXCEEDED],
+        statuses: &[LBA_OUT_OF_RANGE],
         transfer: |context| Transfer::FromHost(range_count(context) * 16),
         meaning: deallocation,
     },

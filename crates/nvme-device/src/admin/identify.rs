@@ -15,7 +15,6 @@ use super::namespaces::CONTROLLER_ID;
 use super::{error_log, events, features, firmware, persistent_events, put, put_dword, self_test, Outcome};
 use crate::controller::Controller;
 use crate::data_pointer::{DataPointer, SGL_SUPPORT};
-use crate::dataset::{RANGES_MAX, RANGE_LBAS_MAX};
 use crate::host::Host;
 use crate::io::{COPY_FORMATS, COPY_RANGES_MAX};
 use crate::key_value::KeyValue;
@@ -272,14 +271,11 @@ impl Controller {
         data.psd[0].maximum_power_centiwatts = 2500.into();
     }
 
-    /// Limits of commands whose work would otherwise be as long as the namespace.
+    /// Limits of Verify and Write Uncorrectable. Write Zeroes and Dataset Management have none (WZSL, DMRL, DMRSL and DMSL are 0): they are done in parts,
+    /// because there are hosts that never look at this structure.
     fn identify_nvm_controller(&self, data: &mut IdentifyNvmController) {
         data.vsl = self.mdts;
-        data.wzsl = self.mdts;
         data.wusl = self.mdts;
-        data.dmrl = RANGES_MAX as u8;
-        data.dmrsl_lbas = RANGE_LBAS_MAX.into();
-        data.dmsl_lbas = (u64::from(RANGE_LBAS_MAX) * RANGES_MAX as u64).into();
     }
 
     fn identify_namespace(&self, namespace: &Namespace, data: &mut IdentifyNamespace) {

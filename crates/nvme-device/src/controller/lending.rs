@@ -49,7 +49,7 @@ pub(super) fn lanes(
     links: Vec<Vec<WorkerLink>>,
     shared: &Arc<Shared>,
 ) -> Result<(Heap<Lane>, Lending, Vec<Dispatcher>), SetupError> {
-    let limits = io.limits;
+    let (limits, has_medium) = (io.limits, io.has_medium);
     let others = correspondences(links.len())?;
     let mut parts = links.into_iter().zip(others);
     let (links, others) = parts.next().unwrap_or_default();
@@ -59,7 +59,7 @@ pub(super) fn lanes(
     let mut dispatchers = Vec::new();
     dispatchers.try_reserve_exact(parts.len())?;
     for (number, (links, others)) in (1..).zip(parts) {
-        let io = IoUnit::new(Vec::new(), limits)?;
+        let io = IoUnit::new(Vec::new(), limits, has_medium)?;
         let lane = Heap::new(Lane::new(number, io, links, others, shared.clone())?)?;
         let (lent, borrowed) = ring(1)?;
         let (give_back, returned) = ring(1)?;

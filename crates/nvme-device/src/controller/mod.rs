@@ -120,7 +120,8 @@ impl Controller {
         };
         let firmware = identity.firmware_revision;
         let Wiring { links, reports } = wiring;
-        let (lane, lending, dispatchers) = lending::lanes(IoUnit::new(namespaces, limits)?, links, &shared)?;
+        let (lane, lending, dispatchers) =
+            lending::lanes(IoUnit::new(namespaces, limits, has_medium)?, links, &shared)?;
         let controller = Self {
             identity,
             mdts,

@@ -5,14 +5,15 @@ use nvme_spec::{DirectiveType, NvmOpcode, SubmissionQueueEntry};
 use zerocopy::{transmute, transmute_ref};
 
 use super::lane::{Failure, Lane, Place};
+use super::WorkerLink;
 use crate::bar::Bar;
 use crate::host::{Host, MemoryFault};
 use crate::io::{Dispatched, Fetched, Progress, Wait};
 use crate::queues::{CompletionQueue, SubmissionQueue};
 use crate::shared_namespace::SharedNamespace;
 use crate::streams::directive;
-use crate::work::{CommandRef, Job, WorkItem, Zeroing};
-use crate::{Activity, BURST_MAX};
+use crate::work::{CommandRef, WorkItem};
+use crate::{Activity, BURST_MAX, LOOK_AGAIN_NS};
 
 /// What became of a queue's turn.
 pub(super) enum Turn {
@@ -340,8 +341,8 @@ impl Lane {
             progress,
         };
         let dispatched = match NvmOpcode(entry.opcode) {
+            _ if self.io.is_in_parts(entry) => self.start_part(now_ns, &fetched, host),
             _ if self.io.is_key_value(entry.nsid.get()) => self.io.key_value(now_ns, &fetched, host),
-            NvmOpcode::DATASET_MANAGEMENT => Ok(self.start_dataset_management(entry, command, now_ns, host)),
             NvmOpcode::COPY => self.start_copy(now_ns, &fetched, host),
             NvmOpcode::ZONE_MANAGEMENT_SEND => self.io.zone_send(now_ns, &fetched, host),
             NvmOpcode::ZONE_MANAGEMENT_RECEIVE => self.io.zone_receive(now_ns, &fetched, host),
@@ -375,34 +376,31 @@ impl Lane {
         Ok(dispatched)
     }
 
-    /// Never waits for buffer space, so the ranges are fetched once.
-    fn start_dataset_management<H: Host>(
+    /// Does a part of a command, unless its worker has enough to fill with zeros: what others want of it is not to wait behind more than that.
+    fn start_part<H: Host>(
         &mut self,
-        entry: &SubmissionQueueEntry,
-        command: CommandRef,
         now_ns: u64,
+        fetched: &Fetched<'_>,
         host: &H,
-    ) -> Dispatched {
-        let job = match self.io.deallocate(now_ns, entry, host) {
-            Ok(deallocated) => {
-                for range in deallocated.ranges.iter() {
-                    let item = WorkItem::Zero(Zeroing {
-                        media_offset: deallocated.media_offset + range.offset_bytes,
-                        len_bytes: range.len_bytes,
-                        zone: None,
-                    });
-                    // There was room for them before the command was taken on.
-                    self.send_promised(command.cqid, item);
-                }
-                let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
-                Job::immediate(command, deallocated.done_at_ns, success, 0)
-            }
-            Err(status) => Job {
-                nsid: entry.nsid.get(),
-                ..Job::immediate(command, now_ns, status, 0)
-            },
-        };
-        job.into()
+    ) -> Result<Dispatched, Wait> {
+        let cqid = fetched.command.cqid;
+        let worker = self.worker_of(cqid);
+        if !self.links.get(worker).is_some_and(WorkerLink::has_fill_room) {
+            return Err(Wait {
+                retry_at_ns: now_ns.saturating_add(LOOK_AGAIN_NS),
+                progress: fetched.progress,
+            });
+        }
+        let dispatched = self.io.do_part(now_ns, fetched, host);
+        for index in 0..self.io.zeroings.len() {
+            let Some(&zeroing) = self.io.zeroings.get(index) else {
+                break;
+            };
+            // There was room for them before the command was taken on, or looked at again.
+            self.send_promised(cqid, WorkItem::Zero(zeroing));
+        }
+        self.io.zeroings.clear();
+        dispatched
     }
 
     /// Hands a command over to its worker, with the time that it takes from now on.

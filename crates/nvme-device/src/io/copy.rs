@@ -6,7 +6,7 @@ use nvme_spec::{CopyDescriptorFormat0, CopyDescriptorFormat1, Status, Submission
 use ssd_model::{Command, Refusal};
 use zerocopy::FromBytes;
 
-use super::{check_flags, Dispatched, Fetched, IoUnit, Progress, Wait};
+use super::{check_flags, Dispatched, Fetched, IoUnit, NotDone, Progress, Wait};
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 use crate::namespace::{ByteRange, LbaSpace};
@@ -115,18 +115,6 @@ impl CopyRequest {
     }
 }
 
-/// Why a Copy is not done.
-enum NotCopied {
-    Refused(Refusal),
-    Waits(Wait),
-}
-
-impl From<Refusal> for NotCopied {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
 impl IoUnit {
     /// Takes a Copy on. What is in [`IoUnit::gathering`] then is to be gathered, in order, before the job. As [`IoUnit::dispatch`].
     pub fn copy<H: Host>(
@@ -144,8 +132,8 @@ impl IoUnit {
         self.gathering = gathering;
         match submitted {
             Ok(dispatched) => Ok(dispatched),
-            Err(NotCopied::Waits(wait)) => Err(wait),
-            Err(NotCopied::Refused(refusal)) => fetched.settle(now_ns, fetched.entry.slba(), Err(refusal)),
+            Err(NotDone::Waits(wait)) => Err(wait),
+            Err(NotDone::Refused(refusal)) => fetched.settle(now_ns, fetched.entry.slba(), Err(refusal)),
         }
     }
 
@@ -155,7 +143,7 @@ impl IoUnit {
         fetched: &Fetched<'_>,
         host: &H,
         gathering: &mut Vec<(Extents, u32)>,
-    ) -> Result<Dispatched, NotCopied> {
+    ) -> Result<Dispatched, NotDone> {
         let entry = fetched.entry;
         check_flags(entry).map_err(Refusal::Failed)?;
         let transfer_bytes_max = self.limits.transfer_bytes_max;
@@ -202,7 +190,7 @@ impl IoUnit {
         let placed = match namespace.place(now_ns, fetched.ring, &write, destination) {
             Ok(placed) => placed,
             Err(Refusal::Busy { retry_at_ns }) => {
-                return Err(NotCopied::Waits(Wait {
+                return Err(NotDone::Waits(Wait {
                     retry_at_ns,
                     progress: Progress::Copy { read_at_ns },
                 }));

@@ -1,6 +1,7 @@
 //! I/O commands: from the entry's bytes to a checked request, and from there to a job for a worker.
 
 mod copy;
+mod parts;
 mod request;
 
 use alloc::vec::Vec;
@@ -10,7 +11,7 @@ use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry, NSID_BROADCAST, PSDT_SG
 use ssd_model::{Command, Model, Refusal};
 
 use crate::data_pointer::DataPointer;
-use crate::dataset::RangeList;
+use crate::dataset::{Position, RangeList};
 use crate::device::SetupError;
 use crate::host::Host;
 use crate::key_value::ListProgress;
@@ -20,6 +21,7 @@ use crate::shared_namespace::SharedNamespace;
 use crate::streams::Streams;
 use crate::work::{CommandRef, Direction, Extents, Job, Transfer, Zeroing};
 pub(crate) use copy::{CopyRequest, FORMATS as COPY_FORMATS, RANGES_MAX as COPY_RANGES_MAX};
+pub(crate) use parts::{PART_BYTES, ZEROINGS_MAX};
 pub(crate) use request::{Access, Limits, Plan, Request};
 
 use crate::zoned::{ReceiveRequest, SendRequest, ZoneMove};
@@ -144,8 +146,10 @@ pub(crate) enum Progress {
     List(ListProgress),
     /// What a Copy reads has been timed, and it waits for buffer space.
     Copy { read_at_ns: u64 },
-    /// A deallocation of LBAs of a key-value namespace has come to this range, and this page of it.
-    Deallocate { range: u32, pages: u32 },
+    /// A deallocation has come to this place in its list; what was deallocated before is done then.
+    Deallocate { position: Position, done_at_ns: u64 },
+    /// So many LBAs of a Write Zeroes have their zeros, which is done then.
+    WriteZeroes { done_lbas: u32, done_at_ns: u64 },
 }
 
 /// A command is to be looked at again.
@@ -198,12 +202,22 @@ impl Fetched<'_> {
     }
 }
 
-/// What became of a Dataset Management command.
-pub(crate) struct Deallocated {
-    /// To be filled with zeros, from `media_offset` on.
-    pub ranges: RangeList,
-    pub media_offset: u64,
-    pub done_at_ns: u64,
+/// Why a command is not done.
+enum NotDone {
+    Refused(Refusal),
+    Waits(Wait),
+}
+
+impl From<Refusal> for NotDone {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Status> for NotDone {
+    fn from(status: Status) -> Self {
+        Self::Refused(Refusal::Failed(status))
+    }
 }
 
 /// The namespaces and what I/O needs to know besides.
@@ -215,16 +229,24 @@ pub(crate) struct IoUnit {
     pub counters: IoCounters,
     /// What the Copy just taken on reads, with lengths: not on the stack, and with room for [`COPY_RANGES_MAX`].
     pub gathering: Vec<(Extents, u32)>,
+    /// What the part of a command just done has filled with zeros, with room for [`ZEROINGS_MAX`].
+    pub zeroings: Vec<Zeroing>,
+    /// Those of the Dataset Management command that is being looked at.
+    pub ranges: RangeList,
+    /// Whether there is anything to fill with zeros.
+    pub has_medium: bool,
     pub streams: Streams,
     /// What all dispatchers share while each works on its own, from identifier 1 on; empty otherwise.
     shared: Vec<Option<SharedNamespace>>,
 }
 
 impl IoUnit {
-    /// With these namespaces.
-    pub fn new(namespaces: Vec<Namespace>, limits: Limits) -> Result<Self, SetupError> {
+    /// With these namespaces, which are on a medium or keep no data.
+    pub fn new(namespaces: Vec<Namespace>, limits: Limits, has_medium: bool) -> Result<Self, SetupError> {
         let mut gathering = Vec::new();
         gathering.try_reserve_exact(COPY_RANGES_MAX)?;
+        let mut zeroings = Vec::new();
+        zeroings.try_reserve_exact(ZEROINGS_MAX)?;
         let mut shared = Vec::new();
         shared.try_reserve_exact(NAMESPACES_MAX as usize)?;
         Ok(Self {
@@ -234,6 +256,9 @@ impl IoUnit {
             has_all_command_sets: false,
             counters: IoCounters::default(),
             gathering,
+            zeroings,
+            ranges: RangeList::new()?,
+            has_medium,
             streams: Streams::new()?,
         })
     }
@@ -502,49 +527,6 @@ impl IoUnit {
         } else {
             Err(Status::INVALID_COMMAND_OPCODE)
         }
-    }
-
-    /// Deallocates the ranges of a Dataset Management command.
-    ///
-    /// # Errors
-    /// The command's status; nothing has changed then.
-    pub fn deallocate<H: Host>(
-        &mut self,
-        now_ns: u64,
-        entry: &SubmissionQueueEntry,
-        host: &H,
-    ) -> Result<Deallocated, Status> {
-        check_flags(entry)?;
-        let namespace = self.namespace_mut(entry)?;
-        let mut ranges = RangeList::fetch(entry, namespace.lba_space(), host)?;
-        let mut done_at_ns = now_ns;
-        for range in ranges.iter() {
-            let command = Command::Deallocate {
-                offset_bytes: range.offset_bytes,
-                len_bytes: range.len_bytes.into(),
-            };
-            match namespace.model.submit(now_ns, &command) {
-                Ok(accepted) => {
-                    done_at_ns = done_at_ns.max(accepted.done_at_ns);
-                    if namespace.zoned.is_none() {
-                        let lbas = namespace.lbas(range);
-                        namespace.uncorrectable.clear(lbas);
-                    }
-                }
-                Err(Refusal::Failed(status) | Refusal::FailedLate { status, .. }) => return Err(status),
-                // No model does that (see `ssd_model::Model`).
-                Err(Refusal::Busy { .. }) => return Err(Status::INTERNAL_ERROR),
-            }
-        }
-        // Zones are reset; a zoned namespace takes the ranges for a hint that it has no use for.
-        if namespace.zoned.is_some() {
-            ranges = RangeList::EMPTY;
-        }
-        Ok(Deallocated {
-            ranges,
-            media_offset: namespace.media_offset,
-            done_at_ns,
-        })
     }
 
     /// Flush of all namespaces (NVMe Base 2.0 §7.1, with VWC.FB = 11b).

@@ -188,7 +188,7 @@ impl Plan {
                 };
                 (command, Direction::FromHost, Access::Write, range)
             }
-            // The limit is that of other writes (WZSL = MDTS), so that all of it fits into a write buffer.
+            // Longer ones come in parts (`super::parts`), each of which fits into a write buffer as other writes do.
             Request::WriteZeroes {
                 slba,
                 lbas,

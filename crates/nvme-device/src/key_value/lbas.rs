@@ -13,12 +13,15 @@ use super::transfer::PieceStream;
 use super::{Done, Execution, Unfinished, WORK_PER_PASS};
 use crate::compare::Comparison;
 use crate::data_pointer::{write_zeros, Role};
-use crate::dataset::RangeList;
+use crate::dataset::Position;
 use crate::host::{Host, MemoryFault};
 use crate::io::{Access, CopyRequest, Plan, Progress, Request};
 use crate::namespace::ByteRange;
 use crate::streams::directive;
 use crate::work::Direction;
+
+/// Pages of a range that are deallocated before it is looked at whether that is enough for a pass: a power of two.
+const PART_PAGES: u32 = 64;
 
 /// The part of a page that a command is about.
 struct PagePart {
@@ -288,29 +291,26 @@ impl<H: Host> Execution<'_, H> {
         Ok(())
     }
 
-    /// Takes several passes, if there is much: the ranges are fetched and checked in each.
+    /// Takes several passes, if there is much: `ranges` is fetched and checked in each.
     fn deallocate(&mut self) -> Result<Done, Unfinished> {
-        let entry = self.fetched.entry;
-        let ranges = RangeList::fetch(entry, self.space, self.medium.host)?;
-        let (first, mut done_pages) = match self.fetched.progress {
-            Progress::Deallocate { range, pages } => (range, pages),
-            _ => (0, 0),
+        self.ranges
+            .fetch(self.fetched.entry, self.space, self.medium.host)?;
+        let mut position = match self.fetched.progress {
+            Progress::Deallocate { position, .. } => position,
+            _ => Position::default(),
         };
         let mut work = WORK_PER_PASS;
-        for (index, range) in (0u32..).zip(ranges.iter()).skip(first as usize) {
-            for part in page_parts(range).skip(done_pages as usize) {
-                if work == 0 {
-                    return Err(Unfinished::Paused(Progress::Deallocate {
-                        range: index,
-                        pages: done_pages,
-                    }));
-                }
-                self.forget_part(&part)?;
-                work -= 1;
-                done_pages += 1;
+        while let Some((part, after)) = self.ranges.part(position, PART_PAGES * PAGE_BYTES) {
+            if work == 0 {
+                return Err(Unfinished::Paused(Progress::Deallocate {
+                    position,
+                    done_at_ns: 0,
+                }));
             }
-            self.uncorrectable.clear(self.space.lbas(range));
-            done_pages = 0;
+            self.forget(part)?;
+            self.uncorrectable.clear(self.space.lbas(part));
+            work = work.saturating_sub(page_parts(part).count() as u32);
+            position = after;
         }
         Ok(Done::with_result(0))
     }

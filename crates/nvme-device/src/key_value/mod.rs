@@ -21,6 +21,7 @@ use ssd_model::{Command, Model, Refusal};
 use ssd_profile::{KeyValueCommandSet, KeyValueParameters};
 
 use crate::admin::NamespaceFeature;
+use crate::dataset::RangeList;
 use crate::device::{table, SetupError};
 use crate::host::{Host, MemoryFault};
 use crate::io::{check_flags, Dispatched, Fetched, IoUnit, Limits, Progress, Request, Wait};
@@ -105,6 +106,7 @@ struct Execution<'a, H> {
     uncorrectable: &'a mut UncorrectableLbas,
     medium: HostMedium<'a, H>,
     fetched: &'a Fetched<'a>,
+    ranges: &'a mut RangeList,
     space: LbaSpace,
     limits: Limits,
 }
@@ -158,7 +160,10 @@ impl IoUnit {
         fetched: &Fetched<'_>,
         host: &H,
     ) -> Result<Dispatched, Wait> {
-        match self.execute_key_value(now_ns, fetched, host) {
+        let mut ranges = core::mem::take(&mut self.ranges);
+        let executed = self.execute_key_value(now_ns, fetched, &mut ranges, host);
+        self.ranges = ranges;
+        match executed {
             Ok(job) => Ok(job.into()),
             Err(Unfinished::Failed(status)) => {
                 let lba = match self.namespaces.attached(fetched.entry.nsid.get()) {
@@ -178,6 +183,7 @@ impl IoUnit {
         &mut self,
         now_ns: u64,
         fetched: &Fetched<'_>,
+        ranges: &mut RangeList,
         host: &H,
     ) -> Result<Job, Unfinished> {
         check_flags(fetched.entry)?;
@@ -196,6 +202,7 @@ impl IoUnit {
                 media_offset: namespace.media_offset,
             },
             fetched,
+            ranges,
             space,
             limits,
         };

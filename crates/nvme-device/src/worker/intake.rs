@@ -9,11 +9,19 @@ use crate::device::{table, SetupError};
 use crate::ring::Consumer;
 use crate::work::WorkItem;
 
+/// What a worker has done for a lane. The lane limits by it what is in flight.
+#[derive(Debug, Default)]
+pub(crate) struct WorkCounts {
+    /// Items done with (wrapping).
+    pub completed: AtomicU32,
+    /// What was filled with zeros for commands, bytes (wrapping).
+    pub filled_bytes: AtomicU32,
+}
+
 /// The worker's end of the connection to a lane.
 pub(crate) struct Inlet {
     pub items: Consumer<WorkItem>,
-    /// Jobs done with (wrapping): the lane limits what is in flight by it.
-    pub completed: Arc<AtomicU32>,
+    pub done: Arc<WorkCounts>,
 }
 
 /// The controller's own lane, the only one through which it tells a worker what concerns other rings.
@@ -137,12 +145,22 @@ impl Intake {
     /// An item of inlet `index` that its lane counts as in flight is done with.
     pub fn count_completed(&self, index: usize) {
         if let Some(inlet) = self.inlets.get(index) {
-            let completed = inlet.completed.load(Ordering::Relaxed);
-            inlet
-                .completed
-                .store(completed.wrapping_add(1), Ordering::Release);
+            add(&inlet.done.completed, 1);
         }
     }
+
+    /// So much that inlet `index` wanted filled with zeros is filled.
+    pub fn count_filled(&self, index: usize, len_bytes: u32) {
+        if let Some(inlet) = self.inlets.get(index) {
+            add(&inlet.done.filled_bytes, len_bytes);
+        }
+    }
+}
+
+/// Adds to a count that only one thread changes.
+fn add(count: &AtomicU32, more: u32) {
+    let before = count.load(Ordering::Relaxed);
+    count.store(before.wrapping_add(more), Ordering::Release);
 }
 
 /// Whether what is in other rings has to come before it.
@@ -172,8 +190,8 @@ mod tests {
         let (producers, inlets): (Vec<_>, Vec<_>) = (0..lanes)
             .map(|_| {
                 let (producer, items) = ring(16).unwrap();
-                let completed = Arc::new(AtomicU32::new(0));
-                (producer, Inlet { items, completed })
+                let done = Arc::new(WorkCounts::default());
+                (producer, Inlet { items, done })
             })
             .unzip();
         (producers, Intake::new(inlets).unwrap())

@@ -132,10 +132,10 @@ fn a_driver_that_sees_the_phase_bit_sees_the_whole_completion_and_its_data() {
         shared.write_config(machine.bar(), 0x04, 2, 0b110);
         let (mut items, items_out) = ring(4).unwrap();
         let (reports, _reports_out) = ring(16).unwrap();
-        let completed = Arc::new(AtomicU32::new(0));
+        let done = Arc::new(WorkCounts::default());
         let inlet = Inlet {
             items: items_out,
-            completed,
+            done,
         };
         let mut worker = Worker::new(0, alloc::vec![inlet], reports, shared, 4096, true).unwrap();
         let create = WorkItem::CreateCq {

@@ -34,7 +34,8 @@ pub(super) fn transfers_end_at_mdts(subject: &mut Subject<'_>) -> Finding {
     ends_at(subject, NvmOpcode::READ, lbas)
 }
 
-/// Verify, Write Zeroes and Write Uncorrectable end at VSL, WZSL and WUSL (NVM CS 1.0 figure 100).
+/// Verify, Write Zeroes and Write Uncorrectable end at VSL, WZSL and WUSL; a Write Zeroes without such a limit may be as long as NLB says (NVM CS 1.0
+/// figure 100).
 pub(super) fn commands_without_data_end_at_their_limits(subject: &mut Subject<'_>) -> Finding {
     applies_if!(subject.has_lbas(), "the namespace has no LBAs");
     let limits = subject.nvm_controller()?;
@@ -48,6 +49,21 @@ pub(super) fn commands_without_data_end_at_their_limits(subject: &mut Subject<'_
         if oncs >> bit & 1 != 0 && log2 > 0 && lbas <= LBAS_MAX as usize {
             ends_at(subject, opcode, lbas as u32)?;
         }
+    }
+    if oncs >> 3 & 1 != 0 && limits.wzsl == 0 {
+        subject.reset_zones()?;
+        let slba = subject.fresh_lba(0)?;
+        let mut longest = u64::from(LBAS_MAX).min(subject.size_lbas - slba);
+        if subject.kind == Kind::Zones {
+            longest = longest.min(subject.zone(slba)?.capacity_lbas.get());
+        }
+        let entry = commands::write_zeroes(subject.nsid, slba, longest as u32, false);
+        subject.io_ends(
+            &format!("Write Zeroes of {longest} LBAs, without a limit,"),
+            entry,
+            SUCCESS,
+        )?;
+        subject.reset_zones()?;
     }
     Ok(())
 }
@@ -86,7 +102,8 @@ pub(super) fn copies_end_at_their_limits(subject: &mut Subject<'_>) -> Finding {
     Ok(())
 }
 
-/// Dataset Management ends at DMRL, DMRSL and DMSL, with Command Size Limit Exceeded (NVM CS 1.0 §3.2.3, figure 100).
+/// Dataset Management ends at DMRL, DMRSL and DMSL, with Command Size Limit Exceeded; where they are 0, it ends at 256 ranges of the whole namespace (NVM CS
+/// 1.0 §3.2.3, figure 100).
 pub(super) fn dataset_management_ends_at_its_limits(subject: &mut Subject<'_>) -> Finding {
     applies_if!(subject.has_lbas(), "the namespace has no LBAs");
     applies_if!(
@@ -112,10 +129,17 @@ pub(super) fn dataset_management_ends_at_its_limits(subject: &mut Subject<'_>) -
     if ranges_max > 0 {
         cases.push(("as many ranges as DMRL", ranges_max, 1, within(1)));
         cases.push(("more ranges than DMRL", ranges_max + 1, 1, exceeded));
+    } else {
+        cases.push(("as many ranges as NR can say", 256, 1, SUCCESS));
     }
     if range_max > 0 {
         cases.push(("a range of DMRSL LBAs", 1, range_max, within(range_max)));
         cases.push(("a range longer than DMRSL", 1, range_max + 1, exceeded));
+    } else if subject.kind != Kind::Zones {
+        // A zone may be offline.
+        let all = subject.size_lbas.min(u32::MAX.into());
+        cases.push(("a range of the whole namespace", 1, all, SUCCESS));
+        cases.push(("a range longer than the namespace", 1, all + 1, within(all + 1)));
     }
     if all_max > 0 && ranges_max > 1 && all_max < ranges_max * range_max {
         cases.push((

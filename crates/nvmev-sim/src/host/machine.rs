@@ -54,6 +54,8 @@ pub struct Machine {
     upcoming: RefCell<Option<Vec<(DataCopy, u64)>>>,
     /// Copies between the medium and RAM.
     copies: Cell<u64>,
+    /// Bytes of the medium that were filled with zeros.
+    zeroed_bytes: Cell<u64>,
     /// What a test does to what the device writes.
     tampering: RefCell<Option<Tampering>>,
     /// What copies beside the device, if there is something.
@@ -85,6 +87,7 @@ impl Machine {
             fetches: RefCell::new(None),
             upcoming: RefCell::new(None),
             copies: Cell::new(0),
+            zeroed_bytes: Cell::new(0),
             tampering: RefCell::new(None),
             engine: RefCell::new(None),
         }
@@ -99,6 +102,7 @@ impl Machine {
         self.bar.iter_mut().for_each(|word| *word.get_mut() = 0);
         self.take_interrupts();
         self.reads.set(0);
+        self.zeroed_bytes.set(0);
         self.fetches.replace(None);
         self.upcoming.replace(None);
         self.tampering.replace(None);
@@ -247,6 +251,11 @@ impl Machine {
         ram.write(at..at + bytes.len()).copy_from_slice(bytes);
     }
 
+    /// Bytes of the medium that the device has filled with zeros so far.
+    pub fn zeroed_bytes(&self) -> u64 {
+        self.zeroed_bytes.get()
+    }
+
     /// Whether it keeps what is written to the medium.
     pub fn has_medium(&self) -> bool {
         self.media.is_some()
@@ -358,6 +367,7 @@ impl Host for Machine {
     }
 
     fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
+        self.zeroed_bytes.set(self.zeroed_bytes.get() + len_bytes as u64);
         self.change_media(media_offset, len_bytes, |media| media.fill(0));
         Ok(())
     }

@@ -272,6 +272,22 @@ impl ZonedModel {
         Ok(())
     }
 
+    /// Whether the zones let `len_bytes` be written at `offset_bytes`, however many commands that takes. Takes no time.
+    ///
+    /// # Errors
+    /// The status of a write that they do not let be.
+    pub fn check_write(&self, offset_bytes: u64, len_bytes: u32) -> Result<(), Status> {
+        let (zone, in_zone) = self
+            .geometry
+            .locate(offset_bytes)
+            .ok_or(Status::LBA_OUT_OF_RANGE)?;
+        self.zones.check_writable(zone)?;
+        if len_bytes % self.write_unit_bytes != 0 {
+            return Err(Status::ZONE_INVALID_WRITE);
+        }
+        self.zones.check_write(zone, in_zone, len_bytes.into())
+    }
+
     fn read(&mut self, now_ns: u64, offset_bytes: u64, len_bytes: u32) -> Result<u64, Refusal> {
         if len_bytes == 0 {
             return Ok(now_ns);
