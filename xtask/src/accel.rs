@@ -44,8 +44,9 @@ impl Accelerator {
             Accelerator::Kvm => "",
             // Under emulation the clocksource watchdog finds the clock wanting and patches kernel text while other
             // CPUs run it, which kills the guest ("Oops: int3"); so does the switch to tickless idling. Mitigations cost
-            // much and protect nobody.
-            Accelerator::Emulation => "tsc=reliable nowatchdog nohz=off mitigations=off",
+            // much and protect nobody. On a busy host the timer's interrupts come too late for the kernel's check at boot,
+            // which ends in a panic where interrupts are remapped.
+            Accelerator::Emulation => "tsc=reliable nowatchdog nohz=off mitigations=off no_timer_check",
         }
     }
 }

@@ -24,11 +24,17 @@ const COMPLAINTS: [&str; 17] = [
 /// Lines of a kernel's log that complain.
 pub fn complaints(log: &str) -> Vec<String> {
     log.lines()
-        .filter(|line| COMPLAINTS.iter().any(|complaint| line.contains(complaint)))
+        .filter(|line| COMPLAINTS.iter().any(|complaint| line.contains(complaint)) || is_warning_at(line))
         // What the kernel is told at its start may have such words in it.
         .filter(|line| !line.contains("Command line:"))
         .map(str::to_owned)
         .collect()
+}
+
+/// A warning as Linux writes it since 6.19: the place goes before the CPU.
+fn is_warning_at(line: &str) -> bool {
+    line.split_once("WARNING: ")
+        .is_some_and(|(_, rest)| rest.contains("at ") && rest.contains(", CPU#"))
 }
 
 /// Whether the kernel stopped or lost a thread, rather than just warned.
@@ -70,6 +76,14 @@ mod tests {
         let found = complaints(log);
         assert_eq!(found.len(), 2);
         assert!(!is_fatal(&found[0]) && is_fatal(&found[1]));
+    }
+
+    #[test]
+    fn newer_kernels_warn_in_other_words() {
+        let log = "[    2.0] WARNING: kernel/irq/msi.c:77 at msi_domain_alloc+0x1/0x2, CPU#1: insmod/7\n\
+                   [    2.1] WARNING: at vector_fire+0x1/0x2 [nvmev], CPU#0: swapper/0/0\n\
+                   [    2.2] nvme: WARNING: firmware from 2012 looks old\n";
+        assert_eq!(complaints(log).len(), 2);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::catalogue::NEWEST;
 use crate::vm::CPUS_USUAL;
 
 mod long;
@@ -71,7 +72,7 @@ pub fn with_added(modparams: &str, added: &str) -> String {
 pub struct Suite {
     /// As printed, and as `make test-vm SUITE=` selects it, by its start.
     pub name: &'static str,
-    /// The kernel's series.
+    /// The kernel, one of [`crate::kernels::SERIES`].
     pub kver: &'static str,
     /// Number of CPUs; more if the parameters name more.
     pub cpus: u32,
@@ -295,6 +296,20 @@ const SUITES: &[Suite] = &[
     Suite {
         name: "6.12-iommu",
         ..IOMMU
+    },
+    // Of the newest kernel what a change there may break: the rest of it is in `make test-long`.
+    Suite {
+        name: "newest-short",
+        kver: NEWEST,
+        scripts: &["identify", "interrupts", "fio", "reset", "unload"],
+        ..IOMMU
+    },
+    Suite {
+        name: "newest-short-zoned",
+        kver: NEWEST,
+        modparams: ZONED,
+        scripts: &["zones", "unload"],
+        ..USUAL
     },
     Suite {
         name: "6.12-nomsi",

@@ -1,8 +1,10 @@
 //! What of a kernel's configuration matters for a module.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::available_parallelism;
 
 use anyhow::{bail, ensure, Context, Result};
 
@@ -100,10 +102,9 @@ impl KernelConfig {
             Some(tools) => tools.command("make", kbuild),
             None => Command::new("make"),
         };
-        // Debian's headers would ask dpkg for it, which another suite's tools are without.
-        make.env("DEB_BUILD_ARCH", "amd64")
-            .env_remove("MAKEFLAGS")
+        make.env_remove("MAKEFLAGS")
             .env_remove("MFLAGS")
+            .arg(format!("-j{}", available_parallelism().map_or(1, NonZero::get)))
             .arg("-C")
             .arg(&self.kdir)
             .arg(format!("M={}", kbuild.display()));
@@ -198,5 +199,67 @@ impl KernelConfig {
             );
         }
         Ok(flags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said to a kernel with these options.
+    fn read(name: &str, options: &str) -> Result<KernelConfig> {
+        let kdir = std::env::temp_dir().join(format!("nvmev-kdir-{name}-{}", std::process::id()));
+        fs::create_dir_all(kdir.join("include/config")).unwrap();
+        fs::create_dir_all(kdir.join("include/generated")).unwrap();
+        fs::write(kdir.join("include/config/auto.conf"), options).unwrap();
+        fs::write(
+            kdir.join("include/generated/utsrelease.h"),
+            "#define UTS_RELEASE \"7.3.4-test\"\n",
+        )
+        .unwrap();
+        let target = Target {
+            kdir: kdir.clone(),
+            tools: None,
+        };
+        let config = KernelConfig::read(&target);
+        fs::remove_dir_all(&kdir).unwrap();
+        config
+    }
+
+    const USUAL: &str =
+        "CONFIG_X86_64=y\nCONFIG_MODULES=y\n# CONFIG_CFI is not set\nCONFIG_CFI_AUTO_DEFAULT=y\n";
+
+    #[test]
+    fn a_usual_kernel_is_accepted() {
+        assert_eq!(read("usual", USUAL).unwrap().release, "7.3.4-test");
+    }
+
+    #[test]
+    fn checked_calls_are_refused_in_words_by_both_names() {
+        for option in ["CFI", "CFI_CLANG"] {
+            let said = match read(option, &format!("{USUAL}CONFIG_{option}=y\n")) {
+                Ok(_) => panic!("{option} is accepted"),
+                Err(error) => error.to_string(),
+            };
+            assert!(
+                said.starts_with(&format!(
+                    "the kernel 7.3.4-test checks calls through pointers (CONFIG_{option}=y)"
+                )),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_kernel_of_a_missing_llvm_is_refused_in_words() {
+        let options = format!("{USUAL}CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=990107\n");
+        let config = read("llvm", &options).unwrap();
+        match config.kbuild_command(Path::new("/kbuild")) {
+            // The machine's own LLVM has to do.
+            Ok(make) => assert!(make.get_args().any(|argument| argument == "LLVM=1")),
+            Err(error) => assert!(error
+                .to_string()
+                .contains("install clang and lld (on Debian clang-99 and lld-99)")),
+        }
     }
 }
