@@ -4,10 +4,10 @@
  * (shim_peer.c). Nothing else is touched: an address with anything else behind it (a hole, the machine's own registers,
  * our own BAR and storage) is reported back as a fault.
  */
-#include <linux/align.h>
 #include <linux/cache.h>
 #include <linux/highmem.h>
 #include <linux/ioport.h>
+#include <linux/kernel.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
