@@ -73,12 +73,13 @@ fn identify_says_what_the_namespace_is() {
     );
     assert_eq!(data[..8], [1, 0, 0, 0, 0, 0, 0, 0]);
     // It has no LBAs, and no zones.
-    for (cns, csi) in [
-        (IdentifyCns::NAMESPACE, 0),
-        (IdentifyCns::COMMAND_SET_NAMESPACE, 0),
-        (IdentifyCns::COMMAND_SET_NAMESPACE, 2),
-    ] {
-        assert_eq!(identify(host, cns, 1, csi).0, Status::INVALID_IO_COMMAND_SET);
+    for csi in [0, 2] {
+        let (status, _) = identify(host, IdentifyCns::COMMAND_SET_NAMESPACE, 1, csi);
+        assert_eq!(status, Status::INVALID_IO_COMMAND_SET);
+    }
+    // SPDK attaches to a drive if this is Invalid Field or Invalid Namespace (nvme_ctrlr.c); it is then none of its namespaces.
+    for cns in [IdentifyCns::NAMESPACE, IdentifyCns::ALLOCATED_NAMESPACE] {
+        assert_eq!(identify(host, cns, 1, 0).0, Status::INVALID_FIELD_IN_COMMAND);
     }
     let (status, _) = identify(host, IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE, 1, 0);
     assert_eq!(status, SUCCESS);

@@ -311,6 +311,11 @@ fn iterators_go_through_the_keys_of_a_prefix() {
                 }
             };
             assert_eq!(end, Status::VENDOR_ITERATOR_END);
+            // And again; a client that takes the answer apart finds no key in it, and nothing else was written.
+            let (status, result, data) = drive.receive(iterate_read(1, handle, len_bytes), 64);
+            assert_eq!((status, result), (Status::VENDOR_ITERATOR_END, 0));
+            assert_eq!(data[..4], [0; 4], "a count of 0");
+            assert!(data[4..].iter().all(|&byte| byte == 0xEE));
             assert_eq!(drive.close(handle), SUCCESS);
             seen.sort();
             let mut expected: Vec<_> = keys
@@ -342,6 +347,7 @@ fn an_iterator_of_pairs_returns_one_pair_at_a_time() {
     loop {
         let (status, result, data) = drive.receive(iterate_read(1, handle, 65_536), 65_536);
         if status == Status::VENDOR_ITERATOR_END {
+            assert_eq!(data[..8], [0, 0, 0, 0, 0xEE, 0xEE, 0xEE, 0xEE]);
             break;
         }
         assert_eq!(status, SUCCESS);

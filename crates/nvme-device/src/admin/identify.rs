@@ -102,8 +102,10 @@ impl Controller {
             IdentifyCns::NAMESPACE | IdentifyCns::ALLOCATED_NAMESPACE => {
                 // The structure of the NVM command set is that of zoned namespaces, too (ZNS 1.1 §4.1.5.1).
                 match self.namespace_for_identify(nsid, cns == IdentifyCns::ALLOCATED_NAMESPACE)? {
+                    // The structure is not one of the namespace's command set. No command set is named here that could be invalid (as with CNS 05h), so it is
+                    // the field that has a value without meaning; and SPDK takes this answer for an inactive namespace, and goes on.
                     Some(namespace) if namespace.has_pairs_only() => {
-                        return Err(Status::INVALID_IO_COMMAND_SET);
+                        return Err(Status::INVALID_FIELD_IN_COMMAND);
                     }
                     Some(namespace) => self.identify_namespace(namespace, layout(page)?),
                     None => {}

@@ -177,12 +177,11 @@ impl<H: Host> Execution<'_, H> {
             keys += 1;
             used += len;
         };
+        if keys == 0 && is_full {
+            return Err(Status::VENDOR_INVALID_VALUE_SIZE.into());
+        }
         if keys == 0 {
-            return Err(Unfinished::Failed(if is_full {
-                Status::VENDOR_INVALID_VALUE_SIZE
-            } else {
-                Status::VENDOR_ITERATOR_END
-            }));
+            return Err(self.end_of_iteration(buffer_bytes));
         }
         head.copy_from_slice(&keys.to_le_bytes());
         let answer = answer.get(..used).unwrap_or_default();
@@ -196,11 +195,23 @@ impl<H: Host> Execution<'_, H> {
         })
     }
 
+    /// The end of an iteration: a status, and a count of 0 in a buffer of `buffer_bytes`, because clients take the answer apart whatever the status is (in the
+    /// reference the last keys come with it).
+    fn end_of_iteration(&self, buffer_bytes: usize) -> Unfinished {
+        let count = [0; COUNT_BYTES];
+        let count = count.get(..buffer_bytes).unwrap_or(&count);
+        let pointer = self.fetched.data_pointer();
+        match pointer.write_to_buffer(self.medium.host, count, buffer_bytes) {
+            Ok(()) => Status::VENDOR_ITERATOR_END.into(),
+            Err(status) => status.into(),
+        }
+    }
+
     /// The key at 0, and at 512 what fits of the value. The result has the value's whole length, and in its upper byte the key's.
     fn read_pair(&self, iterator: &mut OpenIterator, len_bytes: u32) -> Result<Done, Unfinished> {
         let mut work = WORK_PER_PASS;
         let Some(place) = self.next_wanted(iterator, &mut work)? else {
-            return Err(Status::VENDOR_ITERATOR_END.into());
+            return Err(self.end_of_iteration(len_bytes as usize));
         };
         let value_bytes = place.value_bytes().unwrap_or(0);
         let key = iterator.cursor.key();

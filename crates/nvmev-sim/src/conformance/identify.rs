@@ -343,7 +343,7 @@ pub(super) fn structures_of_command_sets_fit_the_namespace(subject: &mut Subject
     } else {
         let entry = commands::identify(IdentifyCns::NAMESPACE, subject.nsid, 0, subject.buffer());
         let what = "Identify Namespace of a namespace without LBAs";
-        subject.admin_ends(what, entry, Status::INVALID_IO_COMMAND_SET)?;
+        subject.admin_ends(what, entry, Status::INVALID_FIELD_IN_COMMAND)?;
         let namespace: IdentifyKeyValueNamespace = subject.identify_as(
             IdentifyCns::COMMAND_SET_NAMESPACE,
             subject.nsid,
