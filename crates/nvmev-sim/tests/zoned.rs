@@ -766,3 +766,49 @@ fn a_notice_that_a_reset_took_away_comes_again_and_recommended_zones_can_be_list
     let event = drive.0.wait(0);
     assert_eq!((event.dw0.get(), event.dw1.get()), (0x00BF_EF02, 1));
 }
+
+#[test]
+fn a_zone_of_tlc_zns_takes_any_whole_lbas_and_identify_has_its_unit_as_a_hint() {
+    let mut host = TestHost::new(profiles::by_name("tlc-zns").unwrap(), 1 << 30, 512, 1);
+    host.enable();
+    host.create_io_queues(1, 64);
+    let page = host.pages(1);
+    assert_eq!(
+        host.admin(commands::identify(IdentifyCns::NAMESPACE, 1, 0, page))
+            .status(),
+        Status::SUCCESSFUL_COMPLETION
+    );
+    let namespace = IdentifyNamespace::read_from_bytes(&host.machine.ram(page, 4096)).unwrap();
+    assert_eq!(namespace.npwg_z.get(), 7, "8 LBAs of 512 bytes are a unit");
+    let mut zoned = Zoned(host);
+    let mut at = 0;
+    for (lbas, byte) in [(1, 1), (3, 2), (5, 3), (16, 4), (7, 5)] {
+        assert_eq!(zoned.write(at, lbas, byte), Status::SUCCESSFUL_COMPLETION);
+        at += u64::from(lbas);
+    }
+    let buffer = zoned.0.pages(1);
+    zoned.0.machine.set_ram(buffer, &[6; 4096]);
+    for lbas in [1, 2] {
+        let append = zoned.0.execute(1, commands::zone_append(1, 0, lbas, buffer, 0));
+        assert_eq!(append.status(), Status::SUCCESSFUL_COMPLETION);
+        assert_eq!(u64::from(append.dw0.get()), at);
+        at += u64::from(lbas);
+    }
+    let zeros = zoned.status(commands::write_zeroes(1, at, 3001, false));
+    assert_eq!(zeros, Status::SUCCESSFUL_COMPLETION);
+    for (slba, byte) in [
+        (0, 1),
+        (1, 2),
+        (3, 2),
+        (4, 3),
+        (9, 4),
+        (25, 5),
+        (32, 6),
+        (35, 0),
+        (3035, 0),
+    ] {
+        let read = commands::read_write(NvmOpcode::READ, 1, slba, 1, buffer, 0);
+        assert_eq!(zoned.status(read), Status::SUCCESSFUL_COMPLETION);
+        assert_eq!(zoned.0.machine.ram(buffer, 512), [byte; 512], "LBA {slba}");
+    }
+}

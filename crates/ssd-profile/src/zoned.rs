@@ -179,7 +179,8 @@ impl ZonedParameters {
 
     /// What a zone can hold of the write buffer until more is written to it.
     pub fn unfinished_bytes_max(&self) -> u64 {
-        if self.zone.write_unit_bytes % self.nand.oneshot_page_bytes.max(1) == 0 {
+        // Without the reference's quirks the unit is a hint, and a write may end anywhere.
+        if self.reference_quirks && self.zone.write_unit_bytes % self.nand.oneshot_page_bytes.max(1) == 0 {
             0
         } else {
             self.nand.oneshot_page_bytes.into()

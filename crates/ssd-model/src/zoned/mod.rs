@@ -45,6 +45,8 @@ pub struct ZonedModel {
     firmware: FirmwareTimes,
     early_completion: bool,
     write_unit_bytes: u32,
+    /// What writes have to be multiples of, bytes: that unit in the reference, else it is a hint.
+    required_unit_bytes: u32,
     reads_across_zones: bool,
     /// A read that must not go across a boundary takes the time that it would take if it might, as in the reference.
     failed_reads_take_time: bool,
@@ -127,6 +129,10 @@ impl ZonedModel {
             firmware: parameters.firmware,
             early_completion: parameters.write_buffer.early_completion,
             write_unit_bytes: parameters.zone.write_unit_bytes.max(1),
+            required_unit_bytes: match quirks {
+                true => parameters.zone.write_unit_bytes.max(1),
+                false => 1,
+            },
             reads_across_zones: parameters.zone.reads_across_zones,
             failed_reads_take_time: quirks,
             recommendations: Recommendations::new(parameters),
@@ -144,7 +150,7 @@ impl ZonedModel {
         &self.zones
     }
 
-    /// What writes are multiples of, bytes.
+    /// What writes are best multiples of, bytes; in the reference, what they must be multiples of.
     pub fn write_unit_bytes(&self) -> u32 {
         self.write_unit_bytes
     }
@@ -282,7 +288,7 @@ impl ZonedModel {
             .locate(offset_bytes)
             .ok_or(Status::LBA_OUT_OF_RANGE)?;
         self.zones.check_writable(zone)?;
-        if len_bytes % self.write_unit_bytes != 0 {
+        if len_bytes % self.required_unit_bytes != 0 {
             return Err(Status::ZONE_INVALID_WRITE);
         }
         self.zones.check_write(zone, in_zone, len_bytes.into())
@@ -358,7 +364,7 @@ impl ZonedModel {
                 .has_room(now_ns, pool, len_bytes.into())
                 .map_err(no_room)?;
         }
-        if len_bytes % self.write_unit_bytes != 0 {
+        if len_bytes % self.required_unit_bytes != 0 {
             return Err(failed(Status::ZONE_INVALID_WRITE));
         }
         if is_append && has_zrwa {

@@ -680,3 +680,28 @@ fn capacity_is_rounded_down_to_whole_zones_and_too_little_is_refused() {
         "zone.size_kib is 2097152: at most 1048576 is possible (KiB of the drive, which must have room for a zone)"
     );
 }
+
+#[test]
+fn the_write_unit_is_a_rule_in_the_reference_and_a_hint_elsewhere() {
+    let write = |offset_bytes, len_bytes| Command::Write {
+        offset_bytes,
+        len_bytes,
+        fua: false,
+    };
+    for (name, unit_bytes) in [("zns-prototype", 131_072), ("tlc-zns", 4096)] {
+        let parameters = parameters_of(name);
+        assert_eq!(parameters.zone.write_unit_bytes, unit_bytes);
+        let mut model = ZonedModel::new(&parameters, 1 << 30).expect("valid");
+        let small = model.submit(1_000, &write(0, 512));
+        let rest = model.submit(2_000, &write(512, unit_bytes - 512));
+        if parameters.reference_quirks {
+            let refused = Err(Refusal::Failed(Status::ZONE_INVALID_WRITE));
+            assert_eq!((small, rest), (refused, refused), "{name}");
+            assert!(model.submit(3_000, &write(0, unit_bytes)).is_ok());
+        } else {
+            assert!(small.is_ok() && rest.is_ok(), "{name}");
+            let pointer = model.zones().get(0).map(|zone| zone.write_pointer);
+            assert_eq!(pointer, Some(unit_bytes.into()));
+        }
+    }
+}
