@@ -56,7 +56,7 @@ impl Archive {
     /// If the machine has no source of its distribution's packages, or there are no lists and none can be fetched.
     pub fn open() -> Result<Self> {
         let folder = paths::cache()?.join("apt");
-        for name in ["lists/partial", "archives/partial", "state"] {
+        for name in ["lists/partial", "archives/partial", "state", "no-parts"] {
             fs::create_dir_all(folder.join(name))
                 .with_context(|| format!("cannot make {}", folder.display()))?;
         }
@@ -66,8 +66,13 @@ impl Archive {
             "apt cannot work in {text}: choose another cache folder with XDG_CACHE_HOME"
         );
         let _lock = Lock::take(&folder.join("lock"), "another look at the package archive")?;
-        fs::write(folder.join("apt.conf"), configuration(text))?;
-        fs::write(folder.join("state/status"), "")?;
+        // A status that is newer than apt's own cache would have that made again at each call.
+        for (name, content) in [("apt.conf", configuration(text)), ("state/status", String::new())] {
+            let path = folder.join(name);
+            if fs::read_to_string(&path).ok().as_ref() != Some(&content) {
+                fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
 
         let codename = os_release("VERSION_CODENAME").unwrap_or_default();
         let entries = own_entries(&codename)?;
@@ -202,7 +207,7 @@ impl Archive {
     /// # Errors
     /// If they cannot be fetched or unpacked.
     pub fn unpack(&self, packages: &[String], folder: &Path) -> Result<()> {
-        let debs = self.folder.join(format!("debs-{}", std::process::id()));
+        let debs = folder.join("debs");
         fs::create_dir_all(&debs)?;
         let result = step(
             &format!("fetching {} (not installing)", packages.join(" ")),
@@ -271,6 +276,9 @@ fn configuration(folder: &str) -> String {
         ("Dir::State::status", "/state/status"),
         ("Dir::Cache", ""),
         ("Dir::Cache::archives", "/archives"),
+        // Images of containers have none, and without it apt reads all lists each time.
+        ("Dir::Cache::pkgcache", "/pkgcache.bin"),
+        ("Dir::Cache::srcpkgcache", "/srcpkgcache.bin"),
         ("Dir::Etc::sourcelist", "/sources.list"),
         ("Dir::Etc::sourceparts", "/no-parts"),
         ("Dir::Etc::preferences", "/no-preferences"),
