@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use lzma_rust2::XzReader;
 use nvmev_sim::golden::{
-    check, check_file, check_paths, check_with, find_traces, Answer, Checksum, Outcome, Report, Request,
-    Subject, Tally, Target, TraceHeader, Verdict,
+    check, check_file, check_paths, check_with, find_traces, Answer, Checksum, Kind, Outcome, Report,
+    Request, Subject, Tally, TraceHeader, Verdict,
 };
 use proptest::prelude::*;
 
@@ -115,6 +115,50 @@ fn every_public_trace_agrees_in_every_row_but_those_of_defects() {
     ];
     assert_eq!(not_to_be_matched, defects);
     assert_eq!(traces.len(), 35);
+}
+
+#[test]
+fn what_a_trace_is_is_in_it_and_not_in_its_name() {
+    let renamed = |name: &str, other: &str| {
+        let from = format!("#trace,{name}\n");
+        report(&changed(&unpacked(name), &from, &format!("#trace,{other}\n")))
+    };
+    let kind_and_verdict = |report: &Report| (report.kind, report.verdict.clone());
+    for other in ["optane_custom", "zn540_x_sub4k", "anything"] {
+        let report = renamed("kv_custom", other);
+        assert_eq!(kind_and_verdict(&report), (Kind::KeyValue, Verdict::Equal));
+        assert_eq!(report.rows.equal, report.requests);
+    }
+    for other in ["kv_custom", "zn540_x_leak_stall"] {
+        let report = renamed("optane_4k", other);
+        assert_eq!(kind_and_verdict(&report), (Kind::Nvm, Verdict::Equal));
+    }
+    for defect in ["zn540_x_sub4k", "zn540_x_leak_stall"] {
+        let report = renamed(defect, "zn540_read");
+        assert_eq!(kind_and_verdict(&report), (Kind::Zoned, Verdict::NotToBeMatched));
+    }
+}
+
+#[test]
+fn the_traces_of_a_folder_are_told_by_what_is_in_them() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("golden_by_content");
+    let _absent = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("sub.csv")).expect("the folder for tests is writable");
+    fs::copy(golden().join("optane_4k.csv.xz"), folder.join("packed.bin")).expect("a copy");
+    fs::write(folder.join("plain"), unpacked("kv_custom")).expect("a file");
+    fs::write(folder.join("README.md"), "# trace, and no trace").expect("a file");
+    fs::write(folder.join("empty"), "").expect("a file");
+    // Called a trace, and none: to be reported.
+    fs::write(folder.join("broken.csv.xz"), "nothing").expect("a file");
+    let names: Vec<String> = find_traces(&folder)
+        .expect("traces")
+        .iter()
+        .map(|path| path.file_name().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(names, ["broken.csv.xz", "packed.bin", "plain"]);
+    let mut output = Vec::new();
+    let summary = check_paths(&[folder], &mut output).expect("a Vec takes everything");
+    assert_eq!((summary.equal, summary.different, summary.unreadable), (2, 0, 1));
 }
 
 #[test]
@@ -341,7 +385,7 @@ fn files_that_cannot_be_read_are_named_and_fail_the_check() {
         "text.csv.xz   UNREADABLE\n",
         "whole.csv.xz  equal ",
         "missing.csv.xz: No such file",
-        "empty: no trace (*.csv.xz) in this folder\n",
+        "empty: no trace (a file that begins with #trace) in this folder\n",
         "1 equal, 0 different, 4 unreadable, 0 not to be matched: FAILED\n",
     ];
     for line in lines {
@@ -369,8 +413,8 @@ impl Subject for FullUntil {
     }
 }
 
-fn full_until(time_ns: u64) -> impl Fn(&TraceHeader) -> Result<Target, String> {
-    move |_| Ok(Target::Replay(Box::new(FullUntil(time_ns))))
+fn full_until(time_ns: u64) -> impl Fn(&TraceHeader) -> Result<Box<dyn Subject>, String> {
+    move |_| Ok(Box::new(FullUntil(time_ns)))
 }
 
 /// Three generated writes, of which the first and the last are rows: arriving at 100, 100 and 300, accepted at 200, 200

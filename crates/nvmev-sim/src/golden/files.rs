@@ -2,18 +2,16 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use lzma_rust2::XzReader;
-
 use super::{check, Report, TraceError, Verdict};
+use crate::packed::unpack;
 
-/// How a trace's file name ends.
+/// How a trace's file name usually ends. A file that is called so and is none is reported, not passed over.
 const SUFFIX: &str = ".csv.xz";
-/// Most memory that unpacking may take, KiB: twice what the strongest preset of xz needs. A damaged file could claim
-/// a dictionary of 4 GiB.
-const UNPACKING_MEMORY_KIB_MAX: u32 = 128 * 1024;
+/// What a trace begins with, compressed or not.
+const BEGIN: &[u8] = b"#trace,";
 
 /// Counts of verdicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +62,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The traces that `path` stands for: the file itself, or the `*.csv.xz` files of a folder, sorted by name.
+/// The traces that `path` stands for: the file itself, or those of a folder, sorted by name. Their content tells them from other files.
 ///
 /// # Errors
 /// [`TraceError`] if there is no such path, or no trace in the folder.
@@ -88,12 +86,26 @@ pub fn find_traces(path: &Path) -> Result<Vec<PathBuf>, TraceError> {
         .into_iter()
         .map(|entry| entry.path())
         .collect();
-    traces.retain(|trace| file_name(trace).ends_with(SUFFIX));
+    traces.retain(|trace| file_name(trace).ends_with(SUFFIX) || begins_as_a_trace(trace));
     traces.sort();
     if traces.is_empty() {
-        return Err(error(format!("no trace (*{SUFFIX}) in this folder")));
+        return Err(error(
+            "no trace (a file that begins with #trace) in this folder".to_owned(),
+        ));
     }
     Ok(traces)
+}
+
+fn begins_as_a_trace(path: &Path) -> bool {
+    // Not of a pipe, which would wait for its writer.
+    if !path.is_file() {
+        return false;
+    }
+    let mut begin = Vec::new();
+    let read = File::open(path)
+        .and_then(unpack)
+        .and_then(|text| text.take(BEGIN.len() as u64).read_to_end(&mut begin));
+    read.is_ok() && begin == BEGIN
 }
 
 /// Checks one file.
@@ -102,14 +114,12 @@ pub fn find_traces(path: &Path) -> Result<Vec<PathBuf>, TraceError> {
 /// As [`check`].
 pub fn check_file(path: &Path) -> Result<Report, TraceError> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|cause| TraceError {
+    let text = File::open(path).and_then(unpack).map_err(|cause| TraceError {
         file: name.clone(),
         line: None,
         reason: cause.to_string(),
     })?;
-    // Several xz streams in a row are one file, as for xz itself.
-    let unpacked = XzReader::new_mem_limit(BufReader::new(file), true, UNPACKING_MEMORY_KIB_MAX);
-    check(&name, BufReader::new(unpacked))
+    check(&name, text)
 }
 
 /// Checks the files and folders `paths`, and writes a line for each file and one for all to `output`.

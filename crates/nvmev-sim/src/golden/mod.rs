@@ -5,7 +5,7 @@
 //! checksum over all inputs), so that a damaged file is a [`TraceError`] with its line and never a wrong verdict.
 //!
 //! How it is built: lines are parsed, phases yield requests, and [`check`] puts each to a
-//! [`Subject`] and compares. A new kind of model is one arm in `Target::for_trace`.
+//! [`Subject`] and compares. A new kind of model is one arm in [`subject_for`].
 //!
 //! What is not here: the reference's `#state` and `#zone` lines, which show its insides, are not compared; the time at
 //! which a `#stall` happens is compared only where the stalled request can be generated, because a `rows` phase does
@@ -26,7 +26,7 @@ pub use error::TraceError;
 pub use files::{check_file, check_paths, find_traces, Summary};
 pub use replay::{check, check_with};
 pub use report::{Difference, Report, Tally, Verdict};
-pub use subject::{Answer, Kind, ModelSubject, Parameters, Subject, Target, TraceHeader};
+pub use subject::{subject_for, Answer, Kind, ModelSubject, Parameters, Subject, TraceHeader};
 
 /// One request of a trace: the input columns of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

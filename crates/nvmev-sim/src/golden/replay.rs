@@ -6,8 +6,9 @@ use super::checksum::Checksum;
 use super::line::{Line, Sums};
 use super::phase::{Phase, PhaseKind};
 use super::reader::Lines;
+use super::subject::{is_of_key_value, shows_a_defect};
 use super::{
-    Answer, Difference, Outcome, Parameters, Report, Request, Subject, Tally, Target, TraceError,
+    subject_for, Answer, Difference, Kind, Outcome, Parameters, Report, Request, Subject, Tally, TraceError,
     TraceHeader, Verdict,
 };
 
@@ -19,30 +20,25 @@ const ATTEMPTS_MAX: u32 = 1_000_000;
 /// # Errors
 /// [`TraceError`] when the trace cannot be read or is not in the format. A difference is a verdict, not an error.
 pub fn check<R: BufRead>(file: &str, reader: R) -> Result<Report, TraceError> {
-    check_with(file, reader, Target::for_trace)
+    check_with(file, reader, subject_for)
 }
 
-/// Checks the trace in `reader` against what `target` makes of its header.
+/// Checks the trace in `reader` against what `subject` makes of its header.
 ///
 /// # Errors
-/// As [`check`]; a reason returned by `target` becomes such an error.
+/// As [`check`]; a reason returned by `subject` becomes such an error.
 pub fn check_with<R: BufRead>(
     file: &str,
     reader: R,
-    target: impl FnOnce(&TraceHeader) -> Result<Target, String>,
+    subject: impl FnOnce(&TraceHeader) -> Result<Box<dyn Subject>, String>,
 ) -> Result<Report, TraceError> {
     let mut lines = Lines::new(file, reader);
     let header = read_header(&mut lines)?;
-    let target = target(&header).map_err(|reason| lines.error(reason))?;
-    let (subject, verdict) = match target {
-        Target::Replay(subject) => (Some(Dispatcher { subject, clock_ns: 0 }), Verdict::Equal),
-        Target::NotToBeMatched => (None, Verdict::NotToBeMatched),
-    };
-    let is_replayed = subject.is_some();
+    let subject = subject(&header).map_err(|reason| lines.error(reason))?;
     let mut replay = Replay {
         lines,
-        dispatcher: subject,
-        is_replayed,
+        dispatcher: Some(Dispatcher { subject, clock_ns: 0 }),
+        kind: header.kind,
         columns_named: false,
         requests: 0,
         input: Checksum::default(),
@@ -51,17 +47,24 @@ pub fn check_with<R: BufRead>(
         input_sums: Tally::default(),
         output_sums: Tally::default(),
         first_difference: None,
+        input_difference: None,
     };
     replay.run()?;
-    Ok(Report {
-        name: header.name,
-        kind: header.kind,
-        verdict: replay.first_difference.map_or(verdict, Verdict::Different),
-        requests: replay.requests,
-        rows: replay.rows,
-        input_sums: replay.input_sums,
-        output_sums: replay.output_sums,
-    })
+    if shows_a_defect(replay.requests, replay.input.value()) {
+        // The outputs were compared in vain: nothing is said of them.
+        replay.rows.equal = 0;
+        replay.output_sums = Tally::default();
+        let verdict = replay
+            .input_difference
+            .take()
+            .map_or(Verdict::NotToBeMatched, Verdict::Different);
+        return Ok(replay.report(header.name, verdict));
+    }
+    let verdict = replay
+        .first_difference
+        .take()
+        .map_or(Verdict::Equal, Verdict::Different);
+    Ok(replay.report(header.name, verdict))
 }
 
 /// Reads up to the first phase, which stays the next line.
@@ -138,9 +141,10 @@ impl Dispatcher {
 
 struct Replay<R> {
     lines: Lines<R>,
-    /// Gone when nothing is replayed, or after a stall.
+    /// Gone after a stall.
     dispatcher: Option<Dispatcher>,
-    is_replayed: bool,
+    /// Kind of drive, as far as it is known.
+    kind: Kind,
     columns_named: bool,
     /// Requests handled so far: the index of the next one.
     requests: u64,
@@ -150,9 +154,23 @@ struct Replay<R> {
     input_sums: Tally,
     output_sums: Tally,
     first_difference: Option<Difference>,
+    /// The first one of the checksums over the inputs, which concerns the file and no model.
+    input_difference: Option<Difference>,
 }
 
 impl<R: BufRead> Replay<R> {
+    fn report(self, name: String, verdict: Verdict) -> Report {
+        Report {
+            name,
+            kind: self.kind,
+            verdict,
+            requests: self.requests,
+            rows: self.rows,
+            input_sums: self.input_sums,
+            output_sums: self.output_sums,
+        }
+    }
+
     /// All phases, to the end of the file.
     fn run(&mut self) -> Result<(), TraceError> {
         let mut phases = 0;
@@ -284,6 +302,9 @@ impl<R: BufRead> Replay<R> {
     ) -> Result<(), TraceError> {
         self.requests = index + 1;
         self.input.add_request(request);
+        if self.kind == Kind::Nvm && is_of_key_value(request.opcode) {
+            self.kind = Kind::KeyValue;
+        }
         let handled = match &mut self.dispatcher {
             Some(dispatcher) => {
                 let handled = dispatcher.handle(request);
@@ -387,15 +408,21 @@ impl<R: BufRead> Replay<R> {
             &hexadecimal(input),
         );
         self.input_sums.count(is_equal);
-        if self.is_replayed {
-            let is_equal = self.compare(
+        if !is_equal && self.input_difference.is_none() {
+            self.input_difference = Some(Difference {
                 index,
-                "checksum OUT",
-                &hexadecimal(file.output),
-                &hexadecimal(output),
-            );
-            self.output_sums.count(is_equal);
+                column: "checksum IN",
+                file: hexadecimal(file.input),
+                replay: hexadecimal(input),
+            });
         }
+        let is_equal = self.compare(
+            index,
+            "checksum OUT",
+            &hexadecimal(file.output),
+            &hexadecimal(output),
+        );
+        self.output_sums.count(is_equal);
     }
 
     /// Whether the two are equal; the first pair that is not is kept.
