@@ -43,7 +43,8 @@ enum nvmev_proc_file {
 	NVMEV_PROC_LATENESS = 6,
 	NVMEV_PROC_DATA = 7,
 	NVMEV_PROC_DMA = 8,
-	NVMEV_PROC_FILES = 9,
+	NVMEV_PROC_CPUS = 9,
+	NVMEV_PROC_FILES = 10,
 };
 
 /* The module's parameters as the user wrote them; NULL where not given. Not const because module_param() has it so. */
@@ -79,6 +80,8 @@ struct nvmev_irqs;
 struct nvmev_peers;
 struct nvmev_dma;
 struct nvmev_thread;
+struct nvmev_hotplug;
+struct nvmev_power;
 struct nvmev_proc;
 struct cpumask;
 
@@ -96,6 +99,8 @@ void nvmev_rs_config_write(const void *running, u32 offset, u32 width, u32 value
 size_t nvmev_rs_proc_show(const void *core, u32 file, char *buffer, size_t capacity);
 /* Returns 0 or a negative errno. Calls are serialised. */
 int nvmev_rs_proc_store(const void *core, u32 file, const char *text, size_t len);
+/* A CPU is about to go offline, or has come online. Calls are serialised. */
+void nvmev_rs_cpu_changes(const void *running, u32 cpu, u32 is_leaving);
 /* The device of this thread has failed: the thread panicked. */
 void nvmev_rs_mark_failed(void *body);
 
@@ -168,6 +173,7 @@ void nvmev_pci_destroy(struct nvmev_pci *pci);
 
 /* shim_faults.c, in a module for tests */
 s32 nvmev_suspend_and_resume(void);
+void nvmev_keep_virtio_awake(void);
 
 /* shim_thread.c */
 struct nvmev_thread *nvmev_thread_create(void *body, const char *name, u32 cpu, s32 *error);
@@ -176,6 +182,8 @@ void nvmev_thread_stop(struct nvmev_thread *thread);
 void nvmev_thread_free(struct nvmev_thread *thread);
 u32 nvmev_thread_should_stop(void);
 void nvmev_thread_yield(void);
+s32 nvmev_thread_move(struct nvmev_thread *thread, u32 cpu);
+void nvmev_thread_stay(struct nvmev_thread *thread);
 void nvmev_thread_announce_sleep(struct nvmev_thread *thread);
 void nvmev_thread_cancel_sleep(struct nvmev_thread *thread);
 void nvmev_thread_sleep(struct nvmev_thread *thread, u64 ns);
@@ -183,6 +191,17 @@ void nvmev_thread_wake(struct nvmev_thread *thread);
 void nvmev_panic_park(void);
 struct cpumask *nvmev_node_enter(u32 node);
 void nvmev_node_leave(struct cpumask *before);
+
+/* shim_hotplug.c */
+struct nvmev_hotplug *nvmev_hotplug_watch(const void *running, s32 *error);
+void nvmev_hotplug_unwatch(struct nvmev_hotplug *hotplug);
+void nvmev_cpus_hold(void);
+void nvmev_cpus_release(void);
+u32 nvmev_cpu_is_isolated(u32 cpu);
+
+/* shim_power.c */
+struct nvmev_power *nvmev_power_watch(s32 *error);
+void nvmev_power_unwatch(struct nvmev_power *power);
 
 /* shim_proc.c */
 struct nvmev_proc *nvmev_proc_create(const void *core);

@@ -37,7 +37,7 @@ static const char *const file_names[NVMEV_PROC_FILES] = {
 	[NVMEV_PROC_IO_UNITS] = "io_units",	[NVMEV_PROC_STAT] = "stat",
 	[NVMEV_PROC_DEBUG] = "debug",		[NVMEV_PROC_FTL] = "ftl",
 	[NVMEV_PROC_LATENESS] = "lateness",	[NVMEV_PROC_DATA] = "data",
-	[NVMEV_PROC_DMA] = "dma",
+	[NVMEV_PROC_DMA] = "dma",		[NVMEV_PROC_CPUS] = "cpus",
 };
 
 static int show(struct seq_file *seq, void *unused)

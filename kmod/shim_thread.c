@@ -23,6 +23,8 @@
 
 struct nvmev_thread {
 	struct task_struct *task;
+	/* Where it runs: its CPU of cpus=, or another one while that is offline. */
+	unsigned int cpu;
 	/* 1 from the moment the thread says that it is about to sleep until somebody wakes it or it is up again. */
 	int asleep;
 };
@@ -40,7 +42,7 @@ static int thread_main(void *body)
 	return 0;
 }
 
-/* Creates a thread bound to a CPU; it runs from nvmev_thread_run() on. */
+/* Creates a thread bound to a CPU that is online; it runs from nvmev_thread_run() on. */
 struct nvmev_thread *nvmev_thread_create(void *body, const char *name, u32 cpu, s32 *error)
 {
 	struct nvmev_thread *thread = kzalloc(sizeof(*thread), GFP_KERNEL);
@@ -57,6 +59,7 @@ struct nvmev_thread *nvmev_thread_create(void *body, const char *name, u32 cpu, 
 		return NULL;
 	}
 	kthread_bind(task, cpu);
+	thread->cpu = cpu;
 	/* Ours until nvmev_thread_free(), even if the thread should end before. */
 	get_task_struct(task);
 	thread->task = task;
@@ -91,6 +94,35 @@ void nvmev_thread_yield(void)
 {
 	cond_resched_tasks_rcu_qs();
 	cpu_relax();
+}
+
+/*
+ * Moves a thread to a CPU that is online. kthread_bind() keeps users and cpusets from moving it, and works only before it runs; the kernel
+ * itself may move it at any time.
+ */
+s32 nvmev_thread_move(struct nvmev_thread *thread, u32 cpu)
+{
+	WRITE_ONCE(thread->cpu, cpu);
+	return set_cpus_allowed_ptr(thread->task, cpumask_of(cpu));
+}
+
+/*
+ * The calling thread goes back to where it belongs, if the kernel has moved it away. The scheduler does that when a CPU begins to go offline, and
+ * tells nobody if the CPU stays after all.
+ */
+void nvmev_thread_stay(struct nvmev_thread *thread)
+{
+	unsigned int cpu;
+
+	do {
+		cpu = READ_ONCE(thread->cpu);
+		if (likely(raw_smp_processor_id() == cpu && current->nr_cpus_allowed == 1))
+			return;
+		/* One that is about to go offline is not for us; nvmev_thread_move() will say where to go. */
+		if (!cpu_active(cpu) || set_cpus_allowed_ptr(current, cpumask_of(cpu)))
+			return;
+		/* Moved meanwhile? */
+	} while (READ_ONCE(thread->cpu) != cpu);
 }
 
 /*

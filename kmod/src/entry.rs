@@ -8,6 +8,7 @@ use core::slice;
 use module_params::{RawParams, TextBuffer};
 use nvme_device::Host;
 
+use crate::hotplug;
 use crate::instance::Instance;
 use crate::log::{error, info};
 use crate::procfs;
@@ -120,6 +121,16 @@ unsafe extern "C" fn nvmev_rs_unload(instance: *mut c_void) {
 unsafe extern "C" fn nvmev_rs_thread(body: *mut c_void) {
     // SAFETY: the caller's promise; `Threads` leaves the body to this thread alone until it has ended.
     unsafe { &mut *body.cast::<Body>() }.run();
+}
+
+/// A CPU is about to go offline, or has come online.
+///
+/// # Safety
+/// `running` is what the watch was made with, and calls do not overlap.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmev_rs_cpu_changes(running: *const c_void, cpu: u32, is_leaving: u32) {
+    // SAFETY: the caller's promise; `Watch` keeps it alive.
+    hotplug::cpu_changes(unsafe { &*running.cast::<Running>() }, cpu, is_leaving != 0);
 }
 
 /// A thread of ours panicked.

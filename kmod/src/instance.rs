@@ -7,22 +7,24 @@ use core::fmt;
 use module_params::cpus::DISPATCHER_COUNT_MAX;
 use module_params::namespaces::NamespaceListError;
 use module_params::pci_domain::PlaceError;
-use module_params::{Cpus, MemorySource, ParamError, RawParams};
+use module_params::{MemorySource, ParamError, RawParams};
 use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, BAR_SIZE_BYTES, DISPATCHERS_MAX};
 use ssd_model::profiles;
 use ssd_profile::SetError;
 
 use crate::dma::Dma;
 use crate::host::{Irqs, KernelHost, Peers};
+use crate::hotplug::{Machine, Places};
 use crate::log::info;
 use crate::memory::{DeviceMemory, Mapping, MemoryError, LEFT_FOR_KERNEL_BYTES};
 use crate::namespaces::{self, NamespaceError};
 use crate::node::OnNode;
 use crate::pci::PciBus;
+use crate::power::NoHibernation;
 use crate::procfs::ProcFolder;
 use crate::running::Running;
 use crate::shim;
-use crate::thread::Threads;
+use crate::thread::{StartError, Threads};
 
 const _: () = assert!(DISPATCHER_COUNT_MAX == DISPATCHERS_MAX);
 
@@ -50,6 +52,8 @@ pub enum LoadError<'a> {
     Bus(PlaceError),
     /// The core refused.
     Setup(nvme_device::SetupError),
+    /// A CPU of `cpus=` went offline while the module was loaded.
+    CpuLeft(u32),
     /// The kernel refused.
     Kernel { what: &'static str, error: i32 },
 }
@@ -61,6 +65,7 @@ impl LoadError<'_> {
             Self::Param(_)
             | Self::Profile(_)
             | Self::ProfileSet(_)
+            | Self::CpuLeft(_)
             | Self::Namespaces(_)
             | Self::Namespace { .. } => shim::EINVAL,
             Self::Setup(nvme_device::SetupError::Model(error)) if !error.is_lack_of_memory() => shim::EINVAL,
@@ -102,6 +107,10 @@ impl fmt::Display for LoadError<'_> {
             ),
             Self::Bus(error) => error.fmt(f),
             Self::Setup(error) => error.fmt(f),
+            Self::CpuLeft(cpu) => write!(
+                f,
+                "cpus=: CPU {cpu} went offline while the module was loaded; bring it online again, or choose other CPUs"
+            ),
             Self::Kernel { what, error } => write!(f, "{what} could not be made (error {error})"),
         }
     }
@@ -116,18 +125,6 @@ impl From<MemoryError> for LoadError<'_> {
 impl From<nvme_device::SetupError> for LoadError<'_> {
     fn from(error: nvme_device::SetupError) -> Self {
         Self::Setup(error)
-    }
-}
-
-/// The machine's CPUs.
-struct Machine;
-
-impl Cpus for Machine {
-    fn limit(&self) -> u32 {
-        shim::nvmev_cpu_limit()
-    }
-    fn is_online(&self, cpu: u32) -> bool {
-        shim::nvmev_cpu_is_online(cpu) != 0
     }
 }
 
@@ -175,6 +172,7 @@ pub struct Instance {
     /// Interrupts and mappings.
     _running: Arc<Running>,
     _memory: DeviceMemory,
+    _power: NoHibernation,
 }
 
 impl Instance {
@@ -183,10 +181,13 @@ impl Instance {
     /// # Errors
     /// If anything is missing; what was done until then is undone.
     pub fn load<'a>(params: &RawParams<'a>) -> Result<Self, LoadError<'a>> {
-        let settings = module_params::params::validate(params, &Machine).map_err(LoadError::Param)?;
+        let settings = module_params::params::validate(params, &Machine::new()).map_err(LoadError::Param)?;
         // Before memory is taken: what cannot become a drive is refused in one line.
         let plan = namespaces::plan(&settings)?;
         check_tables(&plan, settings.memory)?;
+        let kernel = |what| move |error| LoadError::Kernel { what, error };
+        // From before there is any memory that an image would not hold.
+        let power = NoHibernation::new().map_err(kernel("the guard against hibernation"))?;
         let node = settings
             .cpus
             .as_slice()
@@ -254,14 +255,19 @@ impl Instance {
         } = Device::new(config, host.bar())?;
 
         shared.lateness().set_bound_ns(settings.lateness_bound_ns);
-        let running = Arc::new(Running::new(host, shared, nvm, settings.idle_timeout_ns));
-        let kernel = |what| move |error| LoadError::Kernel { what, error };
+        let places = Places::new(&settings.cpus, settings.dispatcher_count);
+        let running = Arc::new(Running::new(host, shared, nvm, settings.idle_timeout_ns, places));
         let proc = ProcFolder::new(running.clone()).ok_or(LoadError::Kernel {
             what: "the folder /proc/nvmev",
             error: shim::ENOMEM,
         })?;
-        let threads = Threads::start(running.clone(), &settings.cpus, controller, dispatchers, workers)
-            .map_err(kernel("the threads"))?;
+        let threads =
+            Threads::start(running.clone(), controller, dispatchers, workers).map_err(
+                |error| match error {
+                    StartError::Offline(cpu) => LoadError::CpuLeft(cpu),
+                    StartError::Kernel(error) => kernel("the threads")(error),
+                },
+            )?;
         // All tables are made, and the threads want those CPUs for themselves.
         drop(on_node);
         let pci = PciBus::new(running.clone(), memory.bar_start(), node).map_err(LoadError::Bus)?;
@@ -273,6 +279,7 @@ impl Instance {
             _proc: proc,
             _running: running,
             _memory: memory,
+            _power: power,
         })
     }
 }

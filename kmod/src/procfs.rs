@@ -61,6 +61,7 @@ pub fn show(running: &Running, file: u32, out: &mut TextBuffer<'_>) -> fmt::Resu
         shim::PROC_LATENESS => show_lateness(running, out),
         shim::PROC_DATA => proc_text::write_data(out, running.host.has_medium()),
         shim::PROC_DMA => show_dma(running, out),
+        shim::PROC_CPUS => proc_text::write_cpus(out, running.places.iter()),
         _ => Ok(()),
     }
 }
@@ -192,12 +193,17 @@ pub fn store(running: &Running, file: u32, text: &[u8]) -> Result<(), i32> {
             };
         }
         #[cfg(feature = "test-faults")]
+        shim::PROC_DEBUG if text.trim_ascii() == b"keep virtio awake" => {
+            shim::nvmev_keep_virtio_awake();
+            return Ok(());
+        }
+        #[cfg(feature = "test-faults")]
         shim::PROC_DEBUG => {
             crate::thread::request_fault(running, text);
             return Ok(());
         }
-        // What becomes of data, and what copies it, was said when loading.
-        shim::PROC_DATA | shim::PROC_DMA => return Err(shim::EINVAL),
+        // Where data is, what copies it and on which CPUs was said when loading.
+        shim::PROC_DATA | shim::PROC_DMA | shim::PROC_CPUS => return Err(shim::EINVAL),
         // `debug` takes anything and does nothing, as in NVMeVirt.
         _ => return Ok(()),
     }

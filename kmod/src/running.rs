@@ -11,6 +11,7 @@ use nvme_device::{Host, Shared};
 use ssd_profile::{NvmParameters, Timing};
 
 use crate::host::KernelHost;
+use crate::hotplug::Places;
 use crate::shim;
 
 /// See the module's documentation.
@@ -25,6 +26,8 @@ pub struct Running {
     pub nvm: NvmParameters,
     /// When threads may sleep.
     pub idle_timeout_ns: Option<u64>,
+    /// Where the threads run.
+    pub places: Places,
     /// Handles of the threads, the dispatchers' first. Null before they are made.
     pub threads: [AtomicPtr<shim::Thread>; CPU_COUNT_MAX],
     /// A thread has panicked: nobody goes on with the device, whose state may be half-changed.
@@ -41,6 +44,7 @@ impl Running {
         shared: Arc<Shared>,
         nvm: NvmParameters,
         idle_timeout_ns: Option<u64>,
+        places: Places,
     ) -> Self {
         Self {
             host,
@@ -48,6 +52,7 @@ impl Running {
             times: LiveTimes::new(times_of(&nvm)),
             nvm,
             idle_timeout_ns,
+            places,
             threads: [const { AtomicPtr::new(ptr::null_mut()) }; CPU_COUNT_MAX],
             failed: AtomicBool::new(false),
             #[cfg(feature = "test-faults")]

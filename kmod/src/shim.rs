@@ -42,7 +42,7 @@ macro_rules! opaque {
     )*};
 }
 
-opaque!(Pci, Irqs, Peers, Dma, Thread, CpuMask, Proc);
+opaque!(Pci, Irqs, Peers, Dma, Thread, Hotplug, Power, CpuMask, Proc);
 
 /// `enum nvmev_range`.
 pub const RANGE_RESERVED: u32 = 0;
@@ -59,6 +59,7 @@ pub const PROC_FTL: u32 = 5;
 pub const PROC_LATENESS: u32 = 6;
 pub const PROC_DATA: u32 = 7;
 pub const PROC_DMA: u32 = 8;
+pub const PROC_CPUS: u32 = 9;
 
 /// `NVMEV_DMA_BATCHES`.
 pub const DMA_BATCHES: usize = 64;
@@ -161,6 +162,8 @@ unsafe extern "C" {
     // shim_faults.c
     #[cfg(feature = "test-faults")]
     pub safe fn nvmev_suspend_and_resume() -> i32;
+    #[cfg(feature = "test-faults")]
+    pub safe fn nvmev_keep_virtio_awake();
 
     // shim_thread.c
     pub unsafe fn nvmev_thread_create(
@@ -174,6 +177,8 @@ unsafe extern "C" {
     pub unsafe fn nvmev_thread_free(thread: *mut Thread);
     pub safe fn nvmev_thread_should_stop() -> u32;
     pub safe fn nvmev_thread_yield();
+    pub unsafe fn nvmev_thread_move(thread: *mut Thread, cpu: u32) -> i32;
+    pub unsafe fn nvmev_thread_stay(thread: *mut Thread);
     pub unsafe fn nvmev_thread_announce_sleep(thread: *mut Thread);
     pub unsafe fn nvmev_thread_cancel_sleep(thread: *mut Thread);
     pub unsafe fn nvmev_thread_sleep(thread: *mut Thread, ns: u64);
@@ -181,6 +186,17 @@ unsafe extern "C" {
     pub safe fn nvmev_panic_park();
     pub safe fn nvmev_node_enter(node: u32) -> *mut CpuMask;
     pub unsafe fn nvmev_node_leave(before: *mut CpuMask);
+
+    // shim_hotplug.c
+    pub unsafe fn nvmev_hotplug_watch(running: *const c_void, error: &mut i32) -> *mut Hotplug;
+    pub unsafe fn nvmev_hotplug_unwatch(hotplug: *mut Hotplug);
+    pub unsafe fn nvmev_cpus_hold();
+    pub unsafe fn nvmev_cpus_release();
+    pub safe fn nvmev_cpu_is_isolated(cpu: u32) -> u32;
+
+    // shim_power.c
+    pub safe fn nvmev_power_watch(error: &mut i32) -> *mut Power;
+    pub unsafe fn nvmev_power_unwatch(power: *mut Power);
 
     // shim_proc.c
     pub unsafe fn nvmev_proc_create(core: *const c_void) -> *mut Proc;

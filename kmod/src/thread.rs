@@ -10,10 +10,11 @@ use core::fmt::Write;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use module_params::{CpuList, Idle, TextBuffer};
+use module_params::{Cpus, Idle, TextBuffer};
 use nvme_device::{Activity, Controller, Dispatcher, Worker};
 
 use crate::host::KernelHost;
+use crate::hotplug::{HeldCpus, Machine, Watch};
 use crate::log::info;
 use crate::running::{with_times, Running};
 use crate::shim;
@@ -72,20 +73,10 @@ pub struct Body {
     role: Role,
     /// Index in `cpus=`.
     index: usize,
-    /// Its number among those that do the same.
-    number: usize,
     cpu: u32,
 }
 
 impl Body {
-    fn write_name(&self, out: &mut impl Write) -> core::fmt::Result {
-        match self.role {
-            Role::First(_) => out.write_str("nvmev_dispatcher"),
-            Role::Dispatcher(_) => write!(out, "nvmev_dispatcher_{}", self.number),
-            Role::Worker(_) => write!(out, "nvmev_io_worker_{}", self.number),
-        }
-    }
-
     /// One pass over everything that is this thread's to do.
     fn poll(&mut self, now_ns: u64) -> Activity {
         let Self {
@@ -115,26 +106,21 @@ impl Body {
 
     /// Runs until the thread is asked to stop.
     pub fn run(&mut self) {
-        let mut name = [0; 32];
-        let mut name = TextBuffer::new(&mut name);
-        if self.write_name(&mut name).is_ok() {
-            let name = core::str::from_utf8(name.as_bytes()).unwrap_or_default();
-            info!(
-                "{name} started on cpu {} (node {})",
-                self.cpu,
-                shim::nvmev_cpu_node(self.cpu)
-            );
-        }
+        info!(
+            "{} started on cpu {} (node {})",
+            self.running.places.name(self.index),
+            self.cpu,
+            shim::nvmev_cpu_node(self.cpu)
+        );
         let start_ns = shim::nvmev_now_ns();
         let mut idle = match self.role {
             Role::First(_) => Idle::dispatcher(self.running.idle_timeout_ns, start_ns),
             Role::Dispatcher(_) | Role::Worker(_) => Idle::worker(self.running.idle_timeout_ns, start_ns),
         };
-        let handle = self
-            .running
-            .threads
-            .get(self.index)
-            .map(|thread| thread.load(Ordering::Acquire));
+        let Some(handle) = self.running.threads.get(self.index) else {
+            return;
+        };
+        let handle = handle.load(Ordering::Acquire);
         while shim::nvmev_thread_should_stop() == 0 {
             #[cfg(feature = "test-faults")]
             self.panic_if_asked();
@@ -142,10 +128,12 @@ impl Body {
             let activity = self.poll(now_ns);
             if activity.progressed {
                 idle.worked(now_ns);
-            } else if let (Some(handle), Some(_)) = (handle, idle.sleep_ns(now_ns, activity.next_event_ns)) {
+            } else if idle.sleep_ns(now_ns, activity.next_event_ns).is_some() {
                 self.sleep(handle, &mut idle);
             }
             shim::nvmev_thread_yield();
+            // SAFETY: `handle` is this thread's own, and its owner waits for the thread to end before freeing it.
+            unsafe { shim::nvmev_thread_stay(handle) };
         }
     }
 
@@ -212,55 +200,51 @@ struct Thread {
     body: NonNull<Body>,
 }
 
+/// Why there are no threads.
+pub enum StartError {
+    /// A CPU that was online when `cpus=` was read is not any more.
+    Offline(u32),
+    /// The kernel's negative error number.
+    Kernel(i32),
+}
+
 /// The threads, which end when this is dropped.
 pub struct Threads {
     running: Arc<Running>,
     threads: Vec<Thread>,
+    /// Moves the threads, so it goes before them.
+    watch: Option<Watch>,
 }
 
 impl Threads {
-    /// Makes a thread for each CPU, the dispatchers' first. There MUST be as many workers as [`CpuList::worker_count`] says.
+    /// Makes a thread for each CPU, the dispatchers' first. There MUST be as many workers as
+    /// [`CpuList::worker_count`](module_params::CpuList::worker_count) says.
     ///
     /// # Errors
-    /// The kernel's negative error number.
+    /// If a CPU has gone offline meanwhile, or the kernel has no thread to give.
     pub fn start(
         running: Arc<Running>,
-        cpus: &CpuList,
         controller: Box<Controller>,
         dispatchers: Vec<Dispatcher>,
         workers: Vec<Worker>,
-    ) -> Result<Self, i32> {
-        let cpus = cpus.as_slice();
+    ) -> Result<Self, StartError> {
         let mut started = Self {
             running: running.clone(),
             threads: Vec::new(),
+            watch: Some(Watch::new(running.clone()).map_err(StartError::Kernel)?),
         };
-        started
-            .threads
-            .try_reserve_exact(cpus.len())
-            .map_err(|_| shim::ENOMEM)?;
+        let is_alone = running.places.homes().len() == 1;
         let mut workers = workers.into_iter();
-        let alone = if cpus.len() == 1 { workers.next() } else { None };
         let first = Role::First(Box::new(FirstDispatcher {
             controller,
-            worker: alone,
+            worker: if is_alone { workers.next() } else { None },
             times_seen: 0,
         }));
         let dispatchers = dispatchers
             .into_iter()
             .map(|dispatcher| Role::Dispatcher(Box::new(dispatcher)));
         let workers = workers.map(|worker| Role::Worker(Box::new(worker)));
-        let dispatchers = core::iter::once(first).chain(dispatchers).enumerate();
-        let roles = dispatchers.chain(workers.enumerate());
-        for (index, (&cpu, (number, role))) in cpus.iter().zip(roles).enumerate() {
-            started.add(Body {
-                running: running.clone(),
-                role,
-                index,
-                number,
-                cpu,
-            })?;
-        }
+        started.add_all(core::iter::once(first).chain(dispatchers).chain(workers))?;
         for thread in &started.threads {
             // SAFETY: made in `add`, and not running yet.
             unsafe { shim::nvmev_thread_run(thread.handle.as_ptr()) }
@@ -268,11 +252,35 @@ impl Threads {
         Ok(started)
     }
 
+    /// While no CPU can go offline: from here on, threads that are there are moved if one does.
+    fn add_all(&mut self, roles: impl Iterator<Item = Role>) -> Result<(), StartError> {
+        let running = self.running.clone();
+        let cpus = running.places.homes();
+        self.threads
+            .try_reserve_exact(cpus.len())
+            .map_err(|_| StartError::Kernel(shim::ENOMEM))?;
+        let _held = HeldCpus::new();
+        if let Some(&cpu) = cpus.iter().find(|&&cpu| !Machine::new().is_online(cpu)) {
+            return Err(StartError::Offline(cpu));
+        }
+        for (index, (&cpu, role)) in cpus.iter().zip(roles).enumerate() {
+            let running = running.clone();
+            let body = Body {
+                running,
+                role,
+                index,
+                cpu,
+            };
+            self.add(body).map_err(StartError::Kernel)?;
+        }
+        Ok(())
+    }
+
     fn add(&mut self, body: Body) -> Result<(), i32> {
         let mut name = [0; 32];
         let mut text = TextBuffer::new(&mut name);
         // 32 bytes hold any of our names and its terminating zero.
-        body.write_name(&mut text).map_err(|_| shim::EINVAL)?;
+        write!(text, "{}", self.running.places.name(body.index)).map_err(|_| shim::EINVAL)?;
         let name = CStr::from_bytes_until_nul(&name).map_err(|_| shim::EINVAL)?;
         let (cpu, index) = (body.cpu, body.index);
         let body = Box::into_raw(Box::new(body));
@@ -298,6 +306,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
+        drop(self.watch.take());
         for thread in &self.threads {
             // SAFETY: made in `add`; after this call the thread has ended, also if it never ran or had panicked.
             unsafe { shim::nvmev_thread_stop(thread.handle.as_ptr()) }

@@ -190,6 +190,14 @@ module_threads() {
     pgrep nvmev
 }
 
+# Where the kernel lets these threads run, in the order of their names.
+thread_cpus() {
+    local pid
+    for pid in $(module_threads); do
+        echo "$(<"/proc/$pid/comm") $(awk '$1 == "Cpus_allowed_list:" { print $2 }' "/proc/$pid/status")"
+    done | sort | awk '{ print $2 }' | xargs
+}
+
 # Nothing of the module is left in the running kernel. The field MemTotal is compared with the argument, in KiB.
 nothing_left() {
     ! loaded || { echo "still loaded"; return 1; }
@@ -221,6 +229,14 @@ resets_under_fio() {
     else
         ok "fio saw no error"
     fi
+}
+
+# write_and_verify: fio writes $device and verifies it, again and again until $scratch/stop is there; fails at the first error.
+write_and_verify() {
+    until [[ -e $scratch/stop ]]; do
+        fio --name=verify --filename="$device" --ioengine=libaio --iodepth=16 --direct=1 --rw=randwrite --bs=4k --size=4m \
+            --rate_iops=1000 --verify=crc32c --verify_fatal=1 --do_verify=1 --output="$scratch/fio" || return
+    done
 }
 
 # What the kernel complained about since the script started; the same words are in xtask/src/klog.rs.

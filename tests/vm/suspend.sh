@@ -12,12 +12,6 @@ device=$(block_device)
 function=$(pci_function)
 folder=/sys/bus/pci/devices/$function
 
-write_and_verify() {
-    until [[ -e $scratch/stop ]]; do
-        fio --name=suspend --filename="$device" --ioengine=libaio --iodepth=16 --direct=1 --rw=randwrite --bs=4k --size=4m \
-            --rate_iops=1000 --verify=crc32c --verify_fatal=1 --do_verify=1 --output="$scratch/fio" || return
-    done
-}
 write_and_verify &
 writer=$!
 sleep 1
@@ -27,6 +21,26 @@ for ((round = 0; round < rounds; round++)); do
     sleep 0.5
 done
 check_equal "$rounds times to D3hot and back under fio" 0 "$failed"
+touch "$scratch/stop"
+wait "$writer"
+check_equal "fio wrote and verified everything" 0 $?
+
+# All that the kernel does when the machine suspends, but for the loss of power: other devices, CPUs that go offline, a stopped clock. The guest's
+# files stay within reach.
+echo "keep virtio awake" >/proc/nvmev/debug
+echo 1 >/sys/module/suspend/parameters/pm_test_delay
+homes=$(</proc/nvmev/cpus)
+rm "$scratch/stop"
+write_and_verify &
+writer=$!
+for level in processors core; do
+    echo "$level" >/sys/power/pm_test
+    check "suspend to RAM, as far as '$level'" bash -c 'echo mem >/sys/power/state'
+    check_matches "CPUs went offline for it" 'CPU [12] goes offline' "$(dmesg | tail -n 200)"
+    check_equal "and the threads are back on theirs" "$homes" "$(</proc/nvmev/cpus)"
+    sleep 0.5
+done
+echo none >/sys/power/pm_test
 touch "$scratch/stop"
 wait "$writer"
 check_equal "fio wrote and verified everything" 0 $?

@@ -202,6 +202,13 @@ const FAULTS: Suite = Suite {
     faults: true,
     ..USUAL
 };
+/// One CPU more than the module has, so that a thread whose CPU goes offline need not share another one.
+const HOTPLUG: Suite = Suite {
+    cpus: 4,
+    loaded: false,
+    scripts: &["hotplug", "hibernate"],
+    ..USUAL
+};
 const NUMA: Suite = Suite {
     cpus: 4,
     loaded: false,
@@ -340,6 +347,10 @@ const SUITES: &[Suite] = &[
         modparams: DMA,
         scripts: &["dma"],
         ..USUAL
+    },
+    Suite {
+        name: "6.12-hotplug",
+        ..HOTPLUG
     },
     Suite {
         name: "6.12-onecpu-4k",

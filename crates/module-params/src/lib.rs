@@ -12,6 +12,7 @@
 //! - [`live`]: timing that changes while the device runs.
 //! - [`idle`]: when a polling thread may sleep.
 //! - [`pci_domain`]: the address of the device on the PCI bus.
+//! - [`placement`]: where a thread runs while its CPU is offline.
 //! - [`text`]: formatting into a buffer of fixed size.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -28,6 +29,7 @@ pub mod memory;
 pub mod namespaces;
 pub mod params;
 pub mod pci_domain;
+pub mod placement;
 pub mod proc_text;
 pub mod size;
 pub mod text;

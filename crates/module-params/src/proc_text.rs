@@ -6,6 +6,7 @@
 //! | `io_units` | `units x shift` | `units shift` |
 //! | `stat` | a line per queue, then `total:` | anything: counters to zero |
 //! | `data` (new) | `memory`, or `none` and what that means | refused |
+//! | `cpus` (new) | the CPU to which each thread belongs and that on which it runs: `NAME cpu 2 now 3` a line | refused |
 //! | `dma` (new) | which DMA engine each worker has, then what engines copied: `name value` a line | refused |
 //! | `ftl` (new) | what the flash did, `name value` a line | anything: counters to zero |
 //! | `lateness` (new) | how late completions are posted: `name value` a line, then `bucket from to count` | anything: counters to zero |
@@ -15,6 +16,8 @@
 use core::fmt::{self, Write};
 
 use ssd_model::FlashReport;
+
+use crate::placement::ThreadName;
 
 /// Nanoseconds of one direction: before, per unit, after.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +96,20 @@ pub struct CopyCountLines {
     pub failed: u64,
     /// Bytes of these.
     pub failed_bytes: u64,
+}
+
+/// Writes the text of `cpus`: for each thread its name, the CPU to which it belongs, and the CPU on which it runs.
+///
+/// # Errors
+/// If `out` is full.
+pub fn write_cpus(
+    out: &mut impl Write,
+    threads: impl Iterator<Item = (ThreadName, u32, u32)>,
+) -> fmt::Result {
+    for (name, home, now) in threads {
+        writeln!(out, "{name} cpu {home} now {now}")?;
+    }
+    Ok(())
 }
 
 /// Writes the first part of `dma`: a line for each worker, with the name of its engine.
@@ -283,6 +300,23 @@ mod tests {
     use super::*;
     use ssd_model::{EraseCounts, FlashStatistics};
     use std::string::String;
+
+    #[test]
+    fn cpus_have_a_line_for_each_thread() {
+        let thread = |index, home, now| {
+            let name = ThreadName {
+                index,
+                dispatcher_count: 1,
+            };
+            (name, home, now)
+        };
+        let mut text = String::new();
+        write_cpus(&mut text, [thread(0, 1, 1), thread(1, 12, 3)].into_iter()).unwrap();
+        assert_eq!(
+            text,
+            "nvmev_dispatcher cpu 1 now 1\nnvmev_io_worker_0 cpu 12 now 3\n"
+        );
+    }
 
     #[test]
     fn flash_is_a_name_and_a_value_in_each_line() {

@@ -1,7 +1,9 @@
 //! Suites with whole devices and many rounds. None takes half an hour, so that a part of `make test-long` has room for it: where fio covers all of
 //! a large or slow drive, each of its engines has a suite of its own.
 
-use super::{Length, Suite, ALL_KINDS, FLASH, IOMMU, KEY_VALUE, MEMMAP, NUMA, PEER, RESETS, USUAL, ZONED};
+use super::{
+    Length, Suite, ALL_KINDS, FLASH, HOTPLUG, IOMMU, KEY_VALUE, MEMMAP, NUMA, PEER, RESETS, USUAL, ZONED,
+};
 
 const REFERENCE: &str = "profile=970pro size=4G cpus=1,2 idle_timeout_us=20";
 // Zones that cannot be written to their ends.
@@ -16,6 +18,9 @@ const MEMMAP_LONG: &str = "memmap_start=4G memmap_size=1G cpus=1,2 idle_timeout_
 // What fio covers as a whole: each of its engines takes more than ten minutes for it.
 const SIZE_FIO: &str = "size=512M cpus=1,2 idle_timeout_us=20";
 const MEMMAP_FIO: &str = "memmap_start=4G memmap_size=512M cpus=1,2 idle_timeout_us=20";
+// Without a tick, for which the emulator's usual nohz=off has to go.
+const ISOLATED: &str =
+    "isolcpus=domain,managed_irq,2-3 nohz_full=2-3 rcu_nocbs=2-3 nohz=on rcupdate.rcu_cpu_stall_timeout=5";
 const ALL_BUT_FIO: &[&str] = &[
     "identify",
     "reservations",
@@ -298,5 +303,23 @@ pub(super) const SUITES: &[Suite] = &[
         brief: false,
         length: Length::Long,
         ..IOMMU
+    },
+    Suite {
+        name: "6.12-hotplug-long",
+        length: Length::Long,
+        ..HOTPLUG
+    },
+    Suite {
+        name: "6.1-hotplug-long",
+        kver: "6.1",
+        length: Length::Long,
+        ..HOTPLUG
+    },
+    Suite {
+        name: "6.12-isolated-long",
+        append: ISOLATED,
+        scripts: &["isolated"],
+        length: Length::Long,
+        ..HOTPLUG
     },
 ];

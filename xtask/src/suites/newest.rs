@@ -4,7 +4,7 @@ use super::variations::{
     varied, CONVENTIONAL, ENGINES, NAMESPACES, ONE_CPU, PAIRS, POLLED, POLLED_IOMMU, SEVERAL_HOSTS,
     TWO_DISPATCHERS, ZONES,
 };
-use super::{Suite, AT_ADDRESS, FAULTS, IOMMU, LIFECYCLE, NUMA, PEER, USUAL, WITHOUT_DATA};
+use super::{Suite, AT_ADDRESS, FAULTS, HOTPLUG, IOMMU, LIFECYCLE, NUMA, PEER, USUAL, WITHOUT_DATA};
 use crate::catalogue::NEWEST;
 
 const fn newest(name: &'static str, added: &'static str, suite: Suite) -> Suite {
@@ -46,6 +46,7 @@ pub(super) const SUITES: &[Suite] = &[
     newest("newest-nodata", "", WITHOUT_DATA),
     newest("newest-peer", "", PEER),
     newest("newest-numa", "", NUMA),
+    newest("newest-hotplug", "", HOTPLUG),
     newest("newest-dma", "", ENGINES),
     newest("newest-onecpu", ONE_CPU, USUAL),
     newest("newest-dispatchers", TWO_DISPATCHERS, USUAL),

@@ -108,6 +108,7 @@ pub const PARTS: &[Part] = &[
             ("newest-keyvalue", 2),
             ("newest-namespaces", 3),
             ("newest-resets", 2),
+            ("newest-hotplug", 3),
         ],
     ),
     part(
@@ -258,6 +259,11 @@ pub const PARTS: &[Part] = &[
         "memmap-fio",
         &[("6.12-memmap-libaio-long", 12), ("6.12-memmap-uring-long", 12)],
     ),
+    part(
+        "cpus-6.12",
+        &[("6.12-hotplug-long", 12), ("6.12-isolated-long", 2)],
+    ),
+    part("cpus-6.1", &[("6.1-hotplug-long", 12)]),
     part("fuzz-commands", &[("fuzz commands", 13)]),
     part("fuzz-data_pointers", &[("fuzz data_pointers", 13)]),
     part("fuzz-registers", &[("fuzz registers", 13)]),
