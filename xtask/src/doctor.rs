@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use kmod_build::module::CHECKED_CALLS;
+
 use crate::kernels;
 use crate::packages;
 use crate::paths::program;
@@ -160,6 +162,15 @@ fn configuration(report: &mut Report, config: &Config) {
             "reserve memory at boot: memmap=SIZE$START on the kernel's command line ('\\$' in /etc/default/grub), then load with \
              memmap_start=START memmap_size=SIZE",
         );
+    }
+    for option in CHECKED_CALLS {
+        if config.has(&format!("CONFIG_{option}")) {
+            report.line(
+                Verdict::Bad,
+                &format!("this kernel checks calls through pointers (CONFIG_{option}), which the module cannot be built for"),
+                "use a kernel without it",
+            );
+        }
     }
     if config.has("CONFIG_PREEMPT_RT") {
         report.line(

@@ -16,6 +16,7 @@ mod rust;
 mod toolchain;
 
 use config::KernelConfig;
+pub use config::CHECKED_CALLS;
 pub use toolchain::Toolchain;
 
 /// What to build for.

@@ -12,6 +12,10 @@ use super::{Target, Toolchain};
 use crate::paths::program;
 use crate::tools::Tools;
 
+/// Options of kernels that check calls through pointers, without `CONFIG_`; it was renamed in 6.18. The ids that they are checked by would have to agree
+/// across C and Rust, so the module cannot be built for them.
+pub const CHECKED_CALLS: [&str; 2] = ["CFI_CLANG", "CFI"];
+
 /// What matters of a kernel's configuration.
 pub(super) struct KernelConfig {
     kdir: PathBuf,
@@ -69,8 +73,7 @@ impl KernelConfig {
             "the kernel in {} cannot load modules",
             kdir.display()
         );
-        // Renamed in 6.18. The ids that calls through pointers are checked by would have to agree across C and Rust.
-        for option in ["CFI_CLANG", "CFI"] {
+        for option in CHECKED_CALLS {
             ensure!(
                 !config.is_set(option),
                 "the kernel {} checks calls through pointers (CONFIG_{option}=y), and the module's Rust half cannot be built for \
@@ -236,7 +239,7 @@ mod tests {
 
     #[test]
     fn checked_calls_are_refused_in_words_by_both_names() {
-        for option in ["CFI", "CFI_CLANG"] {
+        for option in CHECKED_CALLS {
             let said = match read(option, &format!("{USUAL}CONFIG_{option}=y\n")) {
                 Ok(_) => panic!("{option} is accepted"),
                 Err(error) => error.to_string(),
