@@ -315,6 +315,8 @@ fn own_entries(codename: &str) -> Result<Vec<Entry>> {
         Command::new("apt-get")
             .args([
                 "indextargets",
+                // Images of containers come without lists, and the sources are known without them.
+                "--no-release-info",
                 "--format",
                 "$(REPO_URI)|$(RELEASE)|$(COMPONENT)",
                 "Created-By: Packages",
