@@ -9,6 +9,9 @@ use crate::nvm::NvmModel;
 use crate::zoned::{ZonedGeometry, ZonedModel};
 use crate::{Accepted, Command, FlashReport, Model, Refusal, SetupError};
 
+/// The smallest logical block, bytes.
+const BLOCK_BYTES_MIN: u64 = 512;
+
 /// A model of any kind. A namespace holds one; the choice is a match on a local enum, not a virtual call. Within the project every match
 /// lists them all, so that a new one cannot be forgotten.
 #[derive(Clone, Debug)]
@@ -26,11 +29,8 @@ pub enum AnyModel {
 /// # Errors
 /// [`SetupError`] when a parameter is out of range, or the capacity is nothing that the drive can have.
 pub fn namespace_bytes(kind: &ProfileKind, capacity_bytes: u64) -> Result<u64, SetupError> {
-    if capacity_bytes == 0 {
-        return Err(SetupError::NoCapacity);
-    }
     match kind {
-        ProfileKind::Nvm(_) => Ok(capacity_bytes),
+        ProfileKind::Nvm(_) => has_room(capacity_bytes).map(|()| capacity_bytes),
         ProfileKind::Conventional(parameters) => {
             Ok(Geometry::new(parameters, capacity_bytes)?.namespace_bytes)
         }
@@ -45,6 +45,18 @@ pub fn namespace_bytes(kind: &ProfileKind, capacity_bytes: u64) -> Result<u64, S
             })
         }
     }
+}
+
+/// Checks that a drive without flash, whose data are all that takes room, has room for a logical block.
+fn has_room(capacity_bytes: u64) -> Result<(), SetupError> {
+    if capacity_bytes < BLOCK_BYTES_MIN {
+        return Err(SetupError::TooSmall {
+            capacity_bytes,
+            needed_bytes: BLOCK_BYTES_MIN,
+            key: None,
+        });
+    }
+    Ok(())
 }
 
 /// Bytes of memory for the tables that grow with the capacity, of a drive of `kind` with `capacity_bytes`.
@@ -68,17 +80,20 @@ impl AnyModel {
     /// # Errors
     /// [`SetupError`] when a parameter is out of range, the capacity is nothing that the drive can have, or memory for the tables is lacking.
     pub fn new(kind: &ProfileKind, capacity_bytes: u64) -> Result<Self, SetupError> {
-        if capacity_bytes == 0 {
-            return Err(SetupError::NoCapacity);
-        }
         match kind {
-            ProfileKind::Nvm(parameters) => Ok(Self::Nvm(NvmModel::new(*parameters)?)),
+            ProfileKind::Nvm(parameters) => {
+                has_room(capacity_bytes)?;
+                Ok(Self::Nvm(NvmModel::new(*parameters)?))
+            }
             ProfileKind::Conventional(parameters) => Ok(Self::Conventional(ConventionalModel::new(
                 parameters,
                 capacity_bytes,
             )?)),
             ProfileKind::Zoned(parameters) => Ok(Self::Zoned(ZonedModel::new(parameters, capacity_bytes)?)),
-            ProfileKind::KeyValue(parameters) => Ok(Self::Nvm(NvmModel::new(parameters.timing)?)),
+            ProfileKind::KeyValue(parameters) => {
+                key_value::usable_bytes(parameters, capacity_bytes)?;
+                Ok(Self::Nvm(NvmModel::new(parameters.timing)?))
+            }
         }
     }
 
@@ -149,6 +164,8 @@ impl Model for AnyModel {
 
 #[cfg(test)]
 mod tests {
+    use std::string::ToString;
+
     use super::*;
     use crate::profiles;
 
@@ -202,10 +219,44 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_namespace_is_refused() {
-        let kind = &profiles::all()[0].kind;
-        assert_eq!(namespace_bytes(kind, 0), Err(SetupError::NoCapacity));
-        let error = AnyModel::new(kind, 0).expect_err("there is no room for data");
-        assert_eq!(error, SetupError::NoCapacity);
+    fn the_smallest_size_is_named_and_works() {
+        for profile in profiles::all() {
+            let drive = |capacity_bytes| {
+                let bytes = namespace_bytes(&profile.kind, capacity_bytes)?;
+                AnyModel::new(&profile.kind, capacity_bytes)?;
+                Ok(bytes)
+            };
+            let Err(SetupError::TooSmall {
+                capacity_bytes: 0,
+                needed_bytes,
+                ..
+            }) = drive(0)
+            else {
+                panic!("{}: {:?}", profile.name, drive(0));
+            };
+            let bytes = drive(needed_bytes).expect("it is large enough");
+            assert!(bytes >= 512, "{}: {bytes}", profile.name);
+            let refused = drive(needed_bytes - 1).map_err(|error| match error {
+                SetupError::TooSmall { needed_bytes, .. } => needed_bytes,
+                other => panic!("{}: {other}", profile.name),
+            });
+            assert_eq!(refused, Err(needed_bytes), "{}", profile.name);
+        }
+    }
+
+    #[test]
+    fn sizes_are_said_as_they_are_given() {
+        let zoned = profiles::by_name("zn540").expect("a built-in profile");
+        let error = AnyModel::new(&zoned.kind, 1 << 20).expect_err("a zone has 2 GiB");
+        assert_eq!(
+            error.to_string(),
+            "1048576 bytes are too few: give the drive 2147483648 (2G) at least, or set zone.size_kib lower"
+        );
+        let conventional = profiles::by_name("970pro").expect("a built-in profile");
+        let error = AnyModel::new(&conventional.kind, 4096).expect_err("7 % are kept");
+        assert_eq!(
+            error.to_string(),
+            "4096 bytes are too few: give the drive 4383 at least"
+        );
     }
 }

@@ -25,8 +25,10 @@ pub enum SetupError {
     TooSmall {
         /// The capacity asked for, bytes.
         capacity_bytes: u64,
-        /// What is needed at least, bytes.
+        /// The smallest one that works, bytes.
         needed_bytes: u64,
+        /// The parameter that makes it so large, if one does.
+        key: Option<&'static str>,
     },
     /// The system has no memory for the model's tables.
     OutOfMemory {
@@ -53,11 +55,18 @@ impl fmt::Display for SetupError {
             Self::TooSmall {
                 capacity_bytes,
                 needed_bytes,
-            } => write!(
-                formatter,
-                "{capacity_bytes} bytes are too few: give the namespace {needed_bytes} at least, or set \
-                 key_value.value_bytes_max lower"
-            ),
+                key,
+            } => {
+                write!(
+                    formatter,
+                    "{capacity_bytes} bytes are too few: give the drive {} at least",
+                    Size(*needed_bytes)
+                )?;
+                match key {
+                    Some(key) => write!(formatter, ", or set {key} lower"),
+                    None => Ok(()),
+                }
+            }
             Self::OutOfMemory { needed_bytes } => write!(
                 formatter,
                 "no memory for a table of {needed_bytes} bytes of the timing model: free some, or use fewer namespaces"
@@ -78,5 +87,22 @@ impl SetupError {
 impl From<ParameterError> for SetupError {
     fn from(error: ParameterError) -> Self {
         Self::Parameter(error)
+    }
+}
+
+/// Bytes, also in the largest unit of which they are a multiple, as sizes are given.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(bytes) = *self;
+        write!(formatter, "{bytes}")?;
+        let unit = [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')]
+            .into_iter()
+            .find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift);
+        match unit {
+            Some((shift, name)) => write!(formatter, " ({}{name})", bytes >> shift),
+            None => Ok(()),
+        }
     }
 }

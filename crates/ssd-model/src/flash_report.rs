@@ -4,6 +4,9 @@ use core::fmt;
 
 use nvme_spec::ZoneState;
 
+/// Size of the pages that are counted, bytes.
+const PAGE_BYTES: u64 = 4096;
+
 /// What was counted since set-up, or since the counters were last reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlashStatistics {
@@ -116,6 +119,30 @@ pub struct FlashReport {
     pub metadata_bytes: u64,
 }
 
+impl FlashReport {
+    /// Bytes that went to flash, for hosts and for garbage collection: whole pages; where there are zones, what was programmed.
+    pub fn flash_bytes(&self) -> u64 {
+        if self.zones == ZoneCounts::default() {
+            let pages = self
+                .statistics
+                .host_pages
+                .saturating_add(self.statistics.moved_pages);
+            pages.saturating_mul(PAGE_BYTES)
+        } else {
+            self.statistics.nand_programmed_bytes
+        }
+    }
+
+    /// Write amplification of bytes, in thousandths: [`FlashReport::flash_bytes`] for each byte that hosts wrote; `None` before anything was
+    /// written. It is more than that of pages where writes do not cover whole pages.
+    pub fn write_amplification_bytes_milli(&self) -> Option<u64> {
+        let (flash, host) = (self.flash_bytes(), self.statistics.host_written_bytes);
+        let whole = flash.checked_div(host)?;
+        let rest = (flash % host).saturating_mul(1000) / host;
+        Some(whole.saturating_mul(1000).saturating_add(rest))
+    }
+}
+
 /// For how long a part of the drive was at work since set-up or the last reset, ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Utilisation {
@@ -151,6 +178,7 @@ impl fmt::Display for FlashReport {
             buffer_stalls,
         } = statistics;
         let write_amplification_milli = statistics.write_amplification_milli().unwrap_or(0);
+        let write_amplification_bytes_milli = self.write_amplification_bytes_milli().unwrap_or(0);
         writeln!(out, "host_read_bytes {host_read_bytes}")?;
         writeln!(out, "host_written_bytes {host_written_bytes}")?;
         writeln!(out, "host_pages {host_pages}")?;
@@ -159,6 +187,11 @@ impl fmt::Display for FlashReport {
             out,
             "write_amplification {}",
             Thousandths(write_amplification_milli)
+        )?;
+        writeln!(
+            out,
+            "write_amplification_bytes {}",
+            Thousandths(write_amplification_bytes_milli)
         )?;
         writeln!(out, "collections {collections}")?;
         writeln!(out, "deallocated_pages {deallocated_pages}")?;

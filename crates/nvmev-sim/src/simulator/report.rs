@@ -82,6 +82,11 @@ pub struct LatencyPoint {
 pub struct FlashPhaseReport {
     /// Pages written to flash for each page that the host wrote; 0 if it wrote none.
     pub write_amplification: f64,
+    /// Bytes written to flash for each byte that the host wrote; 0 if it wrote none. More than `write_amplification` where writes do not cover whole
+    /// pages.
+    pub write_amplification_bytes: f64,
+    /// Bytes that the host wrote.
+    pub host_written_bytes: u64,
     /// 4 KiB pages that the host's writes put on flash.
     pub host_pages: u64,
     /// 4 KiB pages that garbage collection moved.
@@ -249,6 +254,12 @@ fn flash(model: &AnyModel) -> Option<FlashPhaseReport> {
         } else {
             written as f64 / statistics.host_pages as f64
         },
+        write_amplification_bytes: if statistics.host_written_bytes == 0 {
+            0.0
+        } else {
+            report.flash_bytes() as f64 / statistics.host_written_bytes as f64
+        },
+        host_written_bytes: statistics.host_written_bytes,
         host_pages: statistics.host_pages,
         moved_pages: statistics.moved_pages,
         deallocated_pages: statistics.deallocated_pages,

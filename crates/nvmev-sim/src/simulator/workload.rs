@@ -410,7 +410,7 @@ impl Workload {
         let blocks = span_bytes / self.block_bytes;
         if blocks == 0 {
             return Err(error(format!(
-                "the span of {span_bytes} bytes has no room for one block of {} bytes",
+                "the span of {span_bytes} bytes has no room for one block of {} bytes: choose a smaller bs=, or a larger span (and --size)",
                 self.block_bytes
             )));
         }

@@ -75,8 +75,12 @@ fn write_flash(flash: &FlashPhaseReport, output: &mut dyn Write) -> io::Result<(
     }
     writeln!(
         output,
-        "  flash: write amplification {:.3}, {} lines collected, {} pages moved, {} deallocated",
-        flash.write_amplification, flash.collections, flash.moved_pages, flash.deallocated_pages
+        "  flash: write amplification {:.3} ({:.3} of bytes), {} lines collected, {} pages moved, {} deallocated",
+        flash.write_amplification,
+        flash.write_amplification_bytes,
+        flash.collections,
+        flash.moved_pages,
+        flash.deallocated_pages
     )?;
     writeln!(
         output,

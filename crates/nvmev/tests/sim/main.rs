@@ -162,6 +162,46 @@ fn trimming_makes_room_for_garbage_collection() {
 }
 
 #[test]
+fn write_amplification_is_of_pages_and_of_bytes() {
+    let flash = |profile: &str, block: &str| {
+        let workload = format!("randwrite:bs={block},qd=4,count=4000");
+        let all = [
+            "--profile",
+            profile,
+            "--size",
+            "64M",
+            "--precondition",
+            "seq",
+            "--workload",
+            &workload,
+        ];
+        json(&all)["phases"][0]["flash"].clone()
+    };
+    let numbers = |flash: &serde_json::Value| {
+        ["write_amplification", "write_amplification_bytes"].map(|key| flash[key].as_f64().expect("a number"))
+    };
+    for profile in ["tlc-ssd", "970pro"] {
+        let [pages, bytes] = numbers(&flash(profile, "4k"));
+        assert!((pages - bytes).abs() < 1e-9, "{profile}: {pages} {bytes}");
+        // Each command's page is eight times as large as the command.
+        let [pages, bytes] = numbers(&flash(profile, "512"));
+        assert!((pages * 8.0 - bytes).abs() < 1e-9, "{profile}: {pages} {bytes}");
+    }
+    // What is written in part is read; by the reference it is not.
+    let read = |profile| {
+        flash(profile, "512")["nand_read_bytes"]
+            .as_u64()
+            .expect("a number")
+    };
+    assert!(
+        read("tlc-ssd") > read("970pro") + 3000 * 4096,
+        "{} {}",
+        read("tlc-ssd"),
+        read("970pro")
+    );
+}
+
+#[test]
 fn the_three_victim_policies_and_set_are_taken() {
     for policy in ["greedy", "cost-benefit", "random"] {
         let set = format!("ftl.victim={policy}");

@@ -192,3 +192,62 @@ fn options_that_contradict_each_other_are_refused() {
         assert!(error.contains(message), "{arguments:?}: {error}");
     }
 }
+
+#[test]
+fn the_smallest_size_that_works_is_named_and_works() {
+    for (profile, set, smallest, workload) in [
+        ("zn540", "mdts=5", "2147483648 (2G)", "append:count=1"),
+        (
+            "zn540",
+            "zone.size_kib=1048576",
+            "1073741824 (1G)",
+            "append:count=1",
+        ),
+        (
+            "zn540",
+            "zone.capacity_kib=1048576",
+            "1073741824 (1G)",
+            "append:count=1",
+        ),
+        ("970pro", "mdts=5", "4383", "write:count=1"),
+        (
+            "970pro",
+            "ftl.over_provisioning_percent=20",
+            "4916",
+            "write:count=1",
+        ),
+        ("tlc-ssd", "mdts=5", "4096 (4K)", "write:count=1"),
+        ("optane", "mdts=5", "512", "write:bs=512,count=1"),
+    ] {
+        let run = |size: u64| {
+            let size = size.to_string();
+            nvmev(&[
+                "sim",
+                "-q",
+                "--profile",
+                profile,
+                "--set",
+                set,
+                "--size",
+                &size,
+                "--workload",
+                workload,
+            ])
+        };
+        let smallest_bytes: u64 = smallest
+            .split(' ')
+            .next()
+            .expect("a number")
+            .parse()
+            .expect("a number");
+        for size in [0, 1, smallest_bytes / 3, smallest_bytes - 1] {
+            let output = run(size);
+            let error = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{profile} {size}: {error}");
+            let message = format!("{size} bytes are too few: give the drive {smallest} at least");
+            assert!(error.contains(&message), "{profile} {size}: {error}");
+        }
+        let output = run(smallest_bytes);
+        assert!(output.status.success(), "{profile}: {}", text(&output.stderr));
+    }
+}

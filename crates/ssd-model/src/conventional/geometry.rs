@@ -63,6 +63,18 @@ impl Geometry {
         let row_bytes = oneshot_bytes * luns;
         let percent = 100 + u64::from(ftl.over_provisioning_percent);
         let too_large = SetupError::TooLarge { capacity_bytes };
+        // Room for a page.
+        let needed_bytes = match ftl.geometry {
+            GeometryRule::Reference => (PAGE_BYTES * percent).div_ceil(100),
+            GeometryRule::FollowsCapacity => PAGE_BYTES,
+        };
+        if capacity_bytes < needed_bytes {
+            return Err(SetupError::TooSmall {
+                capacity_bytes,
+                needed_bytes,
+                key: None,
+            });
+        }
 
         let (namespace_bytes, lines, rows) = match ftl.geometry {
             GeometryRule::Reference => {
@@ -90,9 +102,6 @@ impl Geometry {
         let logical_pages = namespace_bytes.div_ceil(PAGE_BYTES).div_ceil(partitions);
         let pages_per_line = rows * (row_bytes / PAGE_BYTES);
         let physical_pages = lines.checked_mul(pages_per_line).ok_or(too_large)?;
-        if namespace_bytes == 0 || logical_pages == 0 {
-            return Err(SetupError::NoCapacity);
-        }
         let lines_min =
             logical_pages.div_ceil(pages_per_line) + SPARE_LINES + u64::from(ftl.gc_free_lines_min);
         if lines < lines_min {

@@ -5,6 +5,8 @@
 //! `mapping`, `allocation` (in which order pages are written), `victim` (which line is collected), and
 //! [`crate::write_buffer`]; the profile names which one is used.
 //!
+//! A write that does not cover a page reads the rest of it first, if that is on flash, and the page is programmed as a whole; the reference does not read.
+//!
 //! Not modelled: planes, wear-out, read disturb, power loss, a limit of the mapping table's cache.
 
 mod allocation;
@@ -46,6 +48,8 @@ pub struct ConventionalModel {
     write_buffer: WriteBuffer,
     /// For each partition, the buffer space that its unfinished one-shot page holds, bytes.
     unfinished_bytes: Vec<u32>,
+    /// For each partition, when what its unfinished one-shot page is merged with has been read, ns.
+    merged_at_ns: Vec<u64>,
     firmware: FirmwareTimes,
     early_completion: bool,
     oneshot_bytes: u32,
@@ -68,6 +72,12 @@ impl PageRange {
         let end = offset_bytes.saturating_add(len_bytes).div_ceil(PAGE_BYTES);
         let count = if len_bytes == 0 { 0 } else { end - first };
         Self { first, count }
+    }
+
+    /// Whether `len_bytes` at `offset_bytes` cover `page`, one of those that they touch.
+    fn has_whole(page: u64, offset_bytes: u64, len_bytes: u32) -> bool {
+        let first = page * PAGE_BYTES;
+        first >= offset_bytes && first + PAGE_BYTES <= offset_bytes + u64::from(len_bytes)
     }
 
     /// Those that they have as a whole.
@@ -102,6 +112,7 @@ impl ConventionalModel {
             link: Link::new(parameters.link.mib_per_s, 0, quirks)?,
             write_buffer: WriteBuffer::new(&parameters.write_buffer, quirks)?,
             unfinished_bytes: table(geometry.partitions as usize, 0)?,
+            merged_at_ns: table(geometry.partitions as usize, 0)?,
             firmware: parameters.firmware,
             early_completion: parameters.write_buffer.early_completion,
             oneshot_bytes: parameters.nand.oneshot_page_bytes,
@@ -257,10 +268,29 @@ impl ConventionalModel {
             let held_bytes = self
                 .write_buffer
                 .given_back_bytes(page * PAGE_BYTES, offset_bytes, len_bytes);
-            on_flash_ns = on_flash_ns.max(self.write_page(now_ns, buffered_ns, page, held_bytes));
+            let ready_ns = if self.reference_quirks || PageRange::has_whole(page, offset_bytes, len_bytes) {
+                buffered_ns
+            } else {
+                self.read_to_merge(now_ns, buffered_ns, page)
+            };
+            on_flash_ns =
+                on_flash_ns
+                    .max(ready_ns)
+                    .max(self.write_page(now_ns, buffered_ns, page, held_bytes));
         }
         let waits_for_flash = fua || !self.early_completion;
         Ok(if waits_for_flash { on_flash_ns } else { buffered_ns })
+    }
+
+    /// Reads what a write leaves of `page`, which it does not cover, if that is on flash; the result is when it is there, or `start_ns`.
+    fn read_to_merge(&mut self, now_ns: u64, start_ns: u64, page: u64) -> u64 {
+        let (number, logical) = self.place(page);
+        let read_ns = self.partitions[number].read_to_merge(now_ns, start_ns, logical, &mut self.nand);
+        let Some(read_ns) = read_ns else {
+            return start_ns;
+        };
+        self.merged_at_ns[number] = self.merged_at_ns[number].max(read_ns);
+        read_ns
     }
 
     /// Puts a page, which holds `held_bytes` of the buffer, onto flash; the result is when its one-shot page is programmed, or `start_ns` if that is
@@ -277,6 +307,7 @@ impl ConventionalModel {
         self.unfinished_bytes[number] += held_bytes;
         let mut done_ns = start_ns;
         if written.completes_oneshot_page {
+            let start_ns = start_ns.max(core::mem::take(&mut self.merged_at_ns[number]));
             done_ns = self
                 .nand
                 .program(now_ns, start_ns, written.lun, self.oneshot_bytes);

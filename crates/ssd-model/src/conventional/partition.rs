@@ -168,6 +168,26 @@ impl Partition {
         done_ns.max(run.map(read))
     }
 
+    /// Reads `logical` from flash, where it is, so that a write can be merged into it; the result is when it is at the controller. A page of an unfinished
+    /// one-shot page is there already.
+    pub fn read_to_merge(
+        &mut self,
+        now_ns: u64,
+        start_ns: u64,
+        logical: u32,
+        nand: &mut Nand,
+    ) -> Option<u64> {
+        let physical = self.mapping.lookup(logical)?;
+        let unit_of = |page| self.pages_per_oneshot_page.divide(page);
+        let is_unfinished =
+            |point: &WritePoint| physical < point.next_page && unit_of(physical) == unit_of(point.next_page);
+        if is_unfinished(&self.host) || is_unfinished(&self.collector) {
+            return None;
+        }
+        let (lun, page_in_block) = self.place_of(self.pages_per_flash_page.divide(physical));
+        Some(nand.read(now_ns, start_ns, lun, page_in_block, PAGE_BYTES as u32, None))
+    }
+
     /// Looks at what the tables have about `logical`, see [`crate::Model::anticipate`].
     #[inline]
     pub fn anticipate(&self, logical: u32, is_write: bool) {

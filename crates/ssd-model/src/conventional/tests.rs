@@ -393,7 +393,12 @@ fn a_terabyte_fits_the_arithmetic() {
     assert!(Geometry::new(&parameters_of("970pro"), u64::MAX).is_err());
     assert_eq!(
         Geometry::new(&parameters_of("970pro"), 1),
-        Err(SetupError::NoCapacity)
+        Err(SetupError::TooSmall {
+            capacity_bytes: 1,
+            // A page, and 7 % of it beside it: 4382.72.
+            needed_bytes: 4383,
+            key: None,
+        })
     );
 }
 
@@ -451,6 +456,96 @@ fn amplification(victim: VictimPolicy) -> u64 {
         .statistics
         .write_amplification_milli()
         .unwrap()
+}
+
+/// A drive whose page at 0 is on flash, not in an unfinished one-shot page any more, with no work left.
+fn with_a_page_on_flash(name: &str) -> (ConventionalModel, u64) {
+    let parameters = parameters_of(name);
+    let mut model = ConventionalModel::new(&parameters, 256 * MIB).unwrap();
+    let mut now_ns = 1_000_000_000;
+    // Enough that each partition finishes its first one-shot pages.
+    for offset_bytes in (0..2 * MIB).step_by(4096) {
+        write_at(&mut model, now_ns, offset_bytes, 4096, false);
+        now_ns += 10_000_000;
+    }
+    now_ns += 1_000_000_000;
+    model.reset_statistics();
+    (model, now_ns)
+}
+
+fn write_at(model: &mut ConventionalModel, now_ns: u64, offset_bytes: u64, len_bytes: u32, fua: bool) -> u64 {
+    let write = Command::Write {
+        offset_bytes,
+        len_bytes,
+        fua,
+    };
+    model.submit(now_ns, &write).unwrap().done_at_ns - now_ns
+}
+
+#[test]
+fn a_write_that_leaves_some_of_a_page_reads_it_first() {
+    let page = 4096;
+    // What is written, pages that are read for it, and pages that are programmed for it.
+    for (offset_bytes, len_bytes, reads, programs) in [
+        (0, 512, 1, 1),
+        (512, 3584, 1, 1),
+        (512, 512, 1, 1),
+        (0, 4096, 0, 1),
+        (0, 8192, 0, 2),
+        (0, 4608, 1, 2),
+        (3584, 4608, 1, 2),
+        (3584, 1024, 2, 2),
+        (512, 8192, 2, 3),
+        // Nothing is on flash there.
+        (128 * MIB, 512, 0, 1),
+    ] {
+        let (mut model, now_ns) = with_a_page_on_flash("tlc-ssd");
+        write_at(&mut model, now_ns, offset_bytes, len_bytes, false);
+        let report = model.report();
+        let statistics = report.statistics;
+        let read_pages = statistics.nand_read_bytes / page;
+        assert_eq!(
+            (read_pages, statistics.host_pages),
+            (reads, programs),
+            "{offset_bytes} {len_bytes}"
+        );
+        assert_eq!(statistics.write_amplification_milli(), Some(1000));
+        let in_bytes = programs * page * 1000 / u64::from(len_bytes);
+        assert_eq!(report.write_amplification_bytes_milli(), Some(in_bytes));
+        model.check().unwrap();
+    }
+}
+
+#[test]
+fn reading_to_merge_delays_what_waits_for_flash_and_nothing_else() {
+    let latency = |offset_bytes, len_bytes, fua| {
+        let (mut model, now_ns) = with_a_page_on_flash("tlc-ssd");
+        write_at(&mut model, now_ns, offset_bytes, len_bytes, fua)
+    };
+    // The buffer takes it at once.
+    assert_eq!(latency(0, 512, false), latency(128 * MIB, 512, false));
+    let parameters = parameters_of("tlc-ssd");
+    let read_ns = u64::from(*parameters.nand.read_4k_ns.ns[..3].iter().min().unwrap());
+    assert!(latency(0, 512, true) >= latency(128 * MIB, 512, true) + read_ns);
+    assert_eq!(latency(0, 4096, true), latency(128 * MIB, 4096, true));
+}
+
+#[test]
+fn what_is_merged_in_an_unfinished_one_shot_page_is_not_read() {
+    let mut model = ConventionalModel::new(&parameters_of("tlc-ssd"), 256 * MIB).unwrap();
+    write_at(&mut model, 1_000_000_000, 0, 4096, false);
+    write_at(&mut model, 2_000_000_000, 512, 512, false);
+    assert_eq!(model.report().statistics.nand_read_bytes, 0);
+}
+
+#[test]
+fn the_reference_reads_nothing_to_merge() {
+    let (mut model, now_ns) = with_a_page_on_flash("970pro");
+    write_at(&mut model, now_ns, 512, 512, true);
+    let report = model.report();
+    assert_eq!(report.statistics.nand_read_bytes, 0);
+    // It programs whole pages, too.
+    assert_eq!(report.write_amplification_bytes_milli(), Some(8000));
 }
 
 #[test]

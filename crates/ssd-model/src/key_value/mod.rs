@@ -289,6 +289,7 @@ impl Division {
             return Err(SetupError::TooSmall {
                 capacity_bytes,
                 needed_bytes: (u64::from(reserve_units) + 1) * unit_bytes,
+                key: Some("key_value.value_bytes_max"),
             });
         }
         // Every page of LBAs has a key: it must be possible to write all of them.

@@ -429,6 +429,7 @@ fn drives_that_cannot_be_are_refused() {
         SetupError::TooSmall {
             capacity_bytes: 8192,
             needed_bytes: 8192 + 512 + 512,
+            key: Some("key_value.value_bytes_max"),
         }
     );
     assert_eq!(

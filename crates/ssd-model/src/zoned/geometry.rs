@@ -52,19 +52,15 @@ impl ZonedGeometry {
         }
         let zones = capacity_bytes / zone_capacity_bytes;
         if zones == 0 {
-            let key = if zone.capacity_kib == 0 {
-                "zone.size_kib"
-            } else {
-                "zone.capacity_kib"
-            };
-            return Err(SetupError::Parameter(ParameterError {
-                key,
-                value: zone.usable_kib().into(),
-                rule: Rule::AtMost {
-                    max: capacity_bytes / 1024,
-                    what: "KiB of the drive, which must have room for a zone",
-                },
-            }));
+            return Err(SetupError::TooSmall {
+                capacity_bytes,
+                needed_bytes: zone_capacity_bytes,
+                key: Some(if zone.capacity_kib == 0 {
+                    "zone.size_kib"
+                } else {
+                    "zone.capacity_kib"
+                }),
+            });
         }
         let too_large = SetupError::TooLarge { capacity_bytes };
         let zone_bytes = u64::from(zone.size_kib) * 1024;

@@ -677,7 +677,7 @@ fn capacity_is_rounded_down_to_whole_zones_and_too_little_is_refused() {
     let error = ZonedGeometry::new(&parameters, 1 << 30).expect_err("no zone fits");
     assert_eq!(
         std::format!("{error}"),
-        "zone.size_kib is 2097152: at most 1048576 is possible (KiB of the drive, which must have room for a zone)"
+        "1073741824 bytes are too few: give the drive 2147483648 (2G) at least, or set zone.size_kib lower"
     );
 }
 
