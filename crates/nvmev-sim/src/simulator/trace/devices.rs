@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use super::TraceFormat;
 
-/// So many are told apart; a trace with more has them all counted as one more.
+/// So many are told apart; memory is bounded, so a trace with more has them counted together, under these names.
 const DEVICES_MAX: usize = 1000;
+const OTHERS: &str = "(others)";
+const OTHERS_NOT_RUN: &str = "(others, not run)";
 /// So many are named in a message.
 const NAMED_MAX: usize = 8;
 
@@ -63,12 +65,16 @@ impl Devices {
         if let Some(&place) = self.places.get(name) {
             return place;
         }
-        let place = self.seen.len();
         let is_run = self.is_chosen(name);
-        // What is run and what is not stay apart.
-        if place >= DEVICES_MAX && !is_run {
-            return place.saturating_sub(1);
+        let name = match (self.seen.len() >= DEVICES_MAX, is_run) {
+            (false, _) => name,
+            (true, true) => OTHERS,
+            (true, false) => OTHERS_NOT_RUN,
+        };
+        if let Some(&place) = self.places.get(name) {
+            return place;
         }
+        let place = self.seen.len();
         self.places.insert(name.to_owned(), place);
         let name = name.to_owned();
         self.seen.push((DeviceReport { name, commands: 0 }, is_run));

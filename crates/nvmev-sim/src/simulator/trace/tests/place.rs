@@ -127,20 +127,30 @@ fn the_devices_of_a_trace_are_counted_and_one_can_be_chosen() {
 }
 
 #[test]
-fn a_trace_of_very_many_files_is_read_and_the_first_ones_are_named() {
+fn a_trace_of_very_many_files_is_read_and_the_first_ones_are_told_apart() {
     let lines: String = (0..3000).map(|file| format!("/f{file} read 0 512\n")).collect();
     let text = format!("fio version 2 iolog\n{lines}");
-    let mut trace = reader(text.as_bytes(), TraceOptions::default()).unwrap();
-    while trace.next_io().unwrap().is_some() {}
-    let report = trace.report();
-    assert_eq!(report.commands, 3000);
+    let counts = |device: Option<&str>| {
+        let options = TraceOptions {
+            device: device.map(str::to_owned),
+            ..TraceOptions::default()
+        };
+        let mut trace = reader(text.as_bytes(), options).unwrap();
+        while trace.next_io().unwrap().is_some() {}
+        (trace.report(), trace.warnings())
+    };
+    let (report, warnings) = counts(None);
+    assert_eq!((report.commands, report.devices.len()), (3000, 1001));
     assert_eq!(
-        report.devices.iter().map(|device| device.commands).sum::<u64>(),
-        3000
+        (report.devices[999].commands, report.devices[1000].commands),
+        (1, 2000)
     );
     assert!(
-        trace.warnings()[0].contains("(/f0; /f1; /f2; /f3; /f4; /f5; /f6; /f7; "),
-        "{:?}",
-        trace.warnings()
+        warnings[0].contains("(/f0; /f1; /f2; /f3; /f4; /f5; /f6; /f7; 993 more)"),
+        "{warnings:?}"
     );
+    // The chosen one is found however late it comes.
+    let (report, warnings) = counts(Some("/f2500"));
+    assert_eq!((report.commands, report.devices_run), (1, 1));
+    assert!(warnings.is_empty(), "{warnings:?}");
 }
