@@ -47,6 +47,10 @@ for feature in 1 2 4 6 7 8 9 0xa 0xb 0x80; do
     done
 done
 check "get-feature 5, of a namespace" nvme get-feature "$controller" -f 5 -n 1
+check_matches "the driver has the power state changed by itself" '\(APSTE\)[^:]*: *Enabled' "$(nvme get-feature "$controller" -f 0xc -H)"
+check "host behavior support" nvme get-feature "$controller" -f 0x16
+check "smart-log of a namespace" nvme smart-log "$controller" -n 1
+check_matches "power states have latencies" 'ps +2 : .*non-operational enlat:2000 exlat:8000' "$(nvme id-ctrl "$controller" | tr '\n' ' ')"
 check "the volatile write cache can be switched" nvme set-feature "$controller" -f 6 -v 0
 check "and back" nvme set-feature "$controller" -f 6 -v 1
 check "an unknown feature is refused" fails nvme get-feature "$controller" -f 0xbf

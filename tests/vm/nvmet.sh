@@ -40,7 +40,9 @@ export_controller() {
     local passthru=$target/subsystems/$nqn/passthru
     mkdir "$target/subsystems/$nqn" || return
     echo 1 >"$target/subsystems/$nqn/attr_allow_any_host"
-    echo "$(controller)" >"$passthru/device_path"
+    controller >"$passthru/device_path"
+    # On the same machine the namespace would be there twice, which the kernel refuses.
+    echo 1 >"$passthru/clear_ids" || return
     echo 1 >"$passthru/enable" || return
     open_port
 }
@@ -96,7 +98,7 @@ check "the host disconnects" nvme disconnect -n "$nqn"
 check "the namespace is withdrawn" withdraw_namespace
 
 mkdir "$target/subsystems/$nqn.probe"
-if [[ -d $target/subsystems/$nqn.probe/passthru ]]; then
+if [[ -e $target/subsystems/$nqn.probe/passthru/clear_ids ]]; then
     rmdir "$target/subsystems/$nqn.probe"
     check "the controller is exported" export_controller
     check "a host connects to it" timeout 60 nvme connect -t tcp -a 127.0.0.1 -s 4420 -n "$nqn" -i 2

@@ -26,6 +26,15 @@ pub struct PowerStateDescriptor {
 
 const _: () = assert!(size_of::<PowerStateDescriptor>() == 32);
 
+/// NOPS, in [`PowerStateDescriptor::flags`]: no I/O command is processed in this state.
+pub const POWER_STATE_IS_NON_OPERATIONAL: u8 = 1 << 1;
+
+/// Bytes of the table of Autonomous Power State Transition: 8 for each of 32 states (NVMe Base 2.0 figure 333).
+pub const POWER_TRANSITION_BYTES: usize = 256;
+
+/// Bytes of Host Behavior Support (NVMe Base 2.0 figure 345).
+pub const HOST_BEHAVIOR_BYTES: usize = 512;
+
 /// Identify Controller (NVMe Base 2.0 figure 275). Fields that this device leaves at zero are not named.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -83,7 +92,9 @@ pub struct IdentifyController {
     /// Number of Power States Support, 0's based.
     pub npss_z: u8,
     #[doc(hidden)]
-    pub reserved264: [u8; 2],
+    pub reserved264: u8,
+    /// Autonomous Power State Transition Attributes: supported (bit 0).
+    pub apsta: u8,
     /// Warning Composite Temperature Threshold, kelvin.
     pub wctemp_kelvin: U16,
     /// Critical Composite Temperature Threshold, kelvin.
@@ -211,8 +222,14 @@ pub struct IdentifyNamespace {
     pub fpi: u8,
     /// Deallocate Logical Block Features.
     pub dlfeat: u8,
+    /// Namespace Atomic Write Unit Normal, LBAs, 0's based.
+    pub nawun_z: U16,
+    /// Namespace Atomic Write Unit Power Fail, LBAs, 0's based.
+    pub nawupf_z: U16,
+    /// Namespace Atomic Compare & Write Unit, LBAs, 0's based.
+    pub nacwu_z: U16,
     #[doc(hidden)]
-    pub reserved34: [u8; 14],
+    pub reserved40: [u8; 8],
     /// NVM Capacity, bytes.
     pub nvmcap_bytes: [u8; 16],
     /// Namespace Preferred Write Granularity, LBAs, 0's based.

@@ -111,6 +111,12 @@ open_enum! {
         COMMAND_SET_INDEPENDENT_NAMESPACE = 0x08,
         /// Allocated namespace ID list.
         ALLOCATED_NAMESPACE_LIST = 0x10,
+        /// Namespace Granularity List.
+        NAMESPACE_GRANULARITY_LIST = 0x16,
+        /// What namespaces with a format, by its index, have in common: Identify Namespace of the NVM command set.
+        FORMAT_NAMESPACE = 0x09,
+        /// As [`Self::FORMAT_NAMESPACE`], of the command set that CSI names.
+        COMMAND_SET_FORMAT_NAMESPACE = 0x0A,
         /// Namespace data structure of an allocated namespace.
         ALLOCATED_NAMESPACE = 0x11,
         /// Controllers to which a namespace is attached.
@@ -161,8 +167,12 @@ open_enum! {
         WRITE_ATOMICITY_NORMAL = 0x0A,
         /// Asynchronous Event Configuration.
         ASYNCHRONOUS_EVENT_CONFIGURATION = 0x0B,
+        /// Autonomous Power State Transition.
+        AUTONOMOUS_POWER_STATE_TRANSITION = 0x0C,
         /// Timestamp.
         TIMESTAMP = 0x0E,
+        /// Host Behavior Support.
+        HOST_BEHAVIOR_SUPPORT = 0x16,
         /// I/O Command Set Profile.
         IO_COMMAND_SET_PROFILE = 0x19,
         /// Key Value Configuration (KV CS 1.0 figure 33).

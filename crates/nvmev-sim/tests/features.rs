@@ -30,7 +30,7 @@ fn values_can_be_set_saved_and_come_back_after_a_reset() {
     // (feature, dword 11 to set, dword 11 to get, default, value read back)
     let cases = [
         (FeatureId::ARBITRATION, 0x0102_0304, 0, 3, 0x0102_0304),
-        (FeatureId::POWER_MANAGEMENT, 0x20, 0, 0, 0x20),
+        (FeatureId::POWER_MANAGEMENT, 0x22, 0, 0, 0x22),
         (FeatureId::TEMPERATURE_THRESHOLD, 333, 0, 343, 333),
         (FeatureId::TEMPERATURE_THRESHOLD, 1 << 20 | 280, 1 << 20, 0, 280),
         (FeatureId::VOLATILE_WRITE_CACHE, 0, 0, 1, 0),
@@ -78,7 +78,10 @@ fn values_can_be_set_saved_and_come_back_after_a_reset() {
 fn wrong_values_are_refused_and_change_nothing() {
     let mut host = TestHost::ready();
     for (feature, cdw11) in [
-        (FeatureId::POWER_MANAGEMENT, 1),
+        // There are power states 0 to 2.
+        (FeatureId::POWER_MANAGEMENT, 3),
+        (FeatureId::POWER_MANAGEMENT, 0x1F),
+        (FeatureId::POWER_MANAGEMENT, 0x100),
         (FeatureId::TEMPERATURE_THRESHOLD, 1 << 16 | 300),
         (FeatureId::TEMPERATURE_THRESHOLD, 2 << 20 | 300),
         (FeatureId::VOLATILE_WRITE_CACHE, 2),
@@ -89,7 +92,7 @@ fn wrong_values_are_refused_and_change_nothing() {
         (FeatureId::SOFTWARE_PROGRESS_MARKER, 0x100),
         (FeatureId(0x03), 0),
         (FeatureId(0x00), 0),
-        (FeatureId(0x0C), 1),
+        (FeatureId(0x0D), 1),
         (FeatureId(0xC0), 0),
     ] {
         assert_eq!(
@@ -381,4 +384,80 @@ fn more_event_requests_than_the_limit_are_refused() {
     let fifth = host.admin(commands::admin(AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST));
     assert_eq!(fifth.status(), Status::ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED);
     assert!(!fifth.do_not_retry());
+}
+
+/// The table is in a buffer of 256 bytes, 8 for each state: ITPS in bits 7:3, ITPT in bits 31:8, ms (NVMe Base 2.0 figure 333).
+#[test]
+fn power_state_transitions_are_kept_until_a_reset() {
+    let feature = FeatureId::AUTONOMOUS_POWER_STATE_TRANSITION;
+    let mut host = TestHost::ready();
+    let page = host.pages(1);
+    // As Linux has it: from state 0 to 1 after 100 ms, from 1 to 2 after 2 s.
+    let mut table = [0; 256];
+    table[..4].copy_from_slice(&(100u32 << 8 | 1 << 3).to_le_bytes());
+    table[8..12].copy_from_slice(&(2000u32 << 8 | 2 << 3).to_le_bytes());
+    host.machine.set_ram(page, &table);
+    let set = |host: &mut TestHost, cdw11| {
+        host.admin(commands::set_features(feature, false, cdw11, page))
+            .status()
+    };
+    assert_eq!(set(&mut host, 1), Status::SUCCESSFUL_COMPLETION);
+    assert_eq!(set(&mut host, 2), Status::INVALID_FIELD_IN_COMMAND);
+    // To a state that is not there, and to one that is operational.
+    for state in [0u32, 3, 31] {
+        host.machine
+            .set_ram(page, &(1u32 << 8 | state << 3).to_le_bytes());
+        assert_eq!(set(&mut host, 1), Status::INVALID_FIELD_IN_COMMAND, "{state}");
+    }
+    let read = |host: &mut TestHost, select| {
+        host.machine.set_ram(page, &[0xEE; 256]);
+        let completion = host.admin(commands::get_features(feature, select, 0, page));
+        assert_eq!(completion.status(), Status::SUCCESSFUL_COMPLETION);
+        (completion.dw0.get(), host.machine.ram(page, 256))
+    };
+    assert_eq!(read(&mut host, CURRENT), (1, table.to_vec()));
+    assert_eq!(read(&mut host, DEFAULT), (0, vec![0; 256]));
+    assert_eq!(read(&mut host, SAVED), (0, vec![0; 256]));
+    host.disable();
+    host.enable();
+    assert_eq!(read(&mut host, CURRENT), (0, vec![0; 256]));
+}
+
+/// 512 bytes, of which the first three have a meaning (NVMe Base 2.0 figure 345).
+#[test]
+fn what_a_host_says_of_its_behavior_is_kept_until_a_reset() {
+    let feature = FeatureId::HOST_BEHAVIOR_SUPPORT;
+    let mut host = TestHost::ready();
+    let page = host.pages(1);
+    let set = |host: &mut TestHost, bytes: [u8; 3]| {
+        host.machine.set_ram(page, &bytes);
+        host.admin(commands::set_features(feature, false, 0, page))
+            .status()
+    };
+    let read = |host: &mut TestHost| {
+        host.machine.set_ram(page, &[0xEE; 512]);
+        let completion = host.admin(commands::get_features(feature, CURRENT, 0, page));
+        assert_eq!(completion.status(), Status::SUCCESSFUL_COMPLETION);
+        let bytes = host.machine.ram(page, 512);
+        host.machine.set_ram(page, &[0; 512]);
+        assert!(bytes[3..].iter().all(|&byte| byte == 0));
+        [bytes[0], bytes[1], bytes[2]]
+    };
+    assert_eq!(read(&mut host), [0; 3]);
+    for said in [[1, 0, 1], [0, 1, 0], [1, 1, 1]] {
+        assert_eq!(set(&mut host, said), Status::SUCCESSFUL_COMPLETION);
+        assert_eq!(read(&mut host), said);
+    }
+    for wrong in [[2, 0, 0], [0, 0xFF, 0], [0, 0, 2]] {
+        assert_eq!(set(&mut host, wrong), Status::INVALID_FIELD_IN_COMMAND);
+        assert_eq!(read(&mut host), [1; 3]);
+    }
+    let saved = commands::set_features(feature, true, 0, page);
+    assert_eq!(
+        host.admin(saved).status(),
+        Status::FEATURE_IDENTIFIER_NOT_SAVEABLE
+    );
+    host.disable();
+    host.enable();
+    assert_eq!(read(&mut host), [0; 3]);
 }

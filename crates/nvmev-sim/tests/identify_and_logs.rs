@@ -61,7 +61,11 @@ fn identify_controller_byte_by_byte() {
         1 << 27 | 1 << 13 | 1 << 8,
         "OAES: changed namespaces, LBA status, zones"
     );
-    assert_eq!(u32_at(&data, 96), 1, "CTRATT: 128-bit host identifier");
+    assert_eq!(
+        u32_at(&data, 96),
+        0x81,
+        "CTRATT: 128-bit host identifier, Namespace Granularity"
+    );
     assert_eq!(data[111], 1, "CNTRLTYPE: I/O controller");
     assert_eq!(
         u16_at(&data, 256),
@@ -76,7 +80,7 @@ fn identify_controller_byte_by_byte() {
     assert_eq!((data[258], data[259]), (3, 3), "ACL, AERL");
     assert_eq!(
         (data[260], data[261], data[262], data[263]),
-        (0x17, 0x3E, 63, 0),
+        (0x17, 0x3F, 63, 2),
         "FRMW, LPA, ELPE, NPSS"
     );
     assert_eq!(
@@ -106,8 +110,8 @@ fn identify_controller_byte_by_byte() {
     );
     assert_eq!(
         (u16_at(&data, 526), u16_at(&data, 528), u16_at(&data, 532)),
-        (0, 0, 31),
-        "AWUN, AWUPF: one LBA; ACWU: as MDTS"
+        (31, 31, 31),
+        "AWUN, AWUPF, ACWU: as MDTS, in LBAs of 4 KiB"
     );
     assert_eq!(
         u32_at(&data, 536),
@@ -118,7 +122,20 @@ fn identify_controller_byte_by_byte() {
         data[768..1024].starts_with(b"nqn.2014-08.org.nvmexpress:uuid:"),
         "SUBNQN"
     );
-    assert_eq!(u16_at(&data, 2048), 2500, "PSD0.MP");
+    assert_eq!(data[265], 1, "APSTA");
+    // MP, MXPS and NOPS, ENLAT, EXLAT (NVMe Base 2.0 figure 276).
+    let power_state = |state: usize| {
+        let at = 2048 + 32 * state;
+        (
+            u16_at(&data, at),
+            data[at + 3],
+            u32_at(&data, at + 4),
+            u32_at(&data, at + 8),
+        )
+    };
+    assert_eq!(power_state(0), (2500, 0, 0, 0));
+    assert_eq!(power_state(1), (50, 2, 500, 1_000));
+    assert_eq!(power_state(2), (5, 2, 2_000, 8_000));
     let unused = [
         102..111,
         270..280,
@@ -127,7 +144,9 @@ fn identify_controller_byte_by_byte() {
         332..352,
         356..512,
         1024..2048,
-        2050..4096,
+        2050..2080,
+        2092..2112,
+        2124..4096,
     ];
     assert!(unused
         .into_iter()
@@ -147,8 +166,14 @@ fn identify_namespace_byte_by_byte_for_both_lba_sizes() {
         );
         assert_eq!(
             (data[24], data[25], data[26]),
-            (8, 1, format),
+            (0x0A, 1, format),
             "NSFEAT, NLBAF, FLBAS"
+        );
+        let atomic_z = ((128 << 10) / lba_bytes - 1) as u16;
+        assert_eq!(
+            [u16_at(&data, 34), u16_at(&data, 36), u16_at(&data, 38)],
+            [atomic_z; 3],
+            "NAWUN, NAWUPF, NACWU: as MDTS"
         );
         assert_eq!(
             (data[27], data[28], data[29], data[30], data[33]),
@@ -284,7 +309,7 @@ fn command_set_structures() {
     );
     let combinations = identify(&mut host, IdentifyCns::IO_COMMAND_SET, 0, 0).unwrap();
     assert_eq!((u64_at(&combinations, 0), u64_at(&combinations, 8)), (0b111, 0));
-    for cns in [0x04, 0x09, 0x14, 0x20, 0xFF] {
+    for cns in [0x04, 0x0B, 0x14, 0x20, 0xFF] {
         assert_eq!(
             identify(&mut host, IdentifyCns(cns), 1, 0),
             Err(Status::INVALID_FIELD_IN_COMMAND),
@@ -375,10 +400,118 @@ fn log_offsets_and_lengths() {
         "beyond MDTS"
     );
     let of_a_namespace = commands::get_log_page(LogPageId::SMART_HEALTH, 1, 0, 512, page);
+    assert_eq!(host.admin(of_a_namespace).status(), Status::SUCCESSFUL_COMPLETION);
+}
+
+/// LPA bit 0 (NVMe Base 2.0 §5.16.1.3): data units and commands are the namespace's, all else is the controller's.
+#[test]
+fn each_namespace_has_its_own_smart_counts() {
+    let drive = |media_offset| nvmev_sim::host::DRIVES[0].namespace(512, media_offset);
+    let second = drive(drive(0).media_len_bytes);
+    let mut host = TestHost::with_namespaces(vec![drive(0), second], 2);
+    host.enable();
+    host.create_io_queues(1, 16);
+    host.create_io_queues(2, 16);
+    let buffer = host.pages(1);
+    for (nsid, opcode, count) in [
+        (1, NvmOpcode::WRITE, 3),
+        (1, NvmOpcode::READ, 5),
+        (2, NvmOpcode::READ, 7),
+    ] {
+        for index in 0..count {
+            let entry = commands::read_write(opcode, nsid, 8 * index, 8, buffer, 0);
+            let qid = 1 + (index % 2) as u16;
+            assert_eq!(host.execute(qid, entry).status(), Status::SUCCESSFUL_COMPLETION);
+        }
+    }
+    let mut smart = |nsid| {
+        let entry = commands::get_log_page(LogPageId::SMART_HEALTH, nsid, 0, 512, buffer);
+        let status = host.admin(entry).status();
+        (status, host.machine.ram(buffer, 512))
+    };
+    let counts = |page: &[u8]| [32, 48, 64, 80].map(|at| u64_at(page, at));
+    // Data units read and written: thousands of 512 bytes, rounded up; then commands.
+    for (nsid, expected) in [
+        (1, [1, 1, 5, 3]),
+        (2, [1, 0, 7, 0]),
+        (BROADCAST, [1, 1, 12, 3]),
+        (0, [1, 1, 12, 3]),
+    ] {
+        let (status, page) = smart(nsid);
+        assert_eq!(status, Status::SUCCESSFUL_COMPLETION);
+        assert_eq!(counts(&page), expected, "namespace {nsid}");
+        assert_eq!((page[3], page[4]), (100, 10), "the spare is the controller's");
+    }
+    assert_eq!(smart(33).0, Status::INVALID_NAMESPACE_OR_FORMAT);
+    assert_eq!(smart(3).0, Status::INVALID_FIELD_IN_COMMAND);
+}
+
+/// Only a single worker that copies by itself does more than an LBA as a whole.
+#[test]
+fn several_workers_and_engines_promise_no_more_than_an_lba() {
+    for (workers, has_engine, expected) in [(1, false, 31), (2, false, 0), (1, true, 0)] {
+        let mut host = TestHost::new(profiles::by_name("optane").unwrap(), 4 << 20, 512, workers);
+        if has_engine {
+            host.machine
+                .install_engine(1, nvmev_sim::host::EngineFaults::default());
+        }
+        host.enable();
+        let data = identify(&mut host, IdentifyCns::CONTROLLER, 0, 0).unwrap();
+        assert_eq!((u16_at(&data, 526), u16_at(&data, 528)), (expected, expected));
+        assert_eq!(u16_at(&data, 532), 31, "a fused pair is alone in any case");
+        let data = identify(&mut host, IdentifyCns::NAMESPACE, 1, 0).unwrap();
+        let is_atomic = expected > 0;
+        assert_eq!(data[24] >> 1 & 1 != 0, is_atomic, "NSFEAT.NSABP");
+        assert_eq!(u16_at(&data, 36), if is_atomic { 255 } else { 0 }, "NAWUPF");
+    }
+}
+
+/// CNS 09h, 0Ah and 16h (NVMe Base 2.0 figure 273; NVM CS 1.0 §4.1.5.5 to 4.1.5.7).
+#[test]
+fn formats_and_granularities_can_be_had_without_a_namespace() {
+    let mut host = TestHost::ready();
+    let page = host.pages(1);
+    let mut of_format = |cns: u8, csi: u8, index: u32| {
+        let mut entry = commands::identify(IdentifyCns(cns), 0, csi, page);
+        entry.cdw11 = (entry.cdw11.get() | index).into();
+        host.machine.set_ram(page, &[0xEE; 4096]);
+        let status = host.admin(entry).status();
+        (status, host.machine.ram(page, 4096))
+    };
+    for index in 0..2 {
+        let (status, data) = of_format(0x09, 0, index);
+        assert_eq!(status, Status::SUCCESSFUL_COMPLETION);
+        assert_eq!(
+            (u64_at(&data, 0), data[25], data[33]),
+            (0, 1, 9),
+            "NSZE, NLBAF, DLFEAT"
+        );
+        assert_eq!(
+            (u32_at(&data, 128), u32_at(&data, 132)),
+            (9 << 16, 12 << 16),
+            "LBAF"
+        );
+        assert_eq!(
+            of_format(0x0A, 0, index),
+            (Status::SUCCESSFUL_COMPLETION, vec![0; 4096])
+        );
+    }
+    assert_eq!(of_format(0x09, 0, 2).0, Status::INVALID_FIELD_IN_COMMAND);
+    assert_eq!(of_format(0x0A, 0, 0xFFFF).0, Status::INVALID_FIELD_IN_COMMAND);
+    assert_eq!(of_format(0x0A, 0x3F, 0).0, Status::INVALID_IO_COMMAND_SET);
+    let (status, data) = of_format(0x16, 0, 0);
+    assert_eq!(status, Status::SUCCESSFUL_COMPLETION);
     assert_eq!(
-        host.admin(of_a_namespace).status(),
-        Status::INVALID_FIELD_IN_COMMAND
+        (u32_at(&data, 0), data[4]),
+        (0, 0),
+        "NGA, NOD: one for all formats"
     );
+    assert_eq!(
+        (u64_at(&data, 32), u64_at(&data, 40)),
+        (4096, 4096),
+        "NSZEGRAN, NCAPGRAN"
+    );
+    assert!(data[48..].iter().all(|&byte| byte == 0));
 }
 
 #[test]

@@ -25,7 +25,7 @@ use meaning::{Area, Context, Meaning};
 use rules::Rule;
 
 /// Features that change nothing that the oracle relies on.
-const HARMLESS_FEATURES: [u8; 14] = [1, 2, 4, 5, 6, 7, 8, 9, 0xA, 0xB, 0xE, 0x19, 0x20, 0x81];
+const HARMLESS_FEATURES: [u8; 16] = [1, 2, 4, 5, 6, 7, 8, 9, 0xA, 0xB, 0xC, 0xE, 0x16, 0x19, 0x20, 0x81];
 
 /// What ends a command early.
 #[derive(Clone, Copy, Debug, Default)]

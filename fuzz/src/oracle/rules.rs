@@ -56,8 +56,10 @@ fn log_page(context: &Context<'_>) -> Transfer {
 
 fn feature_data(context: &Context<'_>) -> usize {
     match context.entry.cdw10.get() & 0xFF {
-        0x03 | 0x0C | 0x12.. => 4096,
+        0x0C => 256,
         0x0E => 8,
+        0x16 => 512,
+        0x03 | 0x12.. => 4096,
         _ => 0,
     }
 }

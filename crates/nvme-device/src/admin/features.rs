@@ -6,6 +6,7 @@ use nvme_spec::{
     OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
+use super::feature_buffers::{HostBehavior, PowerTransitions, LAST_POWER_STATE};
 use super::namespace_features::{is_kept_here, is_of_namespaces};
 use super::Outcome;
 use crate::controller::Controller;
@@ -120,8 +121,11 @@ impl Values {
         };
         match feature {
             FeatureId::ARBITRATION => self.arbitration = only(0xFFFF_FF07)?,
-            // There is one power state, number 0; the workload hint is kept.
-            FeatureId::POWER_MANAGEMENT => self.power_management = only(0b111 << 5)?,
+            // The state that is asked for, and the workload hint.
+            FeatureId::POWER_MANAGEMENT => match only(0xFF)? & 0x1F {
+                state if state <= LAST_POWER_STATE.into() => self.power_management = cdw11,
+                _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+            },
             FeatureId::TEMPERATURE_THRESHOLD => {
                 let threshold = (cdw11 & 0xFFFF) as u16;
                 let sensor = cdw11 >> 16 & 0xF;
@@ -180,6 +184,8 @@ pub(crate) struct Features {
     current: Values,
     saved: Values,
     io_queue_pairs: u16,
+    power_transitions: PowerTransitions,
+    host_behavior: HostBehavior,
     timestamp: Timestamp,
     host_identifier: [u8; 16],
     /// Whether the host has given one of 128 bits; nothing if it has given none.
@@ -192,6 +198,8 @@ impl Features {
             current: Values::DEFAULT,
             saved: Values::DEFAULT,
             io_queue_pairs: IO_QUEUE_PAIRS_MAX,
+            power_transitions: PowerTransitions::DEFAULT,
+            host_behavior: HostBehavior::DEFAULT,
             timestamp: Timestamp {
                 milliseconds: 0,
                 set_at_ns: 0,
@@ -326,6 +334,8 @@ pub(super) fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, St
         | FeatureId::SOFTWARE_PROGRESS_MARKER
         | FeatureId::KEY_VALUE_CONFIGURATION => capabilities(true),
         FeatureId::NUMBER_OF_QUEUES
+        | FeatureId::AUTONOMOUS_POWER_STATE_TRANSITION
+        | FeatureId::HOST_BEHAVIOR_SUPPORT
         | FeatureId::TIMESTAMP
         | FeatureId::IO_COMMAND_SET_PROFILE
         | FeatureId::HOST_IDENTIFIER
@@ -394,6 +404,24 @@ impl Controller {
                     FeatureId::RESERVATION_PERSISTENCE => reservations.persists().into(),
                     _ => reservations.masked(),
                 }
+            }
+            FeatureId::AUTONOMOUS_POWER_STATE_TRANSITION => {
+                let default = PowerTransitions::DEFAULT;
+                let value = if is_current {
+                    &features.power_transitions
+                } else {
+                    &default
+                };
+                value.get(entry, host)?
+            }
+            FeatureId::HOST_BEHAVIOR_SUPPORT => {
+                let default = HostBehavior::DEFAULT;
+                let value = if is_current {
+                    &features.host_behavior
+                } else {
+                    &default
+                };
+                value.get(entry, host)?
             }
             FeatureId::TIMESTAMP => {
                 let bytes = if is_current {
@@ -466,6 +494,10 @@ impl Controller {
                     return Err(Status::IO_COMMAND_SET_COMBINATION_REJECTED);
                 }
             }
+            FeatureId::AUTONOMOUS_POWER_STATE_TRANSITION => {
+                self.admin.features.power_transitions.set(entry, host)?;
+            }
+            FeatureId::HOST_BEHAVIOR_SUPPORT => self.admin.features.host_behavior.set(entry, host)?,
             FeatureId::TIMESTAMP => {
                 let mut bytes = [0; 8];
                 DataPointer::of(entry).read(host, &mut bytes)?;

@@ -11,6 +11,7 @@ use nvme_spec::{
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
+use super::feature_buffers::{describe_power_states, LAST_POWER_STATE};
 use super::namespaces::CONTROLLER_ID;
 use super::{error_log, events, features, firmware, persistent_events, put, put_dword, self_test, Outcome};
 use crate::controller::Controller;
@@ -36,6 +37,18 @@ const DLFEAT: u8 = 1 << 3 | 0b001;
 /// NSFEAT.OPTPERF: the fields NPWG to NOWS are there.
 const NSFEAT_OPTIMAL_PERFORMANCE: u8 = 1 << 4;
 
+/// NSFEAT.NSABP: the fields NAWUN, NAWUPF and NACWU are there.
+const NSFEAT_ATOMIC_BOUNDARIES: u8 = 1 << 1;
+
+/// APSTA: Autonomous Power State Transition, as the specification has it.
+const APSTA: u8 = 1;
+
+/// NSZEGRAN and NCAPGRAN: what sizes of namespaces are best multiples of.
+const NAMESPACE_GRANULARITY_BYTES: u64 = 4096;
+
+/// Where the descriptors of a Namespace Granularity List begin (NVM CS 1.0 figure 102).
+const GRANULARITY_DESCRIPTORS_AT: usize = 32;
+
 /// NSFEAT.UIDREUSE: NGUID and EUI64 are never those of another namespace.
 const NSFEAT_IDENTIFIERS_NOT_REUSED: u8 = 1 << 3;
 
@@ -60,9 +73,9 @@ mod controller_fields {
     pub const FUSES: u16 = 1;
     /// VWC: present (bit 0); Flush may address all namespaces (bits 2:1 = 11b).
     pub const VWC: u8 = 0b111;
-    /// LPA: effects log (bit 1), extended data for Get Log Page (bit 2), telemetry (bit 3), Persistent Event log (bit 4), Supported Log
+    /// LPA: SMART log of each namespace (bit 0), effects log (bit 1), extended data for Get Log Page (bit 2), telemetry (bit 3), Persistent Event log (bit 4), Supported Log
     /// Pages with its attributes (bit 5).
-    pub const LPA: u8 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5;
+    pub const LPA: u8 = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5;
     /// OACS: Format NVM (bit 1), Firmware Commit and Image Download (bit 2), Namespace Management and Attachment (bit 3), Device
     /// Self-test (bit 4), Directives (bit 5), Get LBA Status (bit 9).
     pub const OACS: u16 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 9;
@@ -70,8 +83,8 @@ mod controller_fields {
     pub const OACS_DOORBELL_BUFFER_CONFIG: u16 = 1 << 8;
     /// DSTO: one operation at a time in the NVM subsystem.
     pub const DSTO: u8 = 1;
-    /// CTRATT: 128-bit host identifier.
-    pub const CTRATT: u32 = 1;
+    /// CTRATT: 128-bit host identifier (bit 0), Namespace Granularity List (bit 7).
+    pub const CTRATT: u32 = 1 | 1 << 7;
     /// RAB: bursts of 2^3.
     pub const RAB: u8 = 3;
     /// Abort commands at once, 0's based.
@@ -84,15 +97,23 @@ impl Controller {
         entry: &SubmissionQueueEntry,
         host: &H,
     ) -> Result<Outcome, Status> {
+        // Engines have the copies of several commands under way at once.
+        let has_engine = host.has_engine(0);
         self.with_page(
-            |controller, page| controller.fill_identify(entry, page),
+            |controller, page| controller.fill_identify(entry, has_engine, page),
             |page, ()| DataPointer::of(entry).write(host, page, IDENTIFY_BYTES),
         )?;
         Ok(Outcome::Done(0))
     }
 
     /// Writes what is asked for into `page`, which is all zeros.
-    fn fill_identify(&self, entry: &SubmissionQueueEntry, page: &mut [u8]) -> Result<(), Status> {
+    fn fill_identify(
+        &self,
+        entry: &SubmissionQueueEntry,
+        has_engine: bool,
+        page: &mut [u8],
+    ) -> Result<(), Status> {
+        let atomic_bytes = self.atomic_write_bytes(has_engine);
         let cns = IdentifyCns((entry.cdw10.get() & 0xFF) as u8);
         let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
         let nsid = entry.nsid.get();
@@ -107,11 +128,20 @@ impl Controller {
                     Some(namespace) if namespace.has_pairs_only() => {
                         return Err(Status::INVALID_FIELD_IN_COMMAND);
                     }
-                    Some(namespace) => self.identify_namespace(namespace, layout(page)?),
+                    Some(namespace) => self.identify_namespace(namespace, atomic_bytes, layout(page)?),
                     None => {}
                 }
             }
-            IdentifyCns::CONTROLLER => self.identify_controller(layout(page)?),
+            IdentifyCns::FORMAT_NAMESPACE | IdentifyCns::COMMAND_SET_FORMAT_NAMESPACE => {
+                self.identify_format(entry, cns, command_set, page)?;
+            }
+            IdentifyCns::NAMESPACE_GRANULARITY_LIST => {
+                // One descriptor (their number is 0's based), for all formats.
+                let bytes = NAMESPACE_GRANULARITY_BYTES.to_le_bytes();
+                put(page, GRANULARITY_DESCRIPTORS_AT, &bytes);
+                put(page, GRANULARITY_DESCRIPTORS_AT + bytes.len(), &bytes);
+            }
+            IdentifyCns::CONTROLLER => self.identify_controller(atomic_bytes, layout(page)?),
             IdentifyCns::ACTIVE_NAMESPACE_LIST => {
                 fill_list(nsid, self.lane.io.namespaces.iter_attached(), page)?;
             }
@@ -222,7 +252,42 @@ impl Controller {
         }
     }
 
-    fn identify_controller(&self, data: &mut IdentifyController) {
+    /// How much one write may have and still be done as a whole, whatever else is read and written, and whenever the controller is reset: nothing beyond an LBA,
+    /// unless there is a single worker that copies command after command, each to its end.
+    fn atomic_write_bytes(&self, has_engine: bool) -> Option<u32> {
+        (self.lane.links.len() == 1 && !has_engine).then_some(self.lane.io.limits.transfer_bytes_max)
+    }
+
+    /// What all namespaces with the format of an index have in common (NVM CS 1.0 §4.1.5.5): all formats are alike.
+    fn identify_format(
+        &self,
+        entry: &SubmissionQueueEntry,
+        cns: IdentifyCns,
+        command_set: CommandSet,
+        page: &mut [u8],
+    ) -> Result<(), Status> {
+        if (entry.cdw11.get() & 0xFFFF) as usize >= LBA_FORMATS_LOG2.len() {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        if cns == IdentifyCns::FORMAT_NAMESPACE {
+            identify_common(layout(page)?);
+            return Ok(());
+        }
+        let mut namespaces = self.lane.io.namespaces.iter();
+        let zoned = namespaces.find_map(|namespace| Some((namespace.zoned.as_ref()?, namespace.lba_log2)));
+        match (command_set, zoned) {
+            // Nothing but zeros: no protection information.
+            (CommandSet::NVM, _) => {}
+            (CommandSet::ZONED, Some((zoned, lba_log2))) => {
+                identify_zoned_namespace(zoned, lba_log2, layout(page)?);
+            }
+            (CommandSet::ZONED, None) => self.require_command_set(command_set)?,
+            _ => return Err(Status::INVALID_IO_COMMAND_SET),
+        }
+        Ok(())
+    }
+
+    fn identify_controller(&self, atomic_bytes: Option<u32>, data: &mut IdentifyController) {
         data.vid = pci::VENDOR_ID.into();
         data.ssvid = pci::VENDOR_ID.into();
         data.serial_number = self.identity.serial_number;
@@ -259,9 +324,13 @@ impl Controller {
         data.fna = FNA;
         data.oncs = controller_fields::ONCS.into();
         data.fuses = controller_fields::FUSES.into();
-        // A pair is alone with the data, however long it is: as long as a transfer, in LBAs of the longer format.
-        let atomic_lbas = (self.lane.io.limits.transfer_bytes_max >> 12).clamp(1, 1 << 16);
-        data.acwu_z = ((atomic_lbas - 1) as u16).into();
+        // In LBAs of the longest format, so that it holds for all.
+        let lba_log2 = LBA_FORMATS_LOG2.into_iter().max().unwrap_or_default();
+        let atomic_z = atomic_bytes.map_or(0, |bytes| lbas_z(bytes, lba_log2));
+        data.awun_z = atomic_z.into();
+        data.awupf_z = atomic_z.into();
+        // A pair is alone with the data, however long it is.
+        data.acwu_z = lbas_z(self.lane.io.limits.transfer_bytes_max, lba_log2).into();
         data.vwc = controller_fields::VWC;
         data.ocfs = COPY_FORMATS.into();
         data.sgls = SGL_SUPPORT.into();
@@ -269,8 +338,9 @@ impl Controller {
         data.tnvmcap_bytes = u128::from(self.provisioning.media_bytes).to_le_bytes();
         let unallocated_bytes = self.provisioning.unallocated_bytes(&self.lane.io.namespaces);
         data.unvmcap_bytes = u128::from(unallocated_bytes).to_le_bytes();
-        // Power state 0: 25 W, the most that a slot gives without negotiation.
-        data.psd[0].maximum_power_centiwatts = 2500.into();
+        data.npss_z = LAST_POWER_STATE;
+        data.apsta = APSTA;
+        describe_power_states(&mut data.psd);
     }
 
     /// Limits of Verify and Write Uncorrectable. Write Zeroes and Dataset Management have none (WZSL, DMRL, DMRSL and DMSL are 0): they are done in parts,
@@ -280,13 +350,25 @@ impl Controller {
         data.wusl = self.mdts;
     }
 
-    fn identify_namespace(&self, namespace: &Namespace, data: &mut IdentifyNamespace) {
+    fn identify_namespace(
+        &self,
+        namespace: &Namespace,
+        atomic_bytes: Option<u32>,
+        data: &mut IdentifyNamespace,
+    ) {
         data.nsze_lbas = namespace.size_lbas.into();
         let capacity_lbas = namespace.capacity_bytes() >> namespace.lba_log2;
         data.ncap_lbas = capacity_lbas.into();
         data.nuse_lbas = capacity_lbas.into();
         identify_common(data);
         data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
+        if let Some(bytes) = atomic_bytes {
+            let atomic_z = lbas_z(bytes, namespace.lba_log2);
+            data.nsfeat |= NSFEAT_ATOMIC_BOUNDARIES;
+            data.nawun_z = atomic_z.into();
+            data.nawupf_z = atomic_z.into();
+            data.nacwu_z = atomic_z.into();
+        }
         data.flbas = namespace.format_index();
         data.rescap = RESCAP_ALL;
         data.fpi = self.format_progress(namespace.nsid);
@@ -396,6 +478,11 @@ fn identify_common(data: &mut IdentifyNamespace) {
             relative_performance: 0,
         };
     }
+}
+
+/// How many LBAs `bytes` are, 0's based, as far as 16 bits can say.
+fn lbas_z(bytes: u32, lba_log2: u8) -> u16 {
+    ((bytes >> lba_log2).clamp(1, 1 << 16) - 1) as u16
 }
 
 /// The page as a data structure.

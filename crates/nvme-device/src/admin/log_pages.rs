@@ -262,11 +262,7 @@ impl Controller {
                 Ok(error_log::ENTRIES * 64)
             }
             LogPageId::SMART_HEALTH => {
-                // There is one log for the whole controller (Identify LPA bit 0 is 0).
-                if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
-                    return Err(Status::INVALID_FIELD_IN_COMMAND);
-                }
-                put(buffer, 0, self.smart_log(now_ns).as_bytes());
+                put(buffer, 0, self.smart_log_of(entry.nsid.get(), now_ns)?.as_bytes());
                 Ok(size_of::<SmartLog>())
             }
             LogPageId::FIRMWARE_SLOT => Ok(self.admin.firmware.fill_log(buffer)),
@@ -365,10 +361,25 @@ impl Controller {
         }
     }
 
+    /// The log of the controller, or of a namespace (Identify LPA bit 0): of that are data units and commands.
+    fn smart_log_of(&self, nsid: u32, now_ns: u64) -> Result<SmartLog, Status> {
+        let log = self.smart_log(now_ns);
+        if matches!(nsid, 0 | NSID_BROADCAST) {
+            return Ok(log);
+        }
+        self.lane.io.namespaces.attached(nsid)?;
+        let counters = self.lane.io.counters_of(nsid);
+        Ok(SmartLog {
+            data_units_read: thousands(counters.read_bytes),
+            data_units_written: thousands(counters.written_bytes),
+            host_read_commands: number(counters.read_commands),
+            host_write_commands: number(counters.write_commands),
+            ..log
+        })
+    }
+
     pub(super) fn smart_log(&self, now_ns: u64) -> SmartLog {
         let counters = &self.lane.io.counters;
-        let thousands = |bytes: u64| u128::from((bytes / 512).div_ceil(1000)).to_le_bytes();
-        let number = |value: u64| u128::from(value).to_le_bytes();
         let features = &self.admin.features;
         let powered_ns = self.admin.powered_ns(now_ns);
         SmartLog {
@@ -392,4 +403,13 @@ impl Controller {
             ..SmartLog::zeroed()
         }
     }
+}
+
+/// Data units: thousands of 512 bytes, rounded up.
+fn thousands(bytes: u64) -> [u8; 16] {
+    number((bytes / 512).div_ceil(1000))
+}
+
+fn number(value: u64) -> [u8; 16] {
+    u128::from(value).to_le_bytes()
 }

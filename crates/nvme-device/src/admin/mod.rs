@@ -5,6 +5,7 @@ mod directives;
 mod doorbell_buffer;
 mod error_log;
 mod events;
+mod feature_buffers;
 mod features;
 mod firmware;
 mod format;

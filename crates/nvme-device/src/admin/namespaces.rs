@@ -105,6 +105,7 @@ impl Controller {
             .reservations
             .set_host(self.admin.features.host_identifier());
         let media = namespace.media();
+        self.lane.io.forget_counters_of(nsid);
         self.lane.io.namespaces.put(namespace);
         self.lane.io.namespaces.set_erasing(nsid, true);
         self.begin_erasure(Purpose::Create, Some((command, nsid)), Passes::ZEROS);

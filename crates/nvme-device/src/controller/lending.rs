@@ -299,7 +299,7 @@ impl Controller {
             };
             lane.forget_errands();
             self.lane.take_back(lane);
-            busy_ns = busy_ns.max(self.lane.io.counters.add(&lane.io.counters));
+            busy_ns = busy_ns.max(self.lane.io.add_counts(&lane.io));
             self.take_notes(bar);
         }
         self.lane.io.counters.busy_ns = self.lending.busy_ns + busy_ns;
@@ -316,7 +316,7 @@ impl Lane {
     fn lend_to(&mut self, lane: &mut Self, number: usize, of: usize, lent_queues: &mut [[bool; 2]]) {
         lane.burst = self.burst;
         lane.io.has_all_command_sets = self.io.has_all_command_sets;
-        lane.io.counters.begin_at(&self.io.counters);
+        lane.io.begin_counting(&self.io);
         lane.shadow_doorbells.follow(&self.shadow_doorbells);
         lane.queues_end = self.queues_end;
         lane.places.clear();

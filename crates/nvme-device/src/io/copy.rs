@@ -223,8 +223,8 @@ impl IoUnit {
             self.write_stream(entry.nsid.get(), stream);
         }
         let len_bytes = destination.len_bytes;
-        self.counters
-            .count(now_ns, job.done_at_ns, Direction::Gathered, len_bytes);
+        let nsid = entry.nsid.get();
+        self.count(nsid, now_ns, job.done_at_ns, Direction::Gathered, len_bytes);
         Ok(Dispatched {
             zeroing: placed.zeroing,
             job,

@@ -12,7 +12,7 @@ use ssd_model::{Command, Model, Refusal};
 
 use crate::data_pointer::DataPointer;
 use crate::dataset::{Position, RangeList};
-use crate::device::SetupError;
+use crate::device::{table, SetupError};
 use crate::host::Host;
 use crate::key_value::ListProgress;
 use crate::namespace::{ByteRange, Namespace};
@@ -227,6 +227,8 @@ pub(crate) struct IoUnit {
     /// Whether the host has enabled all I/O command sets (CC.CSS): only then there are the commands of the zoned one.
     pub has_all_command_sets: bool,
     pub counters: IoCounters,
+    /// The same of each namespace, from identifier 1 on, but for the time.
+    of_namespaces: Vec<IoCounters>,
     /// What the Copy just taken on reads, with lengths: not on the stack, and with room for [`COPY_RANGES_MAX`].
     pub gathering: Vec<(Extents, u32)>,
     /// What the part of a command just done has filled with zeros, with room for [`ZEROINGS_MAX`].
@@ -255,6 +257,7 @@ impl IoUnit {
             limits,
             has_all_command_sets: false,
             counters: IoCounters::default(),
+            of_namespaces: table(NAMESPACES_MAX as usize, IoCounters::default)?,
             gathering,
             zeroings,
             ranges: RangeList::new()?,
@@ -271,6 +274,42 @@ impl IoUnit {
         if let Some(slot) = self.shared.get_mut(nsid.wrapping_sub(1) as usize) {
             *slot = Some(namespace);
         }
+    }
+
+    /// A command of namespace `nsid` was taken on.
+    #[inline]
+    pub fn count(&mut self, nsid: u32, now_ns: u64, done_at_ns: u64, direction: Direction, len_bytes: u32) {
+        self.counters.count(now_ns, done_at_ns, direction, len_bytes);
+        if let Some(counters) = self.of_namespaces.get_mut(nsid.wrapping_sub(1) as usize) {
+            counters.count(now_ns, done_at_ns, direction, len_bytes);
+        }
+    }
+
+    /// What I/O did with namespace `nsid`.
+    pub fn counters_of(&self, nsid: u32) -> IoCounters {
+        let counters = self.of_namespaces.get(nsid.wrapping_sub(1) as usize);
+        counters.copied().unwrap_or_default()
+    }
+
+    /// There is another namespace `nsid` now.
+    pub fn forget_counters_of(&mut self, nsid: u32) {
+        if let Some(counters) = self.of_namespaces.get_mut(nsid.wrapping_sub(1) as usize) {
+            *counters = IoCounters::default();
+        }
+    }
+
+    /// Counts from 0 on, while `other` has what was counted before.
+    pub fn begin_counting(&mut self, other: &Self) {
+        self.counters.begin_at(&other.counters);
+        self.of_namespaces.fill(IoCounters::default());
+    }
+
+    /// Adds what `other` has counted; the result is how long that was busy, ns.
+    pub fn add_counts(&mut self, other: &Self) -> u64 {
+        for (counters, others) in self.of_namespaces.iter_mut().zip(&other.of_namespaces) {
+            counters.add(others);
+        }
+        self.counters.add(&other.counters)
     }
 
     /// Nothing is shared any more: namespaces go on from where they are now.
@@ -434,8 +473,8 @@ impl IoUnit {
     ) -> Dispatched {
         // A completion time in the past (MODELS.md Q10) means: at once.
         let done_at_ns = placed.done_at_ns.max(now_ns);
-        self.counters
-            .count(now_ns, done_at_ns, plan.direction, plan.range.len_bytes);
+        let (nsid, len_bytes) = (fetched.entry.nsid.get(), plan.range.len_bytes);
+        self.count(nsid, now_ns, done_at_ns, plan.direction, len_bytes);
         let transfer = Transfer {
             direction: plan.direction,
             pointer: fetched.data_pointer(),

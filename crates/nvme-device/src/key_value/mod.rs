@@ -215,8 +215,8 @@ impl IoUnit {
             },
             None => now_ns,
         };
-        self.counters
-            .count(now_ns, done_at_ns, done.direction, done.len_bytes);
+        let nsid = fetched.entry.nsid.get();
+        self.count(nsid, now_ns, done_at_ns, done.direction, done.len_bytes);
         Ok(Job {
             done_at_ns,
             transfer: Transfer {

@@ -110,6 +110,14 @@ pub const CONTROLLER: &[Field] = &[
     (2066, 1, "PSD0.IPS", Number),
     (2068, 2, "PSD0.ACTP", Number),
     (2070, 1, "PSD0.APW_APS", Number),
+    (2080, 2, "PSD1.MP", Number),
+    (2083, 1, "PSD1.MXPS_NOPS", Number),
+    (2084, 4, "PSD1.ENLAT", Number),
+    (2088, 4, "PSD1.EXLAT", Number),
+    (2112, 2, "PSD2.MP", Number),
+    (2115, 1, "PSD2.MXPS_NOPS", Number),
+    (2116, 4, "PSD2.ENLAT", Number),
+    (2120, 4, "PSD2.EXLAT", Number),
 ];
 
 /// NVM CS 1.0 figure 97.
