@@ -1,5 +1,6 @@
 #!/bin/bash
 # Another driver: uio_pci_generic, with a driver in user space (crates/nvme-userdriver), by polling and by interrupt; and back again.
+# At the end that driver attaches and detaches as SPDK does.
 . "$(dirname "$0")/lib.sh"
 
 userdriver=${NVMEV_USERDRIVER:?}
@@ -34,4 +35,13 @@ if check "the drive comes back" wait_for 20 device_ready; then
     dd if="$device" bs=1M skip="$skip" count=4 iflag=direct status=none >"$scratch/back"
     check "with what was on it" cmp "$pattern" "$scratch/back"
 fi
+
+# As SPDK does: the pages of shadow doorbells are released before each shutdown and reset. Formats the namespace.
+check "the function is given to uio_pci_generic again" bind_to uio_pci_generic || finish
+check "there is a uio device again" wait_for 10 compgen -G "$folder/uio/uio*"
+check "a driver that releases its doorbells and detaches or resets, 100 times" timeout 300 "$userdriver" "$function" --detach 100
+sed 's/^/# /' "$scratch/output"
+check "the function is given back to nvme again" bind_to nvme
+echo >"$folder/driver_override"
+check "the drive comes back again" wait_for 20 device_ready
 finish

@@ -46,7 +46,7 @@ pub struct DeviceConfig {
     pub has_medium: bool,
     /// Whether a host can have shadow doorbells (Doorbell Buffer Config).
     pub has_shadow_doorbells: bool,
-    /// For the index of keys: whoever does not know this number cannot choose keys that make it slow.
+    /// For the index of keys: whoever does not know this number cannot choose keys that make it slow. Also for marks that are not another drive's.
     pub hash_seed: u64,
 }
 
@@ -127,6 +127,7 @@ impl Device {
     ) -> Result<Self, SetupError> {
         let shared = Arc::new(Shared::new(traits.zone_moves.clone(), config.worker_count)?);
         let (has_medium, has_shadow_doorbells) = (config.has_medium, config.has_shadow_doorbells);
+        let seed = config.hash_seed;
         let (links, inlets) = connect(config.dispatcher_count, config.worker_count)?;
         let (workers, reports) = employ(inlets, &shared, mdts, has_medium)?;
         let provisioning = Provisioning::new(templates, traits, config.media_bytes);
@@ -142,6 +143,7 @@ impl Device {
         if !has_shadow_doorbells {
             controller.lane.withhold_shadow_doorbells();
         }
+        controller.lane.seed_shadow_doorbells(seed);
         controller.initialise_registers(bar);
         Ok(Self {
             controller: Box::new(controller),

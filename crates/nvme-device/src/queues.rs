@@ -43,6 +43,16 @@ impl Doorbell {
         self.is_shadowed = true;
         Ok(Some(index))
     }
+
+    /// There is no shadow any more. What the register holds, if it was late with what the shadow said, has nothing new to say; `is_new` tells whether it does.
+    fn end_shadow(&mut self, register: u32, is_new: impl FnOnce(u16) -> bool, entries: u16) {
+        if !core::mem::take(&mut self.is_shadowed) {
+            return;
+        }
+        if !checked_index(register, entries).is_ok_and(is_new) {
+            self.register = register;
+        }
+    }
 }
 
 fn checked_index(value: u32, entries: u16) -> Result<u16, InvalidDoorbell> {
@@ -216,6 +226,18 @@ impl SubmissionQueue {
         self.tail
     }
 
+    /// The shadow doorbell's value as last judged.
+    pub fn shadow_doorbell(&self) -> u32 {
+        self.doorbell.shadow
+    }
+
+    /// There is no shadow doorbell any more. The register, which is `register` now, counts from here on: at once if it is ahead of what the shadow said.
+    pub fn end_shadow_doorbell(&mut self, register: u32) {
+        let tail = self.tail;
+        self.doorbell
+            .end_shadow(register, |index| index > tail, self.entries);
+    }
+
     fn move_tail(&mut self, tail: Option<u16>) -> Result<(), InvalidDoorbell> {
         let Some(tail) = tail else {
             return Ok(());
@@ -314,6 +336,13 @@ impl CompletionQueue {
         self.doorbell.shadow
     }
 
+    /// As [`SubmissionQueue::end_shadow_doorbell`].
+    pub fn end_shadow_doorbell(&mut self, register: u32) {
+        let (head, entries, outstanding) = (self.head, self.entries, self.outstanding());
+        let is_new = |index| u32::from(distance(head, index, entries)) <= outstanding;
+        self.doorbell.end_shadow(register, is_new, entries);
+    }
+
     fn move_head(&mut self, head: Option<u16>, posted: u32, before: Doorbell) -> Result<(), InvalidDoorbell> {
         let Some(head) = head else {
             return Ok(());
@@ -349,6 +378,16 @@ impl CompletionQueue {
     /// Takes a promise back: the command will be completed at some other time, with room of its own.
     pub fn release(&mut self) {
         self.promised = self.promised.wrapping_sub(1);
+    }
+
+    /// Completions promised since the queue was made (wrapping).
+    pub fn promised(&self) -> u32 {
+        self.promised
+    }
+
+    /// Whether the host has consumed so many completions since the queue was made (wrapping).
+    pub fn has_consumed(&self, completions: u32) -> bool {
+        self.consumed.wrapping_sub(completions) as i32 >= 0
     }
 
     /// Completions promised and not yet consumed by the host.

@@ -28,11 +28,16 @@ impl Blocks {
     ) -> Vec<SubmissionQueueEntry> {
         let per_round = (data.len() / TRANSFER_BYTES) as u64;
         let command = |transfer: usize| {
-            let slba = (round * per_round + transfer as u64) * u64::from(self.lbas_per_transfer);
             let address = data.address(transfer * TRANSFER_BYTES);
-            commands::read_write(opcode, self.nsid, slba, self.lbas_per_transfer, address, 0)
+            self.one(opcode, (round * per_round) as usize + transfer, address)
         };
         transfers.map(command).collect()
+    }
+
+    /// A command for the blocks of one transfer, whose data is at `address`.
+    pub fn one(&self, opcode: NvmOpcode, transfer: usize, address: u64) -> SubmissionQueueEntry {
+        let slba = transfer as u64 * u64::from(self.lbas_per_transfer);
+        commands::read_write(opcode, self.nsid, slba, self.lbas_per_transfer, address, 0)
     }
 
     /// One command for `transfers` at a time, from the first block on, without its data pointer.

@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
-use nvme_spec::{AdminOpcode, CompletionQueueEntry, IdentifyCns, Status, SubmissionQueueEntry, NSSR_RESET};
+use nvme_spec::{
+    AdminOpcode, CompletionQueueEntry, FeatureId, IdentifyCns, Status, SubmissionQueueEntry, NSSR_RESET,
+};
 use nvmev_sim::host::commands;
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::function::PciFunction;
 use crate::mapping::DmaMemory;
+use crate::shadow::ShadowDoorbells;
 
 /// Entries of each queue: a submission queue is a page.
 pub const ENTRIES: u16 = 64;
@@ -34,8 +37,9 @@ struct QueuePair {
 pub struct Controller {
     /// The function it is.
     pub function: PciFunction,
-    /// The queues' pages, then one for what admin commands transfer.
+    /// The queues' pages, then one for what admin commands transfer, and those of shadow doorbells.
     memory: DmaMemory,
+    shadow_doorbells: Option<ShadowDoorbells>,
     pairs: [QueuePair; 2],
     next_cid: u16,
 }
@@ -68,8 +72,11 @@ const ADMIN: usize = 0;
 const IO: usize = 1;
 const ADMIN_DATA_OFFSET: usize = 4 * PAGE_BYTES;
 
-/// Memory for queues, and for the data of admin commands.
-pub const MEMORY_BYTES: usize = 5 * PAGE_BYTES;
+const SHADOWS_OFFSET: usize = 5 * PAGE_BYTES;
+const EVENT_INDICES_OFFSET: usize = 6 * PAGE_BYTES;
+
+/// Memory for queues, for the data of admin commands, and for shadow doorbells.
+pub const MEMORY_BYTES: usize = 7 * PAGE_BYTES;
 
 impl Controller {
     /// Enables the controller and makes an I/O queue pair; `memory`, of at least [`MEMORY_BYTES`], is for the queues.
@@ -88,14 +95,20 @@ impl Controller {
         let mut controller = Self {
             function,
             memory,
+            shadow_doorbells: None,
             pairs: [pair(0), pair(1)],
             next_cid: 0,
         };
         controller.enable()?;
+        controller.create_io_queues()?;
         Ok(controller)
     }
 
-    fn enable(&mut self) -> Result<(), String> {
+    /// Enables the controller, which has no I/O queues then.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn enable(&mut self) -> Result<(), String> {
         self.disable()?;
         let entries_z = u32::from(ENTRIES - 1);
         let bar = &self.function.bar;
@@ -109,7 +122,14 @@ impl Controller {
             bar.store(register + 4, (address >> 32) as u32);
         }
         bar.store(registers::CC, CC_ENABLE);
-        self.wait_for_status("ready", csts::RDY | csts::CFS, csts::RDY)?;
+        self.wait_for_status("ready", csts::RDY | csts::CFS, csts::RDY)
+    }
+
+    /// Makes the I/O queue pair.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn create_io_queues(&mut self) -> Result<(), String> {
         let (qid, entries) = (self.pairs[IO].qid, u32::from(ENTRIES));
         let (sq, cq) = (self.pairs[IO].sq_offset, self.pairs[IO].cq_offset);
         self.admin(commands::create_cq(qid, entries, 0, self.memory.address(cq)))?;
@@ -117,8 +137,77 @@ impl Controller {
         Ok(())
     }
 
+    /// Has the device look at shadow doorbells.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn set_up_shadow_doorbells(&mut self) -> Result<(), String> {
+        let shadow_doorbells = ShadowDoorbells {
+            shadows_offset: SHADOWS_OFFSET,
+            event_indices_offset: EVENT_INDICES_OFFSET,
+        };
+        shadow_doorbells.release(&self.memory, 0);
+        self.admin(commands::doorbell_buffer_config(
+            self.memory.address(SHADOWS_OFFSET),
+            self.memory.address(EVENT_INDICES_OFFSET),
+        ))?;
+        self.shadow_doorbells = Some(shadow_doorbells);
+        Ok(())
+    }
+
+    /// Has something else in the pages of shadow doorbells, which the device is not told of.
+    pub fn release_shadow_doorbells(&mut self, content: u8) {
+        if let Some(shadow_doorbells) = self.shadow_doorbells.take() {
+            shadow_doorbells.release(&self.memory, content);
+        }
+    }
+
+    /// Looks at both queues: whatever is completed is one of these commands. Nothing is said to the device.
+    ///
+    /// # Errors
+    /// A completion of another command.
+    pub fn only_completes(&mut self, outstanding: &mut Vec<u16>) -> Result<(), String> {
+        for index in [ADMIN, IO] {
+            while let Some(completion) = self.take(index) {
+                let at = outstanding.iter().position(|&cid| cid == completion.cid.get());
+                match at {
+                    Some(at) if index == IO => drop(outstanding.swap_remove(at)),
+                    _ => return Err(format!("a stray completion of queue {index}: {completion:?}")),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// So many admin commands at once that change nothing: fewer than the queue has entries.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn get_features(&mut self, count: u16) -> Result<(), String> {
+        for _ in 0..count {
+            self.submit(ADMIN, commands::get_features(FeatureId::ARBITRATION, 0, 0, 0));
+        }
+        self.ring(ADMIN);
+        for _ in 0..count {
+            self.complete(ADMIN)?;
+        }
+        Ok(())
+    }
+
+    /// Formats a namespace.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn format(&mut self, nsid: u32, format_index: u8) -> Result<(), String> {
+        self.admin(commands::format_nvm(nsid, format_index.into(), 0))?;
+        Ok(())
+    }
+
     /// Clears CC.EN, waits until CSTS.RDY is 0, and has empty queues.
-    fn disable(&mut self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn disable(&mut self) -> Result<(), String> {
         let cc = self.function.bar.load(registers::CC);
         self.function.bar.store(registers::CC, cc & !1);
         self.wait_for_status("disabled", csts::RDY, 0)?;
@@ -134,6 +223,16 @@ impl Controller {
     /// # Errors
     /// What the controller did not do.
     pub fn stop(mut self) -> Result<(), String> {
+        self.delete_io_queues()?;
+        self.shut_down()?;
+        self.disable()
+    }
+
+    /// Deletes the I/O queue pair.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn delete_io_queues(&mut self) -> Result<(), String> {
         let qid = self.pairs[IO].qid;
         self.admin(commands::delete_queue(
             AdminOpcode::DELETE_IO_SUBMISSION_QUEUE,
@@ -143,10 +242,20 @@ impl Controller {
             AdminOpcode::DELETE_IO_COMPLETION_QUEUE,
             qid,
         ))?;
+        let pair = &mut self.pairs[IO];
+        (pair.tail, pair.head, pair.phase) = (0, 0, true);
+        self.memory.write(pair.cq_offset, &[0; PAGE_BYTES]);
+        Ok(())
+    }
+
+    /// Writes CC.SHN and waits until the shutdown is complete.
+    ///
+    /// # Errors
+    /// What the controller did not do.
+    pub fn shut_down(&mut self) -> Result<(), String> {
         let cc = self.function.bar.load(registers::CC);
         self.function.bar.store(registers::CC, cc | CC_SHUTDOWN_NORMAL);
-        self.wait_for_status("shut down", csts::SHST_MASK, csts::SHST_COMPLETE)?;
-        self.disable()
+        self.wait_for_status("shut down", csts::SHST_MASK, csts::SHST_COMPLETE)
     }
 
     /// Resets while whatever was submitted is outstanding, and tells whether the device wrote to its queues or to `data` afterwards.
@@ -168,6 +277,7 @@ impl Controller {
         let is_silent = self.is_silent(data);
         self.function.switch_on().map_err(told)?;
         self.enable()?;
+        self.create_io_queues()?;
         Ok(is_silent)
     }
 
@@ -295,9 +405,16 @@ impl Controller {
 
     fn ring(&self, index: usize) {
         let pair = &self.pairs[index];
-        self.function
-            .bar
-            .store(sq_tail_doorbell(pair.qid), pair.tail.into());
+        self.set_doorbell(sq_tail_doorbell(pair.qid), pair.tail);
+    }
+
+    fn set_doorbell(&self, register: usize, value: u16) {
+        let rings = self
+            .shadow_doorbells
+            .is_none_or(|shadow_doorbells| shadow_doorbells.write(&self.memory, register, value));
+        if rings {
+            self.function.bar.store(register, value.into());
+        }
     }
 
     /// The next completion of a queue.
@@ -319,6 +436,14 @@ impl Controller {
     }
 
     fn reap(&mut self, index: usize) -> Option<CompletionQueueEntry> {
+        let entry = self.take(index)?;
+        let pair = &self.pairs[index];
+        self.set_doorbell(cq_head_doorbell(pair.qid), pair.head);
+        Some(entry)
+    }
+
+    /// The next completion of a queue, of which the device is not told that it was taken.
+    fn take(&mut self, index: usize) -> Option<CompletionQueueEntry> {
         let pair = &mut self.pairs[index];
         let offset = pair.cq_offset + usize::from(pair.head) * size_of::<CompletionQueueEntry>();
         // The last dword has the phase: with it, all of the entry is there.
@@ -332,9 +457,6 @@ impl Controller {
         if pair.head == ENTRIES {
             (pair.head, pair.phase) = (0, !pair.phase);
         }
-        self.function
-            .bar
-            .store(cq_head_doorbell(pair.qid), pair.head.into());
         Some(entry)
     }
 

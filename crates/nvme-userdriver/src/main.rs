@@ -7,9 +7,11 @@
 
 mod checks;
 mod controller;
+mod detach;
 mod function;
 mod lists;
 mod mapping;
+mod shadow;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +58,10 @@ struct Arguments {
     /// Physical addresses that the device must not transfer data with: all it does is to try these
     #[arg(long, value_parser = address, num_args = 1..)]
     refused: Vec<u64>,
+    /// Instead of all else, attach and then detach or reset this often, with shadow doorbells whose pages are released before, as SPDK does; the
+    /// namespace is formatted
+    #[arg(long, default_value_t = 0)]
+    detach: u64,
 }
 
 fn address(text: &str) -> Result<u64, String> {
@@ -103,6 +109,17 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         namespace.nsze_lbas.get(),
         1u32 << format.lba_data_size_log2
     );
+    if arguments.detach > 0 {
+        controller.delete_io_queues()?;
+        let format_index = namespace.flbas & 0xF;
+        detach::attach_and_detach(&mut controller, &blocks, &data, arguments.detach, format_index)?;
+        println!(
+            "attached and detached or reset {} times: no stray completion, no command repeated",
+            arguments.detach
+        );
+        controller.shut_down()?;
+        return controller.disable();
+    }
     for &address in &arguments.refused {
         check_refused(&mut controller, &blocks, address)?;
         println!("nothing can be transferred at {address:#x}");

@@ -184,4 +184,9 @@ impl DmaMemory {
     pub fn load(&self, offset: usize) -> u32 {
         self.mapping.load(offset)
     }
+
+    /// A word that the device reads as such: what was written before it is there before it.
+    pub fn store(&self, offset: usize, value: u32) {
+        self.mapping.store(offset, value);
+    }
 }

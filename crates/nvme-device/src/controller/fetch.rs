@@ -61,6 +61,7 @@ impl Controller {
     ) -> Turn {
         if command.sqid == 0 {
             self.lane.consume(command.sqid, command.cqid);
+            self.lane.note_admin_command(host);
             self.start_admin(&entry, command, now_ns, host);
             return Turn::Fetched;
         }

@@ -303,6 +303,9 @@ impl Controller {
             self.take_notes(bar);
         }
         self.lane.io.counters.busy_ns = self.lending.busy_ns + busy_ns;
+        if self.lane.shadow_doorbells.is_lost() {
+            self.lane.abandon_shadow_doorbells(bar);
+        }
         self.lane.places.clear();
         self.lane.io.end_sharing();
         if let Some(parameters) = self.new_nvm_parameters.take() {
@@ -363,6 +366,7 @@ impl Lane {
                 move_slot(&mut lane.completion_queues, &mut self.completion_queues, index);
             }
         }
+        self.shadow_doorbells.learn_from(&lane.shadow_doorbells);
         self.shadow_doorbells.look_again();
         self.notes.take(&mut lane.notes);
         lane.io.end_sharing();

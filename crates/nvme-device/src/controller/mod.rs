@@ -183,7 +183,10 @@ impl Controller {
             self.poll_erasure(now_ns, bar, &mut activity);
         }
         if self.state == State::Ready && !self.shared.is_asleep() {
-            self.lane.poll_shadow_doorbells(host);
+            // A host that was told that the shutdown is complete may have given their pages away.
+            if self.shutdown != Shutdown::Complete {
+                self.lane.poll_shadow_doorbells(host);
+            }
             self.poll_completion_doorbells(bar);
             self.poll_pin(host);
             if self.shared.reaches_memory() {

@@ -65,9 +65,7 @@ impl Lane {
     pub fn add_submission_queue<H: Host>(&mut self, sqid: u16, queue: SubmissionQueue, host: &H) {
         Bar(host.bar()).store(sq_tail_doorbell(sqid), 0);
         self.doorbells.begin(sqid);
-        if self.shadow_doorbells.begin_submission_queue(sqid, host).is_err() {
-            self.notes.is_broken = true;
-        }
+        self.begin_submission_shadow(sqid, host);
         self.queues_end = self.queues_end.max(sqid.saturating_add(1));
         self.shared.set_sq_head(sqid, 0);
         self.shared.statistics().queue(sqid).created();
@@ -81,9 +79,7 @@ impl Lane {
 
     pub fn add_completion_queue<H: Host>(&mut self, cqid: u16, queue: CompletionQueue, host: &H) {
         Bar(host.bar()).store(cq_head_doorbell(cqid), 0);
-        if self.shadow_doorbells.begin_completion_queue(cqid, host).is_err() {
-            self.notes.is_broken = true;
-        }
+        self.begin_completion_shadow(cqid, host);
         self.queues_end = self.queues_end.max(cqid.saturating_add(1));
         self.shared.set_cq_posted(cqid, 0);
         if let Some(slot) = self.completion_queues.get_mut(usize::from(cqid)) {

@@ -392,15 +392,27 @@ impl TestHost {
             shadows,
             event_indices,
             ring,
+            has_admin_queue: true,
             rung: 0,
         });
+    }
+
+    /// Sets up shadow doorbells for the I/O queues, as the drivers of Linux and SPDK do: the admin queue is rung by its registers.
+    ///
+    /// # Panics
+    /// If the device refuses.
+    pub fn use_io_shadow_doorbells(&mut self, ring: Ring) {
+        self.use_shadow_doorbells(ring);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.has_admin_queue = false;
+        }
     }
 
     /// Writes a doorbell: the register, or the shadow and perhaps the register.
     pub fn set_doorbell(&mut self, register: usize, value: u32) {
         let rings = match &mut self.shadow {
-            Some(shadow) => shadow.write(&self.machine, register, value),
-            None => true,
+            Some(shadow) if shadow.has(register) => shadow.write(&self.machine, register, value),
+            _ => true,
         };
         if rings {
             self.set_register(register, value);

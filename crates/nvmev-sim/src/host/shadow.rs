@@ -1,6 +1,6 @@
 //! The driver's half of shadow doorbells (NVMe Base 2.0 annex B.5).
 
-use nvme_spec::registers::DOORBELLS;
+use nvme_spec::registers::{sq_tail_doorbell, DOORBELLS};
 
 use super::Machine;
 
@@ -26,11 +26,18 @@ pub struct ShadowDoorbells {
     pub event_indices: u64,
     /// When to ring.
     pub ring: Ring,
+    /// Whether the admin queue has shadows, too. The drivers of Linux and SPDK ring its registers only.
+    pub has_admin_queue: bool,
     /// How often the register was rung.
     pub rung: u64,
 }
 
 impl ShadowDoorbells {
+    /// Whether the doorbell that is at `register` in the BAR has a shadow.
+    pub fn has(&self, register: usize) -> bool {
+        self.has_admin_queue || register >= sq_tail_doorbell(1)
+    }
+
     /// Writes `value` to the shadow of the doorbell that is at `register` in the BAR; whether to ring.
     pub fn write(&mut self, machine: &Machine, register: usize, value: u32) -> bool {
         let offset = (register - DOORBELLS) as u64;
