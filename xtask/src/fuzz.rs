@@ -15,7 +15,7 @@ use crate::paths::root;
 use crate::process::{loud, quiet, seconds, step};
 
 /// The targets, as the files in `fuzz/targets/` are named.
-pub const TARGETS: [&str; 4] = ["commands", "data_pointers", "registers", "config_space"];
+pub const TARGETS: [&str; 5] = ["commands", "data_pointers", "registers", "config_space", "traces"];
 
 /// What libFuzzer needs in the code. Comparisons are not traced: inputs have no magic numbers, and it costs a quarter of the speed.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 \

@@ -268,6 +268,7 @@ pub const PARTS: &[Part] = &[
     part("fuzz-data_pointers", &[("fuzz data_pointers", 13)]),
     part("fuzz-registers", &[("fuzz registers", 13)]),
     part("fuzz-config_space", &[("fuzz config_space", 13)]),
+    part("fuzz-traces", &[("fuzz traces", 13)]),
 ];
 
 /// The parts that `names` selects: names with commas between them; one that is no part's is the beginning of several.
