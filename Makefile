@@ -27,8 +27,9 @@ export NVMEV_OTHER       = $(value OTHER)
 export NVMEV_OTHERPARAMS = $(value OTHERPARAMS)
 export NVMEV_ROUNDS      = $(value ROUNDS)
 export NVMEV_JOBSECONDS  = $(value JOBSECONDS)
+export NVMEV_PACKAGE_VERSION = $(value VERSION)
 # These names are also what other tools read from their environment.
-unexport CMD MODPARAMS KVER APPEND QEMUOPTS VMCPUS VMMEM TIMEOUT SUITE PART STATUS ADD KDIR PATHS OTHER OTHERPARAMS ROUNDS JOBSECONDS
+unexport CMD MODPARAMS KVER APPEND QEMUOPTS VMCPUS VMMEM TIMEOUT SUITE PART STATUS ADD KDIR PATHS OTHER OTHERPARAMS ROUNDS JOBSECONDS VERSION
 
 # Kbuild and cargo must not take over this make's flags and variables.
 XTASK = env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u MAKELEVEL cargo xtask
@@ -88,6 +89,14 @@ load: setup ## load the module on this machine: MODPARAMS='size=1G cpus=2,3'
 .PHONY: unload
 unload: setup ## unload it
 	@$(XTASK) unload
+
+.PHONY: deb
+deb: setup ## Debian packages nvmev and nvmev-dkms, in target/deb  [VERSION=0.1.1]
+	@$(XTASK) deb
+
+.PHONY: dkms-source
+dkms-source: setup ## a source tree for `dkms add`, with all dependencies, in target/dkms  [VERSION=0.1.1]
+	@$(XTASK) dkms-source
 
 .PHONY: clean
 clean: ## remove what was built here (fetched kernels stay in ~/.cache/nvmev)

@@ -16,7 +16,9 @@ mod archive;
 mod bench;
 mod bench_vm;
 mod catalogue;
+mod deb;
 mod demo;
+mod dkms_source;
 mod doctor;
 mod fuzz;
 mod golden;
@@ -86,6 +88,18 @@ enum Subject {
         /// Files or folders
         #[arg(env = "NVMEV_PATHS", value_delimiter = ' ', required = true)]
         paths: Vec<PathBuf>,
+    },
+    /// Builds the Debian packages nvmev and nvmev-dkms
+    Deb {
+        /// Version of the packages and the module; else the workspace's
+        #[arg(long = "package-version", env = "NVMEV_PACKAGE_VERSION", default_value = "")]
+        version: String,
+    },
+    /// Makes a source tree from which DKMS builds the module without a network
+    DkmsSource {
+        /// Version of the module; else the workspace's
+        #[arg(long = "package-version", env = "NVMEV_PACKAGE_VERSION", default_value = "")]
+        version: String,
     },
     /// Runs the coverage-guided fuzz targets, or replays an input
     Fuzz(fuzz::FuzzArguments),
@@ -190,6 +204,14 @@ fn run(command: Subject) -> Result<ExitCode> {
         }
         Subject::Matrix { kver } => matrix::run(&kver)?,
         Subject::Golden { paths } => return Ok(golden::run(&paths)),
+        Subject::Deb { version } => {
+            deb::run(&version)?;
+            0
+        }
+        Subject::DkmsSource { version } => {
+            dkms_source::run(&version)?;
+            0
+        }
         Subject::Fuzz(arguments) => fuzz::run(&arguments)?,
         Subject::Race => {
             process::loud(&mut race::tests()?)?;
@@ -322,6 +344,8 @@ mod tests {
                 &["--suite", "--part", "--status", "--add", "--append", "--qemuopts"],
             ),
             ("load", &["--modparams"]),
+            ("deb", &["--package-version"]),
+            ("dkms-source", &["--package-version"]),
         ] {
             for option in options {
                 let parsed = Arguments::try_parse_from(["xtask", command, option, ""]);

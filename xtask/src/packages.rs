@@ -22,6 +22,8 @@ pub enum Purpose {
     Fuzz,
     /// Measuring.
     Bench,
+    /// Building and checking Debian packages.
+    Package,
 }
 
 /// How to see whether something is there.
@@ -167,6 +169,30 @@ const NEEDS: &[Need] = &[
         Sign::Program("valgrind"),
         "valgrind",
         "counts instructions",
+    ),
+    need(
+        Purpose::Package,
+        Sign::Program("dpkg-buildpackage"),
+        "dpkg-dev",
+        "builds packages",
+    ),
+    need(
+        Purpose::Package,
+        Sign::Program("dh"),
+        "debhelper",
+        "puts packages together",
+    ),
+    need(
+        Purpose::Package,
+        Sign::Program("dh_dkms"),
+        "dh-dkms",
+        "makes a package for DKMS",
+    ),
+    need(
+        Purpose::Package,
+        Sign::Program("lintian"),
+        "lintian",
+        "checks packages",
     ),
     need(
         Purpose::Checks,

@@ -1,6 +1,9 @@
 //! The command line: one declaration from which parser, help and usage errors follow.
 
+use std::path::PathBuf;
+
 use clap::Parser;
+use clap_complete::Shell;
 
 use crate::kv::KvCommand;
 use crate::lateness::LatenessArguments;
@@ -23,6 +26,25 @@ pub enum Subcommand {
     #[command(subcommand)]
     Kv(KvCommand),
     Lateness(LatenessArguments),
+    Completions(CompletionsArguments),
+    Manual(ManualArguments),
+}
+
+/// Print the completions for a shell
+///
+/// The package nvmev installs them. Without it: `nvmev completions bash >~/.local/share/bash-completion/completions/nvmev`.
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArguments {
+    /// Which shell
+    pub shell: Shell,
+}
+
+/// Write the man pages of this command and its subcommands
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub struct ManualArguments {
+    /// An existing folder to write them to
+    pub folder: PathBuf,
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -12,6 +12,7 @@ mod arguments;
 mod error;
 mod kv;
 mod lateness;
+mod manual;
 mod profile;
 mod sim;
 
@@ -45,5 +46,7 @@ fn run(arguments: &Arguments, output: &mut dyn Write) -> Result<(), CommandError
         Subcommand::Sim(arguments) => sim::run(arguments, output),
         Subcommand::Kv(command) => kv::run(command, output),
         Subcommand::Lateness(arguments) => lateness::run(arguments, output),
+        Subcommand::Completions(arguments) => manual::print_completions(arguments, output),
+        Subcommand::Manual(arguments) => manual::write_pages(arguments),
     }
 }

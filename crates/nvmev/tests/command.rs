@@ -153,3 +153,37 @@ fn lateness_says_whether_the_emulator_kept_up() {
     assert_eq!(status, Some(1));
     assert!(stderr.contains("is the module loaded?"), "{stderr}");
 }
+
+#[test]
+fn every_shell_gets_completions_with_the_subcommands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (status, stdout, stderr) = output(&["completions", shell]);
+        assert_eq!((status, stderr.as_str()), (Some(0), ""), "{shell}");
+        for word in ["profile", "sim", "kv", "lateness", "completions"] {
+            assert!(stdout.contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(output(&["completions", "cmd"]).0, Some(2));
+}
+
+#[test]
+fn there_is_a_man_page_for_each_subcommand() {
+    let folder = std::env::temp_dir().join(format!("nvmev-manual-{}", std::process::id()));
+    let path = folder.to_str().expect("a name without surprises");
+    // A folder that is not there is not made: it may be a typing error.
+    assert_eq!(output(&["manual", path]).0, Some(1));
+    std::fs::create_dir(&folder).expect("a folder");
+    assert_eq!(output(&["manual", path]), (Some(0), String::new(), String::new()));
+    for (name, says) in [
+        ("nvmev", "nvmev\\-sim(1)"),
+        ("nvmev-sim", "\\-\\-profile"),
+        ("nvmev-profile-show", "Print one profile as TOML"),
+        ("nvmev-kv-get", "nvmev\\-kv\\-get"),
+    ] {
+        let page = std::fs::read_to_string(folder.join(format!("{name}.1"))).expect(name);
+        assert!(page.contains(says), "{name}: {page}");
+    }
+    // It is for packagers, and nobody else is told.
+    assert!(!folder.join("nvmev-manual.1").exists());
+    std::fs::remove_dir_all(&folder).expect("it is ours");
+}
