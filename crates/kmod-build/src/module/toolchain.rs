@@ -57,8 +57,8 @@ impl Toolchain {
         bail!(
             "no Rust with its library's sources (rust-src), which the module needs to build `core` for the kernel.\n\
              With rustup: rustup component add rust-src\n\
-             On Debian 12: apt install rustc-web cargo-web rust-web-src\n\
-             On Debian 13 or Ubuntu: apt install rustc cargo rust-src\n\
+             On Debian 12 and 13: apt install rustc-web cargo-web rust-web-src\n\
+             Elsewhere, if they are 1.95 or newer: apt install rustc cargo rust-src\n\
              Looked at: {}",
             if looked_at.is_empty() { "nothing, there is no rustc".to_owned() } else { looked_at.join(", ") }
         )
