@@ -10,6 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/prefetch.h>
 #include <linux/pgtable.h>
 #include <linux/string.h>
 
@@ -37,6 +38,7 @@ static struct page *host_page(u64 address)
  * written, and what is secret is not in the kernel's own map of memory at all. That map says so. Pages of anonymous memory,
  * which most transfers are about, are always in it.
  */
+#ifdef CONFIG_X86
 static bool is_accessible(struct page *page, pteval_t flags)
 {
 	unsigned int level;
@@ -57,6 +59,18 @@ static bool is_writable(struct page *page)
 {
 	return is_accessible(page, _PAGE_PRESENT | _PAGE_RW);
 }
+#else
+/* No function for modules tells; the kernel's own image is reserved, at least. See "Other architectures" in ARCHITECTURE.md. */
+static bool is_readable(struct page *page)
+{
+	return true;
+}
+
+static bool is_writable(struct page *page)
+{
+	return !PageReserved(page);
+}
+#endif
 
 static size_t within_page(u64 address, size_t len)
 {
@@ -207,7 +221,11 @@ static void prefetch_lines(const void *start, size_t len)
 	const char *line = PTR_ALIGN_DOWN(start, L1_CACHE_BYTES);
 
 	for (; line < (const char *)start + len; line += L1_CACHE_BYTES)
+#ifdef CONFIG_X86
 		asm volatile("prefetcht0 %0" : : "m"(*line));
+#else
+		prefetch(line);
+#endif
 }
 
 /*

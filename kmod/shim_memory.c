@@ -147,6 +147,7 @@ u32 nvmev_run_may_begin(u64 start)
  */
 static int split_direct_map(u64 start)
 {
+#ifdef CONFIG_X86
 	unsigned long address = (unsigned long)__va(start);
 	unsigned int level;
 
@@ -156,6 +157,9 @@ static int split_direct_map(u64 start)
 		set_memory_wb(address, 1);
 	lookup_address(address, &level);
 	return level == PG_LEVEL_1G ? -EBUSY : 0;
+#else
+	return 0;
+#endif
 }
 
 /* Takes a block away from the kernel; *node and *zone say where it was. */

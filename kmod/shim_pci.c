@@ -6,29 +6,35 @@
 #include <linux/ioport.h>
 #include <linux/notifier.h>
 #include <linux/pci.h>
+#include <linux/pci-ecam.h>
 #include <linux/slab.h>
 #include <linux/version.h>
 
 #include "shim_irq.h"
 
-#ifndef CONFIG_X86
-#error "NVMeVirt's virtual PCI bus is written for x86 so far"
+/* What the architecture's code expects behind a root bus. On arm64 with ACPI that is an ECAM window; one without a parent has no ACPI device. */
+#ifdef CONFIG_X86
+typedef struct pci_sysdata nvmev_sysdata;
+#else
+typedef struct pci_config_window nvmev_sysdata;
 #endif
 
 struct nvmev_pci {
-	struct pci_sysdata sysdata;
+	nvmev_sysdata sysdata;
+	u32 domain;
+	u32 node;
 	struct pci_bus *bus;
 	struct resource window;
 	struct resource bus_number;
 	struct notifier_block notifier;
 	struct nvmev_irqs *irqs;
 	const void *running;
-	raw_spinlock_t config_lock; /* x86 has no lock of its own around these accesses */
+	raw_spinlock_t config_lock; /* not every architecture has a lock of its own around these accesses */
 };
 
 static struct nvmev_pci *from_bus(struct pci_bus *bus)
 {
-	return container_of((struct pci_sysdata *)bus->sysdata, struct nvmev_pci, sysdata);
+	return container_of((nvmev_sysdata *)bus->sysdata, struct nvmev_pci, sysdata);
 }
 
 static int config_read(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 *value)
@@ -71,6 +77,7 @@ static int device_appears(struct notifier_block *notifier, unsigned long event, 
 		return NOTIFY_DONE;
 	dev_set_msi_domain(&device->dev, nvmev_msix_domain(pci->irqs));
 	device->irq = nvmev_irqs_intx(pci->irqs);
+	set_dev_node(&device->dev, pci->node);
 	/* With a pin, ACPI would look for the wire that leads from it. */
 	device->pin = 0;
 	if (device->resource[0].flags && !device->resource[0].parent && pci_claim_resource(device, 0))
@@ -101,6 +108,46 @@ static void domain_release(u32 domain)
 #endif
 }
 
+/* Makes the bus and finds the device on it; takes the resources, or frees them if it fails. */
+#ifdef CONFIG_X86
+static struct pci_bus *root_bus_create(struct nvmev_pci *pci, u32 number, struct list_head *resources)
+{
+	struct pci_bus *bus;
+
+	pci->sysdata.domain = pci->domain;
+	pci->sysdata.node = pci->node;
+	bus = pci_create_root_bus(NULL, number, &config_ops, &pci->sysdata, resources);
+	if (!bus) {
+		pci_free_resource_list(resources);
+		return NULL;
+	}
+	dev_set_msi_domain(&bus->dev, nvmev_msix_domain(pci->irqs));
+	pci_scan_child_bus(bus);
+	return bus;
+}
+#else
+static struct pci_bus *root_bus_create(struct nvmev_pci *pci, u32 number, struct list_head *resources)
+{
+	struct pci_host_bridge *bridge = pci_alloc_host_bridge(0);
+
+	if (!bridge) {
+		pci_free_resource_list(resources);
+		return NULL;
+	}
+	list_splice_init(resources, &bridge->windows);
+	bridge->sysdata = &pci->sysdata;
+	bridge->busnr = number;
+	bridge->domain_nr = pci->domain;
+	bridge->ops = &config_ops;
+	if (pci_scan_root_bus_bridge(bridge)) {
+		pci_free_host_bridge(bridge);
+		return NULL;
+	}
+	dev_set_msi_domain(&bridge->bus->dev, nvmev_msix_domain(pci->irqs));
+	return bridge->bus;
+}
+#endif
+
 struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs, u64 bar_start, u64 bar_size,
 				   u32 node, u32 domain, u32 bus_number, s32 *error)
 {
@@ -113,6 +160,8 @@ struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs,
 	pci->running = running;
 	raw_spin_lock_init(&pci->config_lock);
 	pci->irqs = irqs;
+	pci->domain = domain;
+	pci->node = node;
 	/* Just the BAR: where else could a rescan put it? */
 	pci->window = (struct resource)DEFINE_RES_NAMED(bar_start, bar_size, "NVMeVirt PCI bus", IORESOURCE_MEM);
 	pci->bus_number = (struct resource)DEFINE_RES_NAMED(bus_number, 1, "NVMeVirt bus number", IORESOURCE_BUS);
@@ -128,18 +177,13 @@ struct nvmev_pci *nvmev_pci_create(const void *running, struct nvmev_irqs *irqs,
 	if (*error)
 		goto remove_window;
 
-	pci->sysdata.domain = domain;
-	pci->sysdata.node = node;
 	pci_add_resource(&resources, &pci->window);
 	pci_add_resource(&resources, &pci->bus_number);
-	pci->bus = pci_create_root_bus(NULL, bus_number, &config_ops, &pci->sysdata, &resources);
+	pci->bus = root_bus_create(pci, bus_number, &resources);
 	if (!pci->bus) {
-		pci_free_resource_list(&resources);
 		*error = -ENOMEM;
 		goto unregister;
 	}
-	dev_set_msi_domain(&pci->bus->dev, nvmev_msix_domain(irqs));
-	pci_scan_child_bus(pci->bus);
 	pci_bus_add_devices(pci->bus);
 	pci_unlock_rescan_remove();
 	return pci;
@@ -162,7 +206,7 @@ void nvmev_pci_destroy(struct nvmev_pci *pci)
 	pci_lock_rescan_remove();
 	pci_stop_root_bus(pci->bus);
 	pci_remove_root_bus(pci->bus);
-	domain_release(pci->sysdata.domain);
+	domain_release(pci->domain);
 	pci_unlock_rescan_remove();
 	bus_unregister_notifier(&pci_bus_type, &pci->notifier);
 	remove_resource(&pci->window);

@@ -53,7 +53,7 @@ pub fn build(options: &Options) -> Result<PathBuf> {
     fs::create_dir_all(&kbuild).with_context(|| format!("cannot make {}", kbuild.display()))?;
     let _lock = Lock::take(&folder.join("lock"), "another build of the module")?;
     let archive = rust::build(&toolchain, &kernel, options.test_faults)?;
-    rust::link(&archive, &kbuild)?;
+    rust::link(&kernel, &archive, &kbuild)?;
     kbuild::build(&kernel, &kbuild, options.test_faults)
 }
 
@@ -69,7 +69,7 @@ pub fn build_for_tests(target: &Target, name: &str) -> Result<PathBuf> {
     fs::create_dir_all(&kbuild).with_context(|| format!("cannot make {}", kbuild.display()))?;
     let _lock = Lock::take(&folder.join("lock"), "another build of the module")?;
     kbuild::copy_sources(&sources, &kbuild)?;
-    kbuild::run_make(kernel.kbuild_command(&kbuild)?, &kbuild, name)
+    kbuild::run_make(&kernel, kernel.kbuild_command(&kbuild)?, &kbuild, name)
 }
 
 /// Where [`build_for_tests`] puts the module.

@@ -16,12 +16,50 @@ use crate::tools::Tools;
 /// across C and Rust, so the module cannot be built for them.
 pub const CHECKED_CALLS: [&str; 2] = ["CFI_CLANG", "CFI"];
 
+/// The processors that the module can be built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Architecture {
+    /// x86-64, 64-bit.
+    X86_64,
+    /// arm64: it builds, and has not run yet (see ARCHITECTURE.md).
+    Arm64,
+}
+
+impl Architecture {
+    /// What the Rust compiler calls it.
+    pub(super) fn target(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-unknown-none",
+            // The kernel leaves floating-point registers to programs.
+            Self::Arm64 => "aarch64-unknown-none-softfloat",
+        }
+    }
+
+    /// One of the programs of binutils for it.
+    pub(super) fn binutil(self, name: &str) -> Command {
+        let is_own = match self {
+            Self::X86_64 => cfg!(target_arch = "x86_64"),
+            Self::Arm64 => cfg!(target_arch = "aarch64"),
+        };
+        if is_own {
+            return Command::new(name);
+        }
+        let prefix = match self {
+            Self::X86_64 => "x86_64-linux-gnu-",
+            Self::Arm64 => "aarch64-linux-gnu-",
+        };
+        Command::new(format!("{prefix}{name}"))
+    }
+}
+
 /// What matters of a kernel's configuration.
 pub(super) struct KernelConfig {
     kdir: PathBuf,
     tools: Option<Tools>,
     /// What `uname -r` says under it.
     pub(super) release: String,
+    /// Of its machines.
+    pub(super) architecture: Architecture,
     options: String,
 }
 
@@ -57,17 +95,24 @@ impl KernelConfig {
                     .map(str::to_owned)
             })
             .context("include/generated/utsrelease.h does not name the kernel's release")?;
+        let is_for = |option: &str| options.lines().any(|line| line == format!("CONFIG_{option}=y"));
+        let architecture = if is_for("X86_64") {
+            Architecture::X86_64
+        } else if is_for("ARM64") && !is_for("CPU_BIG_ENDIAN") {
+            Architecture::Arm64
+        } else {
+            bail!(
+                "the kernel in {} is neither for x86-64 nor for little-endian arm64",
+                kdir.display()
+            )
+        };
         let config = Self {
             kdir: kdir.clone(),
             tools: target.tools.clone(),
             release,
+            architecture,
             options,
         };
-        ensure!(
-            config.is_set("X86_64"),
-            "the kernel in {} is not for x86-64",
-            kdir.display()
-        );
         ensure!(
             config.is_set("MODULES"),
             "the kernel in {} cannot load modules",
@@ -155,10 +200,34 @@ impl KernelConfig {
     pub(super) fn rustflags(&self, toolchain: &Toolchain) -> Result<Vec<String>> {
         let mut flags: Vec<String> = [
             "-Crelocation-model=static",
-            "-Ccode-model=kernel",
             "-Cno-redzone=y",
             "-Cembed-bitcode=no",
             "-Clto=off",
+        ]
+        .map(str::to_owned)
+        .into();
+        flags.extend(match self.architecture {
+            Architecture::X86_64 => self.x86_64_flags(toolchain),
+            Architecture::Arm64 => self.arm64_flags(toolchain),
+        });
+        for flag in &flags {
+            let Some(name) = flag.strip_prefix("-Z") else {
+                continue;
+            };
+            let name = name.split('=').next().unwrap_or(name);
+            ensure!(
+                toolchain.has_unstable_option(name),
+                "{} is too old: it lacks -Z{name}, which the kernel {} needs. Rust 1.95 and newer have it",
+                toolchain.rustc().display(),
+                self.release
+            );
+        }
+        Ok(flags)
+    }
+
+    fn x86_64_flags(&self, toolchain: &Toolchain) -> Vec<String> {
+        let mut flags: Vec<String> = [
+            "-Ccode-model=kernel",
             // Without these two the kernel would find relocations through a GOT, which modules do not have.
             "-Zplt=y",
             "-Zdirect-access-external-data=yes",
@@ -170,11 +239,7 @@ impl KernelConfig {
             add("-Zcf-protection=branch");
         }
         if self.is_set("X86_KERNEL_IBT") || self.mitigates("RETPOLINE") {
-            add(if toolchain.has_stable_jump_tables() {
-                "-Cjump-tables=n"
-            } else {
-                "-Zno-jump-tables"
-            });
+            add(no_jump_tables(toolchain));
         }
         if self.mitigates("RETPOLINE") {
             add("-Zretpoline-external-thunk");
@@ -189,19 +254,38 @@ impl KernelConfig {
         if self.is_set("FRAME_POINTER") {
             add("-Cforce-frame-pointers=y");
         }
-        for flag in &flags {
-            let Some(name) = flag.strip_prefix("-Z") else {
-                continue;
-            };
-            let name = name.split('=').next().unwrap_or(name);
-            ensure!(
-                toolchain.has_unstable_option(name),
-                "{} is too old: it lacks -Z{name}, which the kernel {} needs. Rust 1.95 and newer have it",
-                toolchain.rustc().display(),
-                self.release
-            );
+        flags
+    }
+
+    fn arm64_flags(&self, toolchain: &Toolchain) -> Vec<String> {
+        // What branches into a table would need no landing pad for is not worth the difference from the kernel's own code.
+        let mut flags = vec![no_jump_tables(toolchain).to_owned()];
+        let mut add = |flag: &str| flags.push(flag.to_owned());
+        if self.is_set("FRAME_POINTER") {
+            add("-Cforce-frame-pointers=y");
         }
-        Ok(flags)
+        match (
+            self.is_set("ARM64_BTI_KERNEL"),
+            self.is_set("ARM64_PTR_AUTH_KERNEL"),
+        ) {
+            (true, _) => add("-Zbranch-protection=bti,pac-ret"),
+            (false, true) => add("-Zbranch-protection=pac-ret"),
+            (false, false) => {}
+        }
+        if self.is_set("SHADOW_CALL_STACK") {
+            // The stack's register; the code itself is checked by C alone.
+            add("-Zfixed-x18");
+        }
+        flags
+    }
+}
+
+/// What both kinds of compilers call it.
+fn no_jump_tables(toolchain: &Toolchain) -> &'static str {
+    if toolchain.has_stable_jump_tables() {
+        "-Cjump-tables=n"
+    } else {
+        "-Zno-jump-tables"
     }
 }
 
@@ -235,6 +319,27 @@ mod tests {
     #[test]
     fn a_usual_kernel_is_accepted() {
         assert_eq!(read("usual", USUAL).unwrap().release, "7.3.4-test");
+    }
+
+    #[test]
+    fn the_kernel_says_which_processor_it_is_for() {
+        let modules = "CONFIG_MODULES=y\n";
+        let of = |name, options: &str| {
+            read(name, &format!("{options}{modules}")).map(|config| config.architecture)
+        };
+        assert_eq!(of("x86", "CONFIG_X86_64=y\n").unwrap(), Architecture::X86_64);
+        assert_eq!(of("arm", "CONFIG_ARM64=y\n").unwrap(), Architecture::Arm64);
+        for (name, options) in [
+            ("big", "CONFIG_ARM64=y\nCONFIG_CPU_BIG_ENDIAN=y\n"),
+            ("riscv", "CONFIG_RISCV=y\n"),
+            ("x86-32", "CONFIG_X86=y\nCONFIG_X86_32=y\n"),
+        ] {
+            let said = of(name, options).unwrap_err().to_string();
+            assert!(
+                said.ends_with("is neither for x86-64 nor for little-endian arm64"),
+                "{said}"
+            );
+        }
     }
 
     #[test]

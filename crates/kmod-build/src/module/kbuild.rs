@@ -18,7 +18,7 @@ pub(super) fn build(kernel: &KernelConfig, kbuild: &Path, test_faults: bool) -> 
     if test_faults {
         make.arg("NVMEV_TEST_FAULTS=y");
     }
-    run_make(make, kbuild, "nvmev")
+    run_make(kernel, make, kbuild, "nvmev")
 }
 
 /// Kbuild builds where the sources are.
@@ -41,7 +41,12 @@ pub(super) fn copy_sources(from: &Path, kbuild: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If it fails, or warns about our code.
-pub(super) fn run_make(mut make: Command, kbuild: &Path, name: &str) -> Result<PathBuf> {
+pub(super) fn run_make(
+    kernel: &KernelConfig,
+    mut make: Command,
+    kbuild: &Path,
+    name: &str,
+) -> Result<PathBuf> {
     make.arg("modules");
     let (text, shown) = run_and_read(&mut make)?;
     let ours = Ours::in_folder(kbuild, name)?;
@@ -50,7 +55,8 @@ pub(super) fn run_make(mut make: Command, kbuild: &Path, name: &str) -> Result<P
     }
     let module = kbuild.join(name).with_extension("ko");
     // Nobody debugs a module with DWARF on a machine without the kernel's, and it is ten times the module's size.
-    quiet(Command::new("objcopy").arg("--strip-debug").arg(&module))?;
+    let mut strip = kernel.architecture.binutil("objcopy");
+    quiet(strip.arg("--strip-debug").arg(&module))?;
     Ok(module)
 }
 

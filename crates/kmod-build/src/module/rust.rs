@@ -3,15 +3,14 @@
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{bail, ensure, Context, Result};
 
+use super::config::Architecture;
 use super::{write_if_changed, KernelConfig, Toolchain};
 use crate::paths;
 use crate::process::{quiet, run_and_read};
 
-const TARGET: &str = "x86_64-unknown-none";
 const LIBRARY: &str = "libnvmev_kmod.a";
 /// A kernel stack has 16 KiB, for us and for everything that is called and calls: no function may take a third of it.
 const STACK_FRAME_BYTES_MAX: u64 = 5 * 1024;
@@ -20,18 +19,21 @@ const STACK_FRAME_BYTES_MAX: u64 = 5 * 1024;
 pub(super) fn build(toolchain: &Toolchain, kernel: &KernelConfig, test_faults: bool) -> Result<PathBuf> {
     let flags = kernel.rustflags(toolchain)?.join(" ");
     let mut hasher = DefaultHasher::new();
-    (&flags, test_faults).hash(&mut hasher);
+    let target = kernel.architecture.target();
+    (&flags, test_faults, target).hash(&mut hasher);
     let target_dir = paths::root().join(format!("target/module/rust/{:016x}", hasher.finish()));
     let mut command = toolchain.cargo();
     command
         .current_dir(paths::root().join("kmod"))
         .env("RUSTFLAGS", flags)
+        // Of Rust's own library, which is not ours to change.
+        .env("CARGO_FUTURE_INCOMPAT_REPORT_FREQUENCY", "never")
         .args([
             "build",
             "--release",
             "--locked",
             "--target",
-            TARGET,
+            target,
             "-Zbuild-std=core,alloc",
             "--target-dir",
         ])
@@ -44,17 +46,18 @@ pub(super) fn build(toolchain: &Toolchain, kernel: &KernelConfig, test_faults: b
     if text.lines().any(has_warning) {
         bail!("{text}\n{shown}: a warning, and the module builds without any");
     }
-    Ok(target_dir.join(TARGET).join("release").join(LIBRARY))
+    Ok(target_dir.join(target).join("release").join(LIBRARY))
 }
 
 /// Makes one relocatable object of the library, with only what the C half can reach.
-pub(super) fn link(archive: &Path, kbuild: &Path) -> Result<()> {
+pub(super) fn link(kernel: &KernelConfig, archive: &Path, kbuild: &Path) -> Result<()> {
+    let binutil = |name| kernel.architecture.binutil(name);
     let parts = kbuild.join("rust-parts");
     if parts.exists() {
         fs::remove_dir_all(&parts)?;
     }
     fs::create_dir_all(&parts)?;
-    quiet(Command::new("ar").arg("x").arg(archive).current_dir(&parts))?;
+    quiet(binutil("ar").arg("x").arg(archive).current_dir(&parts))?;
     let mut objects = Vec::new();
     for entry in fs::read_dir(&parts)? {
         let path = entry?.path();
@@ -67,10 +70,10 @@ pub(super) fn link(archive: &Path, kbuild: &Path) -> Result<()> {
         }
     }
     objects.sort();
-    call_alloc_error_handler_directly(&objects)?;
+    call_alloc_error_handler_directly(kernel.architecture, &objects)?;
 
     let linked = parts.join("linked.o");
-    let mut link = Command::new("ld");
+    let mut link = binutil("ld");
     link.args(["-r", "--gc-sections"]);
     for entry in entry_points()? {
         link.args(["-u", &entry]);
@@ -78,8 +81,8 @@ pub(super) fn link(archive: &Path, kbuild: &Path) -> Result<()> {
     quiet(link.arg("-o").arg(&linked).args(&objects))?;
     // Sections are gone, but what they alone called is still listed as undefined. File symbols, which go with the debug
     // information, would tell objtool that this is more than one object.
-    let undefined = quiet(Command::new("nm").arg("-u").arg(&linked))?;
-    let mut strip = Command::new("objcopy");
+    let undefined = quiet(binutil("nm").arg("-u").arg(&linked))?;
+    let mut strip = binutil("objcopy");
     strip.arg("--strip-debug");
     strip.args(
         undefined
@@ -88,7 +91,7 @@ pub(super) fn link(archive: &Path, kbuild: &Path) -> Result<()> {
             .map(|name| format!("--strip-unneeded-symbol={name}")),
     );
     quiet(strip.arg(&linked))?;
-    check_stack_frames(&linked)?;
+    check_stack_frames(kernel.architecture, &linked)?;
     write_if_changed(&kbuild.join("nvmev_rust.a.o"), &fs::read(&linked)?)?;
     // Kbuild expects a record of how each object came to be.
     write_if_changed(&kbuild.join(".nvmev_rust.a.o.cmd"), b"")?;
@@ -97,8 +100,8 @@ pub(super) fn link(archive: &Path, kbuild: &Path) -> Result<()> {
 }
 
 /// `alloc` calls the handler through a function that only jumps on, and objtool does not see that neither returns.
-fn call_alloc_error_handler_directly(objects: &[PathBuf]) -> Result<()> {
-    let symbols = |path: &Path| quiet(Command::new("nm").arg(path));
+fn call_alloc_error_handler_directly(architecture: Architecture, objects: &[PathBuf]) -> Result<()> {
+    let symbols = |path: &Path| quiet(architecture.binutil("nm").arg(path));
     let mut handler = None;
     let mut callers = Vec::new();
     for object in objects {
@@ -119,7 +122,8 @@ fn call_alloc_error_handler_directly(objects: &[PathBuf]) -> Result<()> {
     let handler = handler.context("the Rust library has no handler for failed allocations")?;
     for (object, name) in callers {
         quiet(
-            Command::new("objcopy")
+            architecture
+                .binutil("objcopy")
                 .arg("--redefine-sym")
                 .arg(format!("{name}={handler}"))
                 .arg(object),
@@ -143,9 +147,10 @@ fn entry_points() -> Result<Vec<String>> {
 }
 
 /// The compiler knows no limit for stack frames, and a kernel stack that overflows takes the machine down.
-fn check_stack_frames(object: &Path) -> Result<()> {
+fn check_stack_frames(architecture: Architecture, object: &Path) -> Result<()> {
     let code = quiet(
-        Command::new("objdump")
+        architecture
+            .binutil("objdump")
             .args(["-d", "--no-show-raw-insn"])
             .arg(object),
     )?;
@@ -157,12 +162,8 @@ fn check_stack_frames(object: &Path) -> Result<()> {
             function = name.trim_end_matches(">:");
             frame_bytes = 0;
         }
-        let step = line
-            .contains("sub ")
-            .then(|| line.split_once("$0x")?.1.strip_suffix(",%rsp"))
-            .flatten();
-        if let Some(step) = step {
-            frame_bytes += u64::from_str_radix(step, 16).unwrap_or(0);
+        if let Some(step) = stack_step(architecture, line) {
+            frame_bytes += step;
             ensure!(
                 frame_bytes <= STACK_FRAME_BYTES_MAX,
                 "{function} needs more than {STACK_FRAME_BYTES_MAX} bytes of stack; a kernel thread has 16 KiB in all. \
@@ -171,4 +172,46 @@ fn check_stack_frames(object: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The bytes of stack that an instruction takes, as objdump shows it.
+fn stack_step(architecture: Architecture, line: &str) -> Option<u64> {
+    let (operation, hex) = match architecture {
+        Architecture::X86_64 => ("sub ", line.split_once("$0x")?.1.strip_suffix(",%rsp")?),
+        Architecture::Arm64 => {
+            let (_, amount) = line.split_once("sp, sp, #0x")?;
+            // `sub sp, sp, #0x1, lsl #12`
+            return match amount.split_once(", lsl #12") {
+                Some((pages, _)) => Some(u64::from_str_radix(pages, 16).ok()? << 12),
+                None => u64::from_str_radix(amount.trim(), 16).ok(),
+            }
+            .filter(|_| line.contains("sub"));
+        }
+    };
+    line.contains(operation)
+        .then(|| u64::from_str_radix(hex, 16).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stack_frames_are_read_from_the_disassembly() {
+        for (architecture, line, bytes) in [
+            (Architecture::X86_64, "  1b:\tsub    $0x1008,%rsp", Some(0x1008)),
+            (Architecture::X86_64, "  1b:\tadd    $0x1008,%rsp", None),
+            (Architecture::X86_64, "  1b:\tsub    $0x8,%rax", None),
+            (Architecture::Arm64, "   4:\tsub\tsp, sp, #0x1c0", Some(0x1c0)),
+            (
+                Architecture::Arm64,
+                "   8:\tsub\tsp, sp, #0x2, lsl #12",
+                Some(0x2000),
+            ),
+            (Architecture::Arm64, "   8:\tadd\tsp, sp, #0x1c0", None),
+            (Architecture::Arm64, "   8:\tsub\tx0, x1, #0x1c0", None),
+        ] {
+            assert_eq!(stack_step(architecture, line), bytes, "{line}");
+        }
+    }
 }
