@@ -109,7 +109,7 @@ A 06 n=0xffffffff 10=0 R4096 = Success
 A 06 n=5 10=0 R4096 = Success
 A 06 n=0 10=0 R4096 = Invalid Namespace or Format
 A 06 n=33 10=0 R4096 = Invalid Namespace or Format
-A 06 n=4 10=0 R4096 = 0x12c
+A 06 n=4 10=0 R4096 = Invalid Field in Command
 + A 06 n=0 10=2 R4096 = Success
 + A 06 n=0xfffffffd 10=2 R4096 = Success
 + A 06 n=0xfffffffe 10=2 R4096 = Invalid Namespace or Format
@@ -150,7 +150,8 @@ A 06 n=0 10=0xff R4096 = Invalid Field in Command
 + A 02 n=0xffffffff 10=0x3ff0001 R4096 = Success
 + A 02 n=0xffffffff 10=0x7f0002 R512 = Success
 A 02 n=0 10=0x7f0002 R512 = Success
-A 02 n=1 10=0x7f0002 R512 = Invalid Field in Command
+A 02 n=1 10=0x7f0002 R512 = Success
+A 02 n=33 10=0x7f0002 R512 = Invalid Namespace or Format
 + A 02 n=0 10=0x3ff0002 R4096 = Success
 A 02 n=0 10=2 12=508 R4 = Success
 + A 02 n=0 10=0x10002 12=508 R8 = Success
@@ -338,8 +339,8 @@ ${more}$1 08 10=$2 = LBA Out of Range
 + $1 04 10=$2 = LBA Out of Range
 ${more}$1 09 10=0 11=4 Wrange_$1 = Success
 $1 09 10=0 11=4 Wrange_beyond_$1 = LBA Out of Range
-${more}$1 09 10=0 11=4 Wrange_long = Command Size Limit Exceeded
-${more}$1 09 10=32 11=4 Wrange_long = Command Size Limit Exceeded
+${more}$1 09 10=0 11=4 Wrange_long = Success
+${more}$1 09 10=32 11=4 Wrange_long = Success
 ${more}$1 09 10=0 11=1 Wrange_beyond_$1 = Success
 ${more}$1 19 10=0 12=0x200 Wcopy = Invalid Field in Command
 ${more}$1 19 10=0 12=32 Wcopy = Command Size Limit Exceeded
@@ -461,7 +462,8 @@ ROWS
 check "all namespaces are there" test -c "${devices[1]}" -a -c "${devices[2]}" -a -c "${devices[3]}" -a -c "${devices[4]}"
 sweep < <(admin_rows)
 
-file range_long 528 4:0 4:4097
+# One range is longer than 4096 LBAs, and there are more than 32.
+file range_long 528 4:0 4:4097 8:64
 file keys 16 8:1 8:2
 file key 8 8:1
 file copy 32 8:0 8:0 2:0
