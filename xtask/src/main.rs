@@ -25,6 +25,7 @@ mod golden;
 mod host;
 mod initramfs;
 mod kernels;
+mod kexec;
 mod klog;
 mod matrix;
 mod packages;

@@ -1,6 +1,8 @@
 //! Suites with whole devices and many rounds. None takes half an hour, so that a part of `make test-long` has room for it: where fio covers all of
 //! a large or slow drive, each of its engines has a suite of its own.
 
+use crate::kexec;
+
 use super::{
     Length, Suite, ALL_KINDS, FLASH, HOTPLUG, IOMMU, KEY_VALUE, MEMMAP, NUMA, PEER, RESETS, USUAL, ZONED,
 };
@@ -314,6 +316,13 @@ pub(super) const SUITES: &[Suite] = &[
         kver: "6.1",
         length: Length::Long,
         ..HOTPLUG
+    },
+    Suite {
+        name: "6.12-kexec-long",
+        loaded: false,
+        scripts: &[kexec::SCRIPT],
+        length: Length::Long,
+        ..USUAL
     },
     Suite {
         name: "6.12-isolated-long",

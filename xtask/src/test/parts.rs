@@ -261,7 +261,11 @@ pub const PARTS: &[Part] = &[
     ),
     part(
         "cpus-6.12",
-        &[("6.12-hotplug-long", 12), ("6.12-isolated-long", 2)],
+        &[
+            ("6.12-hotplug-long", 12),
+            ("6.12-isolated-long", 2),
+            ("6.12-kexec-long", 3),
+        ],
     ),
     part("cpus-6.1", &[("6.1-hotplug-long", 12)]),
     part("fuzz-commands", &[("fuzz commands", 13)]),

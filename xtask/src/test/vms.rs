@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use super::{cargo, joined, passes, Found, Tally, Verdict};
 use crate::kernels::{self, Kernel};
+use crate::kexec;
 use crate::paths::root;
 use crate::suites::{self, with_added, Added, Length, Suite};
 use crate::vm::{self, VmOptions};
@@ -214,6 +215,9 @@ fn run_suite(suite: &Suite, added: &Added, kernel: &Kernel, nvmev: &Path) -> Res
     if needs_dma_provider(suite) {
         let path = module::path_for_tests(&kernel.release, DMA_PROVIDER);
         environment.push(("NVMEV_DMA_PROVIDER".to_owned(), path.display().to_string()));
+    }
+    if suite.scripts.contains(&kexec::SCRIPT) {
+        environment.extend(kexec::environment(kernel)?);
     }
     let options = VmOptions {
         kernel: kernel.clone(),
