@@ -118,8 +118,8 @@ pub fn offers(archive: &Archive) -> Result<Vec<Offer>> {
     Ok(offers)
 }
 
-/// The kernel of `offers` that `wanted` means: a release; a version of the source (6.12.43); a series (6.12), of which the newest in
-/// a suite that the machine uses, else in any; or `newest`. The last three with `-cloud` or `-rt` for these flavours.
+/// The kernel of `offers` that `wanted` names: a release, a version of the source (6.12.43), a series (6.12), or `newest`. The last
+/// three take `-cloud` or `-rt` for these flavours. For a series it is the newest one in a suite that the machine uses, else in any.
 ///
 /// # Errors
 /// If there is none: what there is.

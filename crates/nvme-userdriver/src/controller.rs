@@ -442,7 +442,7 @@ impl Controller {
         Some(entry)
     }
 
-    /// The next completion of a queue, of which the device is not told that it was taken.
+    /// The next completion of a queue. The head doorbell is not written.
     fn take(&mut self, index: usize) -> Option<CompletionQueueEntry> {
         let pair = &mut self.pairs[index];
         let offset = pair.cq_offset + usize::from(pair.head) * size_of::<CompletionQueueEntry>();

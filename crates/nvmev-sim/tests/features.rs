@@ -423,7 +423,7 @@ fn power_state_transitions_are_kept_until_a_reset() {
     assert_eq!(read(&mut host, CURRENT), (0, vec![0; 256]));
 }
 
-/// 512 bytes, of which the first three have a meaning (NVMe Base 2.0 figure 345).
+/// 512 bytes. Only the first three have a meaning (NVMe Base 2.0 figure 345).
 #[test]
 fn what_a_host_says_of_its_behavior_is_kept_until_a_reset() {
     let feature = FeatureId::HOST_BEHAVIOR_SUPPORT;
