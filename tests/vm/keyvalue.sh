@@ -84,7 +84,9 @@ expect "once" 390 0xb1 --cdw11=0x201
 expect "a batch that is no batch" 301 0x85 --data-len=16 --write --input-file="$scratch/small" --cdw10=4
 head -c 1024 /dev/zero >"$scratch/empty-batch"
 expect "an empty batch" 0 0x85 --data-len=1024 --write --input-file="$scratch/empty-batch" --cdw10=256
-expect "more than there is memory for" 4 0x81 --data-len=4096 --write --input-file="$scratch/random" --cdw10=4096 --cdw11=0x2 "${key[@]}"
+# The kernel describes the one page by PRPs, and the next one is not there, or (seen with 7.3) by an SGL, which is then too short.
+check_matches "more than there is memory for" '^(4|f)$' \
+    "$(status_in "$(passthru 0x81 --data-len=4096 --write --input-file="$scratch/random" --cdw10=4096 --cdw11=0x2 "${key[@]}")")"
 expect "delete" 0 0xa1 --cdw11=0x102 "${key[@]}"
 expect "delete again, and say if it was not there" 310 0xa1 --cdw11=0x102 "${key[@]}"
 expect "delete again" 0 0xa1 --cdw11=0x2 "${key[@]}"

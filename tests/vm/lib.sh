@@ -211,7 +211,8 @@ nothing_left() {
 resets_under_fio() {
     local resets=$1 fio reset failed=0 errors
     shift
-    fio --name=load --filename="$device" "$@" --time_based --runtime=600 --output="$scratch/fio" --verify_backlog=64 &
+    # In threads: a job that is a process of its own would go on writing after its parent was killed.
+    fio --name=load --thread --filename="$device" "$@" --time_based --runtime=600 --output="$scratch/fio" --verify_backlog=64 &
     fio=$!
     sleep 1
     for ((reset = 0; reset < resets; reset++)); do
@@ -222,7 +223,7 @@ resets_under_fio() {
     check "fio is still running" kill -0 "$fio"
     # The first signal lets fio end what it has begun.
     kill -INT "$fio"
-    wait_for 60 bash -c "! kill -0 $fio" || kill -KILL "$fio"
+    check "fio ends" wait_for 300 bash -c "! kill -0 $fio" || kill -KILL "$fio"
     wait "$fio"
     if errors=$(grep -iE 'verify: bad|err=[^ 0]|error=' "$scratch/fio"); then
         not_ok "fio saw no error" "$(head -n 1 <<<"$errors")"

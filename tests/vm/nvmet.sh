@@ -78,7 +78,7 @@ remote=$(remote_device)
 check_equal "with its size" "$(blockdev --getsize64 "$device")" "$(blockdev --getsize64 "$remote")"
 
 # Slowly at first, so that the resets come while it writes.
-fio --name=remote --filename="$remote" --ioengine=libaio --iodepth=16 --direct=1 --rw=randwrite --bs=16k --size="$size" --rate_iops=128 \
+fio --name=remote --thread --filename="$remote" --ioengine=libaio --iodepth=16 --direct=1 --rw=randwrite --bs=16k --size="$size" --rate_iops=128 \
     --verify=crc32c --verify_fatal=1 --do_verify=1 --output="$scratch/fio" &
 fio=$!
 failed=0

@@ -154,7 +154,7 @@ fi
 check "reset" blkzone reset "$device"
 dd if=/dev/urandom of="$scratch/kept" bs="$unit" count=32 status=none
 check "write what is to stay" dd if="$scratch/kept" of="$device" bs="$unit" oflag=direct status=none
-fio --name=load --filename="$device" --ioengine=libaio --iodepth=16 --direct=1 --rw=randread --bs=4k --size=$((32 * unit)) --time_based \
+fio --name=load --thread --filename="$device" --ioengine=libaio --iodepth=16 --direct=1 --rw=randread --bs=4k --size=$((32 * unit)) --time_based \
     --runtime=600 --output="$scratch/fio" &
 fio=$!
 failed=0
@@ -171,7 +171,7 @@ done
 check_equal "5 controller resets under load" 0 "$failed"
 check "fio is still running" kill -0 "$fio"
 kill -INT "$fio"
-wait_for 60 bash -c "! kill -0 $fio" || kill -KILL "$fio"
+check "fio ends" wait_for 300 bash -c "! kill -0 $fio" || kill -KILL "$fio"
 wait "$fio"
 check "fio saw no error" bash -c "! grep -qiE 'err=[^ 0]|error=' '$scratch/fio'"
 check "what was to stay is there" cmp "$scratch/kept" <(dd if="$device" bs="$unit" count=32 iflag=direct status=none)
