@@ -1,25 +1,26 @@
 //! Putting a device together.
 
 use alloc::boxed::Box;
-use alloc::collections::TryReserveError;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 use core::sync::atomic::AtomicU32;
 
 use ssd_profile::ProfileKind;
 
-use crate::controller::{Controller, Wiring, WorkerLink, COMMAND_ROOM};
+use crate::command::job::Report;
+use crate::command::zone_transfer::ZoneTransfers;
+use crate::controller::{Controller, Wiring};
+use crate::dispatch::link::{WorkerLink, COMMAND_ROOM};
 use crate::dispatcher::Dispatcher;
 use crate::identity::Identity;
+use crate::limits::{transfer_bytes_max, BAR_SIZE_BYTES, DISPATCHERS_MAX};
+use crate::namespace::provisioning::{Provisioning, Templates};
 use crate::namespace::{DeviceTraits, Namespace, NamespaceConfig};
-use crate::provisioning::{Provisioning, Templates};
 use crate::ring::{ring, Consumer};
+use crate::setup::SetupError;
 use crate::shared::Shared;
-use crate::work::Report;
-use crate::worker::{Inlet, WorkCounts, Worker, IN_FLIGHT_MAX};
-use crate::zoned::ZoneMoves;
-use crate::{BAR_SIZE_BYTES, DISPATCHERS_MAX, NAMESPACES_MAX};
+use crate::worker::receiver::{WorkCounts, WorkSource};
+use crate::worker::{Worker, IN_FLIGHT_MAX};
 
 /// Slots of the ring to a worker: few, because each pass over them goes through the caches of two CPUs. What finds no room waits in its
 /// submission queue; a worker keeps what it has taken on in its schedule.
@@ -41,7 +42,7 @@ pub struct DeviceConfig {
     pub namespaces: Vec<NamespaceConfig>,
     /// Bytes of the medium. What no namespace has is there for a host to create others.
     pub media_bytes: u64,
-    /// Whether the medium keeps what is written to it. If not, the machine's reads of it return zeros and its writes do nothing (see [`crate::Host`]),
+    /// Whether the medium keeps what is written to it. If not, the machine's reads of it return zeros and its writes do nothing (see [`crate::host::Host`]),
     /// and the device never fills it, however large it is. Key-value namespaces cannot be without it: their keys are there.
     pub has_medium: bool,
     /// Whether a host can have shadow doorbells (Doorbell Buffer Config).
@@ -103,7 +104,7 @@ impl Device {
         let templates = Templates::new(&config.namespaces, config.has_medium)?;
         let zones_min_bytes = smallest_zone_bytes(config.namespaces.iter().chain(templates.all()));
         let traits = DeviceTraits {
-            zone_moves: Arc::new(ZoneMoves::new(
+            zone_transfers: Arc::new(ZoneTransfers::new(
                 config.media_bytes,
                 zones_min_bytes,
                 config.worker_count * config.dispatcher_count,
@@ -125,11 +126,11 @@ impl Device {
         namespaces: Vec<Namespace>,
         bar: &[AtomicU32],
     ) -> Result<Self, SetupError> {
-        let shared = Arc::new(Shared::new(traits.zone_moves.clone(), config.worker_count)?);
+        let shared = Arc::new(Shared::new(traits.zone_transfers.clone(), config.worker_count)?);
         let (has_medium, has_shadow_doorbells) = (config.has_medium, config.has_shadow_doorbells);
         let seed = config.hash_seed;
-        let (links, inlets) = connect(config.dispatcher_count, config.worker_count)?;
-        let (workers, reports) = employ(inlets, &shared, mdts, has_medium)?;
+        let (links, sources) = connect(config.dispatcher_count, config.worker_count)?;
+        let (workers, reports) = employ(sources, &shared, mdts, has_medium)?;
         let provisioning = Provisioning::new(templates, traits, config.media_bytes);
         let (mut controller, dispatchers) = Controller::new(
             config.identity,
@@ -141,9 +142,9 @@ impl Device {
             has_medium,
         )?;
         if !has_shadow_doorbells {
-            controller.lane.withhold_shadow_doorbells();
+            controller.queue_set.withhold_shadow_doorbells();
         }
-        controller.lane.seed_shadow_doorbells(seed);
+        controller.queue_set.seed_shadow_doorbells(seed);
         controller.initialise_registers(bar);
         Ok(Self {
             controller: Box::new(controller),
@@ -154,24 +155,24 @@ impl Device {
     }
 }
 
-/// Makes a worker for each of `inlets`; the result is also what they tell the controller.
+/// Makes a worker for each of `sources`; the result is also what they tell the controller.
 #[inline(never)]
 fn employ(
-    inlets: Vec<Vec<Inlet>>,
+    sources: Vec<Vec<WorkSource>>,
     shared: &Arc<Shared>,
     mdts: u8,
     has_medium: bool,
 ) -> Result<(Vec<Worker>, Vec<Consumer<Report>>), SetupError> {
     let (mut workers, mut reports) = (Vec::new(), Vec::new());
-    workers.try_reserve_exact(inlets.len())?;
-    reports.try_reserve_exact(inlets.len())?;
-    for (number, inlets) in inlets.into_iter().enumerate() {
+    workers.try_reserve_exact(sources.len())?;
+    reports.try_reserve_exact(sources.len())?;
+    for (number, sources) in sources.into_iter().enumerate() {
         let (reports_in, reports_out) = ring(REPORTS)?;
         let transfer_bytes_max = transfer_bytes_max(mdts);
         let shared = shared.clone();
         workers.push(Worker::new(
             number,
-            inlets,
+            sources,
             reports_in,
             shared,
             transfer_bytes_max,
@@ -182,33 +183,37 @@ fn employ(
     Ok((workers, reports))
 }
 
-/// A worker's inlets, one of each lane; and for each lane its links to the workers.
-type Ends = (Vec<Vec<WorkerLink>>, Vec<Vec<Inlet>>);
+/// A worker's sources, one of each queue set; and for each queue set its links to the workers.
+type Ends = (Vec<Vec<WorkerLink>>, Vec<Vec<WorkSource>>);
 
-/// Makes the rings from each lane to each worker.
+/// Makes the rings from each queue set to each worker.
 #[inline(never)]
-fn connect(lanes: usize, workers: usize) -> Result<Ends, SetupError> {
+fn connect(queue_sets: usize, workers: usize) -> Result<Ends, SetupError> {
     let mut links: Vec<Vec<WorkerLink>> = Vec::new();
-    links.try_reserve_exact(lanes)?;
-    for _ in 0..lanes {
-        let mut of_lane = Vec::new();
-        of_lane.try_reserve_exact(workers)?;
-        links.push(of_lane);
+    links.try_reserve_exact(queue_sets)?;
+    for _ in 0..queue_sets {
+        let mut of_set = Vec::new();
+        of_set.try_reserve_exact(workers)?;
+        links.push(of_set);
     }
-    let mut inlets = Vec::new();
-    inlets.try_reserve_exact(workers)?;
+    let mut sources = Vec::new();
+    sources.try_reserve_exact(workers)?;
     for _ in 0..workers {
         let mut of_worker = Vec::new();
-        of_worker.try_reserve_exact(lanes)?;
-        for of_lane in &mut links {
+        of_worker.try_reserve_exact(queue_sets)?;
+        for of_set in &mut links {
             let (items_in, items) = ring(ITEMS)?;
             let done = Arc::new(WorkCounts::default());
-            of_lane.push(WorkerLink::new(items_in, done.clone(), IN_FLIGHT_MAX / lanes));
-            of_worker.push(Inlet { items, done });
+            of_set.push(WorkerLink::new(
+                items_in,
+                done.clone(),
+                IN_FLIGHT_MAX / queue_sets,
+            ));
+            of_worker.push(WorkSource { items, done });
         }
-        inlets.push(of_worker);
+        sources.push(of_worker);
     }
-    Ok((links, inlets))
+    Ok((links, sources))
 }
 
 /// The namespaces, numbered from 1. The frames of building and of assembling are large and must not come on top of each other: a
@@ -232,114 +237,5 @@ fn smallest_zone_bytes<'a>(namespaces: impl Iterator<Item = &'a NamespaceConfig>
     zones.min().unwrap_or(u64::MAX)
 }
 
-/// Largest data transfer, for MDTS in pages of 4 KiB.
-pub(crate) fn transfer_bytes_max(mdts: u8) -> u32 {
-    // A limit of 2^31 bytes keeps every length within 32 bits.
-    let bytes = 1u32.checked_shl(12 + u32::from(mdts));
-    bytes.filter(|_| mdts > 0 && mdts < 20).unwrap_or(1 << 31)
-}
-
 // They pass over kernel stacks of 16 KiB, some of them more than once.
 const _: () = assert!(size_of::<Shared>() + size_of::<Controller>() + size_of::<Worker>() <= 4096);
-
-/// A table of `len` values, or an error where a `Vec` of the standard library would abort.
-pub(crate) fn table<T>(len: usize, value: impl Fn() -> T) -> Result<Vec<T>, TryReserveError> {
-    let mut table = Vec::new();
-    table.try_reserve_exact(len)?;
-    table.extend((0..len).map(|_| value()));
-    Ok(table)
-}
-
-/// Why a device could not be built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SetupError {
-    /// The BAR's memory is too small.
-    BarSize {
-        /// Its size.
-        bytes: usize,
-    },
-    /// A device needs a worker.
-    NoWorkers,
-    /// There are fewer dispatchers than one, or more than there can be.
-    Dispatchers {
-        /// How many.
-        count: usize,
-    },
-    /// A device needs a namespace.
-    NoNamespace,
-    /// More namespaces than identifiers.
-    TooManyNamespaces {
-        /// How many.
-        count: usize,
-    },
-    /// The namespaces do not fit on the medium.
-    MediaSize {
-        /// Its size.
-        bytes: u64,
-        /// Where the last namespace ends.
-        needed_bytes: u64,
-    },
-    /// A key-value namespace, of a device that keeps nothing of what is written.
-    NoMediumForKeys,
-    /// Not an LBA size on offer.
-    LbaSize(u32),
-    /// A namespace without room for one LBA, or beyond 2^64.
-    NamespaceSize {
-        /// The namespace.
-        nsid: u32,
-        /// Its size.
-        bytes: u64,
-    },
-    /// The timing model could not be built.
-    Model(ssd_model::SetupError),
-    /// Not enough memory for the device's tables.
-    OutOfMemory,
-}
-
-impl From<TryReserveError> for SetupError {
-    fn from(_: TryReserveError) -> Self {
-        Self::OutOfMemory
-    }
-}
-
-impl From<ssd_model::SetupError> for SetupError {
-    fn from(error: ssd_model::SetupError) -> Self {
-        Self::Model(error)
-    }
-}
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BarSize { bytes } => write!(f, "the BAR has {bytes} bytes, but needs {BAR_SIZE_BYTES}"),
-            Self::NoWorkers => f.write_str("the device has no I/O worker; give it at least one"),
-            Self::Dispatchers { count } => {
-                write!(f, "{count} dispatchers cannot be; there are from 1 to {DISPATCHERS_MAX}")
-            }
-            Self::NoNamespace => f.write_str("the device has no namespace; give it at least one"),
-            Self::TooManyNamespaces { count } => {
-                write!(
-                    f,
-                    "{count} namespaces are too many; there can be {NAMESPACES_MAX}"
-                )
-            }
-            Self::MediaSize { bytes, needed_bytes } => {
-                write!(
-                    f,
-                    "the namespaces take {needed_bytes} bytes of a medium of {bytes}; make them smaller"
-                )
-            }
-            Self::NoMediumForKeys => f.write_str(
-                "a key-value namespace has its keys on the medium, and this device keeps nothing that is written",
-            ),
-            Self::LbaSize(bytes) => write!(f, "LBA size {bytes} is not on offer; use 512 or 4096"),
-            Self::NamespaceSize { nsid, bytes } => {
-                write!(f, "namespace {nsid} would have {bytes} bytes; it needs at least one LBA and must end below 2^64")
-            }
-            Self::Model(error) => error.fmt(f),
-            Self::OutOfMemory => f.write_str("not enough kernel memory for the device's tables"),
-        }
-    }
-}
-
-impl core::error::Error for SetupError {}

@@ -18,111 +18,45 @@
 
 extern crate alloc;
 
+mod activity;
 mod admin;
-mod bar;
 mod coalescing;
-mod compare;
+mod command;
 mod controller;
-mod copy_counts;
-mod cut_off;
 mod data_pointer;
-mod dataset;
 mod device;
+mod dispatch;
 mod dispatcher;
-mod flash_log;
-mod heap;
-pub mod host;
+mod erase;
+mod host;
 mod identity;
 mod io;
-mod key_value;
-mod lateness;
-mod movement;
+mod limits;
 mod namespace;
-mod namespace_table;
 pub mod pci;
-mod power;
-mod provisioning;
-mod queues;
-mod reservations;
-pub mod ring;
-mod schedule;
+mod queue;
+mod ring;
+mod setup;
 mod shared;
-mod shared_namespace;
-mod statistics;
-mod streams;
-mod uncorrectable;
-mod work;
+mod stats;
 mod worker;
-mod zoned;
 
+pub use activity::Activity;
 pub use controller::Controller;
-pub use copy_counts::{CopyCounts, CopyCountsSnapshot};
-pub use device::{Device, DeviceConfig, SetupError};
+pub use device::{Device, DeviceConfig};
 pub use dispatcher::Dispatcher;
-pub use flash_log::NamespaceReport;
 pub use host::{CopyBatch, CopyState, DataCopy, Host, MemoryFault};
 pub use identity::Identity;
-pub use lateness::{Lateness, LatenessBucket, LatenessSnapshot};
-pub use namespace::NamespaceConfig;
-pub use pci::ConfigSpace;
-pub use shared::Shared;
-pub use statistics::{QueueSnapshot, Statistics};
-pub use worker::{Worker, COPY_BATCHES_MAX};
-
-/// Bytes of BAR0: registers from 0, doorbells from 0x1000, MSI-X table at 0x2000, pending bits at 0x3000.
-pub const BAR_SIZE_BYTES: usize = 0x4000;
-
-/// Most I/O queue pairs that a host can create.
-pub const IO_QUEUE_PAIRS_MAX: u16 = 128;
-
-/// Most dispatchers of a device.
-pub const DISPATCHERS_MAX: usize = 8;
-
-/// Most namespaces that there can be at a time, and the highest identifier of one (Identify NN).
-pub const NAMESPACES_MAX: u32 = 32;
-
-/// Interrupt vectors: one for the admin queue and one for each I/O completion queue.
-pub const VECTORS_MAX: u16 = IO_QUEUE_PAIRS_MAX + 1;
-
-/// When to look again for what nobody tells of (room for a message, a worker's answer, the end of a copy), ns: it takes about that long.
-const LOOK_AGAIN_NS: u64 = 1_000;
-
-/// Words of 64 bits in which each vector has a bit.
-pub(crate) const VECTOR_WORDS: usize = (VECTORS_MAX as usize).div_ceil(64);
-
-/// Most entries of an I/O queue (CAP.MQES + 1).
-pub const QUEUE_ENTRIES_MAX: u16 = 1024;
-
-/// Most commands that a queue can have fetched in its turn: others wait no longer than that, and what arrived together is timed as having
-/// arrived together.
-const BURST_MAX: usize = 16;
-
-/// What a pass over the device did, so that the shell knows whether to go on at once, wait or sleep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Activity {
-    /// Something was done: there may be more.
-    pub progressed: bool,
-    /// Earliest time at which there is something to do without the host doing anything, ns.
-    pub next_event_ns: Option<u64>,
-}
-
-impl Activity {
-    /// Adds what something else did.
-    pub fn add(&mut self, other: Self) {
-        self.progressed |= other.progressed;
-        if let Some(at_ns) = other.next_event_ns {
-            self.wake_at(at_ns);
-        }
-    }
-
-    /// There is something to do at `at_ns`.
-    pub(crate) fn wake_at(&mut self, at_ns: u64) {
-        self.next_event_ns = Some(self.next_event_ns.map_or(at_ns, |next_ns| next_ns.min(at_ns)));
-    }
-}
-
-const _: () = {
-    assert!(nvme_spec::registers::cq_head_doorbell(IO_QUEUE_PAIRS_MAX) < pci::MSIX_TABLE_OFFSET as usize);
-    assert!(pci::MSIX_TABLE_OFFSET as usize + VECTORS_MAX as usize * 16 <= pci::MSIX_PBA_OFFSET as usize);
-    assert!(pci::MSIX_PBA_OFFSET as usize + VECTOR_WORDS * 8 <= BAR_SIZE_BYTES);
+pub use limits::{
+    BAR_SIZE_BYTES, DISPATCHERS_MAX, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX, QUEUE_ENTRIES_MAX, VECTORS_MAX,
 };
+pub use namespace::NamespaceConfig;
+pub use pci::config::ConfigSpace;
+pub use setup::SetupError;
+pub use shared::Shared;
+pub use stats::dma::{CopyCounts, CopyCountsSnapshot};
+pub use stats::flash::NamespaceReport;
+pub use stats::lateness::{Lateness, LatenessBucket, LatenessSnapshot};
+pub use stats::queues::{QueueSnapshot, Statistics};
+pub use worker::dma::COPY_BATCHES_MAX;
+pub use worker::Worker;

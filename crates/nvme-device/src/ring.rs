@@ -208,7 +208,7 @@ impl<T: Send> Consumer<T> {
             return None;
         }
         let seen = self.inner.slot(self.head.wrapping_add(index)).with(|slot| {
-            // SAFETY: as in `pop`, but the item stays: the reference ends with `look`, before this consumer, which is borrowed meanwhile, can
+            // SAFETY: as in `pop`, but the item stays: the reference ends with `look`, before this consumer, which is leased_in meanwhile, can
             // take the item out.
             look(unsafe { (*slot).assume_init_ref() })
         });

@@ -3,18 +3,21 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use nvme_spec::registers::{self, csts};
+use nvme_spec::registers;
+use nvme_spec::registers::csts;
 
-use crate::bar::Bar;
 use crate::coalescing::CoalescingSettings;
-use crate::copy_counts::CopyCounts;
-use crate::device::SetupError;
-use crate::flash_log::{FlashLog, NamespaceReport};
+use crate::command::zone_transfer::{ZoneTransfer, ZoneTransfers};
 use crate::host::Host;
-use crate::lateness::Lateness;
-use crate::power::Power;
-use crate::zoned::{ZoneMove, ZoneMoves};
-use crate::{ConfigSpace, Statistics, NAMESPACES_MAX};
+use crate::limits::NAMESPACES_MAX;
+use crate::pci::bar::Bar;
+use crate::pci::config::ConfigSpace;
+use crate::pci::power::Power;
+use crate::setup::SetupError;
+use crate::stats::dma::CopyCounts;
+use crate::stats::flash::{FlashLog, NamespaceReport};
+use crate::stats::lateness::Lateness;
+use crate::stats::queues::Statistics;
 
 /// How the function can raise interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub struct Shared {
     power: Power,
     /// The controller has told the workers to forget everything, and they have not all done so: written by the controller, read by workers.
     is_resetting: AtomicBool,
-    /// The controller wants everything back that it has lent to other dispatchers: written by the controller, read by them.
+    /// The controller wants everything back that it has leased to other dispatchers: written by the controller, read by them.
     is_recalling: AtomicBool,
     /// A dispatcher has something for the controller to see to.
     has_call: AtomicBool,
@@ -42,8 +45,8 @@ pub struct Shared {
     lateness: Lateness,
     copy_counts: CopyCounts,
     flash_log: FlashLog,
-    /// Movements of data in zones.
-    zone_moves: Arc<ZoneMoves>,
+    /// TransferState of data in zones.
+    zone_transfers: Arc<ZoneTransfers>,
     /// Pin-based interrupt mask (INTMS/INTMC): written by the controller, read by workers.
     interrupt_mask: AtomicU32,
     /// Which interrupts may come later.
@@ -53,8 +56,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// For a device in whose zones these movements are, with so many workers.
-    pub(crate) fn new(zone_moves: Arc<ZoneMoves>, worker_count: usize) -> Result<Self, SetupError> {
+    /// For a device in whose zones these transfers are, with so many workers.
+    pub(crate) fn new(zone_transfers: Arc<ZoneTransfers>, worker_count: usize) -> Result<Self, SetupError> {
         Ok(Self {
             config_space: ConfigSpace::new(),
             power: Power::new()?,
@@ -65,7 +68,7 @@ impl Shared {
             lateness: Lateness::new(worker_count)?,
             copy_counts: CopyCounts::new(worker_count)?,
             flash_log: FlashLog::new(NAMESPACES_MAX as usize)?,
-            zone_moves,
+            zone_transfers,
             interrupt_mask: AtomicU32::new(0),
             coalescing: CoalescingSettings::default(),
             interrupt_suppressed: AtomicBool::new(false),
@@ -123,7 +126,7 @@ impl Shared {
         self.has_call.load(Ordering::Acquire)
     }
 
-    /// Has the controller call all lanes back; whether it was not going to do so.
+    /// Has the controller call all queue sets back; whether it was not going to do so.
     pub(crate) fn call_controller(&self) -> bool {
         // Not written where it is set: others read it at each pass.
         let is_new = !self.has_call();
@@ -180,9 +183,9 @@ impl Shared {
         &self.flash_log
     }
 
-    /// A movement of data in a zone is over.
-    pub(crate) fn end_zone_move(&self, moved: ZoneMove) {
-        self.zone_moves.end(moved);
+    /// A transfer of data in a zone is over.
+    pub(crate) fn end_zone_transfer(&self, moved: ZoneTransfer) {
+        self.zone_transfers.end(moved);
     }
 
     pub(crate) fn set_sq_head(&self, sqid: u16, head: u16) {

@@ -2,9 +2,11 @@
 
 use nvme_spec::{Status, SubmissionQueueEntry};
 
-use super::{Outcome, PendingAdmin};
-use crate::controller::{admin_command, Controller};
-use crate::work::{CommandRef, Job, WorkItem};
+use crate::admin::outcome::Outcome;
+use crate::admin::state::admin_state::PendingAdmin;
+use crate::command::id::{admin_command, CommandRef};
+use crate::command::job::{Job, WorkItem};
+use crate::controller::Controller;
 
 /// Dword 0 of the completion when the command was not aborted.
 const NOT_ABORTED: u64 = 1;
@@ -12,7 +14,7 @@ const NOT_ABORTED: u64 = 1;
 impl Controller {
     /// Aborts a command that is being worked on, waits for buffer space, or is a held Asynchronous Event Request. One that
     /// is still in its submission queue is left alone, and the completion says so.
-    pub(super) fn abort(
+    pub(crate) fn abort(
         &mut self,
         entry: &SubmissionQueueEntry,
         command: CommandRef,
@@ -26,25 +28,25 @@ impl Controller {
             }
             self.admin.events.forget(cid);
             let job = Job::immediate(admin_command(cid), now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
-            self.lane
+            self.queue_set
                 .send(0, WorkItem::Job(job))
                 .map_err(|_| Status::INTERNAL_ERROR)?;
             return Ok(Outcome::Done(0));
         }
-        let Some(Some(queue)) = self.lane.submission_queues.get_mut(usize::from(sqid)) else {
+        let Some(Some(queue)) = self.queue_set.submission_queues.get_mut(usize::from(sqid)) else {
             return Ok(Outcome::Done(NOT_ABORTED));
         };
         let cqid = queue.cqid;
         if queue.held.take(cid) {
             let held = CommandRef { sqid, cqid, cid };
             let job = Job::immediate(held, now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
-            self.lane
+            self.queue_set
                 .send(cqid, WorkItem::Job(job))
                 .map_err(|_| Status::INTERNAL_ERROR)?;
             return Ok(Outcome::Done(0));
         }
         let ticket = self.admin.new_ticket();
-        self.lane
+        self.queue_set
             .send(cqid, WorkItem::AbortCommand { sqid, cid, ticket })
             .map_err(|_| Status::INTERNAL_ERROR)?;
         self.admin.pending = Some((ticket, PendingAdmin::Abort { command }));

@@ -8,12 +8,13 @@ use nvme_spec::{
 };
 use zerocopy::IntoBytes;
 
-use super::{put, Outcome};
+use crate::admin::outcome::Outcome;
+use crate::admin::page::put;
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
+use crate::namespace::streams::{Streams, STREAMS_MAX};
 use crate::namespace::Namespace;
-use crate::streams::{Streams, STREAMS_MAX};
 
 /// A directive command, taken apart.
 struct Directive {
@@ -40,7 +41,7 @@ impl Directive {
 }
 
 impl Controller {
-    pub(super) fn directive_receive<H: Host>(
+    pub(crate) fn directive_receive<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         host: &H,
@@ -55,7 +56,7 @@ impl Controller {
             })?;
             return Ok(Outcome::Done(allocated.into()));
         }
-        let len_bytes = self.lane.io.limits.dwords_z(directive.dwords_z)?;
+        let len_bytes = self.queue_set.io.limits.dwords_z(directive.dwords_z)?;
         self.with_page(
             |controller, page| controller.fill_directive(&directive, page),
             |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
@@ -90,9 +91,9 @@ impl Controller {
                 }
                 StreamsReceiveOperation::GET_STATUS => {
                     let nsid = self.streams_namespace(directive.nsid)?.nsid;
-                    let open = self.lane.io.streams.open_of(nsid);
+                    let open = self.queue_set.io.streams.open_of(nsid);
                     put(page, 0, &(open.count() as u16).to_le_bytes());
-                    for (index, id) in self.lane.io.streams.open_of(nsid).enumerate() {
+                    for (index, id) in self.queue_set.io.streams.open_of(nsid).enumerate() {
                         put(page, 2 + 2 * index, &id.to_le_bytes());
                     }
                     Ok(())
@@ -105,7 +106,7 @@ impl Controller {
 
     /// Of a namespace; for all of them, what belongs to none.
     fn streams_parameters(&self, nsid: u32) -> Result<StreamsParameters, Status> {
-        let streams = &self.lane.io.streams;
+        let streams = &self.queue_set.io.streams;
         let parameters = StreamsParameters {
             streams_max: STREAMS_MAX.into(),
             available: streams.available().into(),
@@ -113,7 +114,7 @@ impl Controller {
             ..StreamsParameters::zeroed()
         };
         if nsid == NSID_BROADCAST {
-            let mut namespaces = self.lane.io.namespaces.iter();
+            let mut namespaces = self.queue_set.io.namespaces.iter();
             return match namespaces.any(|namespace| namespace.streams.is_enabled) {
                 true => Ok(parameters),
                 false => Err(Status::INVALID_FIELD_IN_COMMAND),
@@ -135,7 +136,7 @@ impl Controller {
         if nsid == NSID_BROADCAST {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        self.lane.io.namespaces.attached(nsid)
+        self.queue_set.io.namespaces.attached(nsid)
     }
 
     /// A namespace that has the directive enabled.
@@ -154,13 +155,13 @@ impl Controller {
         f: impl FnOnce(&mut Streams, &mut Namespace) -> Result<T, Status>,
     ) -> Result<T, Status> {
         self.streams_namespace(directive.nsid)?;
-        self.lane
+        self.queue_set
             .io
             .with_streams(directive.nsid, f)
             .unwrap_or(Err(Status::INVALID_NAMESPACE_OR_FORMAT))
     }
 
-    pub(super) fn directive_send(&mut self, entry: &SubmissionQueueEntry) -> Result<Outcome, Status> {
+    pub(crate) fn directive_send(&mut self, entry: &SubmissionQueueEntry) -> Result<Outcome, Status> {
         let directive = Directive::parse(entry);
         match directive.kind {
             DirectiveType::IDENTIFY => self.enable_directive(&directive)?,
@@ -195,7 +196,7 @@ impl Controller {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         let is_all = directive.nsid == NSID_BROADCAST;
-        let io = &mut self.lane.io;
+        let io = &mut self.queue_set.io;
         for namespace in io.namespaces.settable_mut(directive.nsid)? {
             if namespace.has_streams() {
                 let streams = &mut io.streams;

@@ -2,14 +2,15 @@
 
 use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 
-use super::Outcome;
-use crate::controller::{Controller, DoorbellBuffers};
+use crate::admin::outcome::Outcome;
+use crate::controller::Controller;
 use crate::host::Host;
+use crate::queue::shadow::DoorbellBuffers;
 
 impl Controller {
     /// Sets the shadow doorbells up, or moves them. Buffers that are not pages of memory, or the same page, are an Invalid Field: so the
     /// specification has it for wrong memory ranges, whatever is wrong with them.
-    pub(super) fn doorbell_buffer_config<H: Host>(
+    pub(crate) fn doorbell_buffer_config<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         host: &H,
@@ -25,7 +26,7 @@ impl Controller {
         {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        self.lane
+        self.queue_set
             .use_shadow_doorbells(buffers, host)
             .map_err(|_| Status::INVALID_FIELD_IN_COMMAND)?;
         Ok(Outcome::Done(0))

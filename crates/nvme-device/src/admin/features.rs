@@ -2,317 +2,22 @@
 
 use nvme_spec::{
     FeatureCapabilities, FeatureId, FeatureSelect, SetFeatureEvent, Status, SubmissionQueueEntry,
-    AEC_TELEMETRY_LOG, NSID_BROADCAST, OAES_LBA_STATUS, OAES_NAMESPACE_ATTRIBUTE,
-    OAES_ZONE_DESCRIPTOR_CHANGED, SMART_EVENT_TEMPERATURE_THRESHOLD,
+    NSID_BROADCAST, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
-use super::feature_buffers::{HostBehavior, PowerTransitions, LAST_POWER_STATE};
-use super::namespace_features::{is_kept_here, is_of_namespaces};
-use super::Outcome;
+use crate::admin::namespace_features::{is_kept_here, is_of_namespaces};
+use crate::admin::outcome::Outcome;
+use crate::admin::state::feature_buffers::{HostBehavior, PowerTransitions};
+use crate::admin::state::features::{Timestamp, Values};
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
-use crate::BURST_MAX;
-use crate::{IO_QUEUE_PAIRS_MAX, VECTORS_MAX, VECTOR_WORDS};
-
-/// The drive's temperature does not change: 37 °C.
-const TEMPERATURE_KELVIN: u16 = 310;
-/// WCTEMP: 70 °C.
-pub(super) const WARNING_TEMPERATURE_KELVIN: u16 = 343;
-/// CCTEMP: 80 °C.
-pub(super) const CRITICAL_TEMPERATURE_KELVIN: u16 = 353;
+use crate::limits::IO_QUEUE_PAIRS_MAX;
 
 const SAVE: u32 = 1 << 31;
-/// Interrupts of the admin queue are never coalesced: the bit of vector 0.
-const ADMIN_VECTOR: [u64; VECTOR_WORDS] = {
-    let mut words = [0; VECTOR_WORDS];
-    words[0] = 1;
-    words
-};
-/// Temperature Threshold: sensor 0 is the composite temperature; 1111b means all (set only).
-const SENSOR_ALL: u32 = 0xF;
-const ASYNC_EVENT_TEMPERATURE: u32 = 1 << 1;
-/// SMART events, telemetry, and the notices that Identify names.
-const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | AEC_TELEMETRY_LOG | super::identify::OAES;
-/// LSIPI: the log is up to date whenever it is read; 100 ms is the least that can be said.
-const LBA_STATUS_POLL_INTERVAL: u32 = 1 << 16;
-const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
-
-/// Arbitration Burst, and its value for no limit (NVMe Base 2.0 figure 318).
-const ARBITRATION_BURST_MASK: u32 = 0b111;
-const ARBITRATION_BURST_UNLIMITED: u32 = 0b111;
-
-/// The values of the features that a reset brings back to what was saved. One instance is in force, one is the saved one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Values {
-    arbitration: u32,
-    power_management: u32,
-    temperature_over_kelvin: u16,
-    temperature_under_kelvin: u16,
-    volatile_write_cache: u32,
-    interrupt_coalescing: u32,
-    /// Bit per vector: coalescing disabled.
-    coalescing_disabled: [u64; VECTOR_WORDS],
-    write_atomicity: u32,
-    async_events: u32,
-    /// LSIRI: least time between two alerts, in units of 100 ms.
-    lba_status_interval: u32,
-    software_progress_marker: u32,
-}
-
-impl Values {
-    const DEFAULT: Self = Self {
-        arbitration: 3,
-        power_management: 0,
-        temperature_over_kelvin: WARNING_TEMPERATURE_KELVIN,
-        temperature_under_kelvin: 0,
-        volatile_write_cache: 1,
-        interrupt_coalescing: 0,
-        coalescing_disabled: ADMIN_VECTOR,
-        write_atomicity: 0,
-        async_events: 0,
-        lba_status_interval: 0,
-        software_progress_marker: 0,
-    };
-
-    /// Dword 0 of Get Features, for the features that are kept here.
-    fn get(&self, feature: FeatureId, cdw11: u32) -> Result<u32, Status> {
-        Ok(match feature {
-            FeatureId::ARBITRATION => self.arbitration,
-            FeatureId::POWER_MANAGEMENT => self.power_management,
-            FeatureId::TEMPERATURE_THRESHOLD => {
-                let sensor = cdw11 >> 16 & 0xF;
-                match (sensor, cdw11 >> 20 & 0b11) {
-                    (0, 0) => self.temperature_over_kelvin.into(),
-                    (0, 1) => self.temperature_under_kelvin.into(),
-                    _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-                }
-            }
-            FeatureId::VOLATILE_WRITE_CACHE => self.volatile_write_cache,
-            FeatureId::INTERRUPT_COALESCING => self.interrupt_coalescing,
-            FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {
-                let vector = checked_vector(cdw11)?;
-                let word = self
-                    .coalescing_disabled
-                    .get(vector / 64)
-                    .copied()
-                    .unwrap_or_default();
-                let is_disabled = word >> (vector % 64) & 1 != 0;
-                vector as u32 | u32::from(is_disabled) << 16
-            }
-            FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity,
-            FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events,
-            FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES => {
-                LBA_STATUS_POLL_INTERVAL | self.lba_status_interval
-            }
-            FeatureId::SOFTWARE_PROGRESS_MARKER => self.software_progress_marker,
-            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-        })
-    }
-
-    /// Takes a new value from dword 11 of Set Features; nothing changes if it is wrong.
-    fn set(&mut self, feature: FeatureId, cdw11: u32) -> Result<(), Status> {
-        let only = |mask: u32| {
-            if cdw11 & !mask == 0 {
-                Ok(cdw11)
-            } else {
-                Err(Status::INVALID_FIELD_IN_COMMAND)
-            }
-        };
-        match feature {
-            FeatureId::ARBITRATION => self.arbitration = only(0xFFFF_FF07)?,
-            // The state that is asked for, and the workload hint.
-            FeatureId::POWER_MANAGEMENT => match only(0xFF)? & 0x1F {
-                state if state <= LAST_POWER_STATE.into() => self.power_management = cdw11,
-                _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-            },
-            FeatureId::TEMPERATURE_THRESHOLD => {
-                let threshold = (cdw11 & 0xFFFF) as u16;
-                let sensor = cdw11 >> 16 & 0xF;
-                if sensor != 0 && sensor != SENSOR_ALL {
-                    return Err(Status::INVALID_FIELD_IN_COMMAND);
-                }
-                match cdw11 >> 20 & 0b11 {
-                    0 => self.temperature_over_kelvin = threshold,
-                    1 => self.temperature_under_kelvin = threshold,
-                    _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-                }
-            }
-            FeatureId::VOLATILE_WRITE_CACHE => self.volatile_write_cache = only(1)?,
-            FeatureId::INTERRUPT_COALESCING => self.interrupt_coalescing = only(0xFFFF)?,
-            FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {
-                let vector = checked_vector(only(0x1_FFFF)?)?;
-                let is_disabled = cdw11 >> 16 & 1 != 0;
-                if vector == 0 && !is_disabled {
-                    return Err(Status::INVALID_FIELD_IN_COMMAND);
-                }
-                if let Some(word) = self.coalescing_disabled.get_mut(vector / 64) {
-                    *word = *word & !(1 << (vector % 64)) | u64::from(is_disabled) << (vector % 64);
-                }
-            }
-            FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity = only(1)?,
-            FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events = only(ASYNC_EVENTS_SUPPORTED)?,
-            // LSIPI is the controller's to say.
-            FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES => self.lba_status_interval = cdw11 & 0xFFFF,
-            FeatureId::SOFTWARE_PROGRESS_MARKER => self.software_progress_marker = only(0xFF)?,
-            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-        }
-        Ok(())
-    }
-}
-
-fn checked_vector(cdw11: u32) -> Result<usize, Status> {
-    let vector = (cdw11 & 0xFFFF) as u16;
-    if vector < VECTORS_MAX {
-        Ok(vector.into())
-    } else {
-        Err(Status::INVALID_FIELD_IN_COMMAND)
-    }
-}
-
-/// The clock that a host can set: what it was set to, and when.
-#[derive(Clone, Copy, Debug)]
-struct Timestamp {
-    milliseconds: u64,
-    set_at_ns: u64,
-    is_set_by_host: bool,
-}
-
-/// All features.
-#[derive(Debug)]
-pub(crate) struct Features {
-    current: Values,
-    saved: Values,
-    io_queue_pairs: u16,
-    power_transitions: PowerTransitions,
-    host_behavior: HostBehavior,
-    timestamp: Timestamp,
-    host_identifier: [u8; 16],
-    /// Whether the host has given one of 128 bits; nothing if it has given none.
-    is_host_identifier_extended: Option<bool>,
-}
-
-impl Features {
-    pub fn new() -> Self {
-        Self {
-            current: Values::DEFAULT,
-            saved: Values::DEFAULT,
-            io_queue_pairs: IO_QUEUE_PAIRS_MAX,
-            power_transitions: PowerTransitions::DEFAULT,
-            host_behavior: HostBehavior::DEFAULT,
-            timestamp: Timestamp {
-                milliseconds: 0,
-                set_at_ns: 0,
-                is_set_by_host: false,
-            },
-            host_identifier: [0; 16],
-            is_host_identifier_extended: None,
-        }
-    }
-
-    /// A controller level reset: the timestamp begins at 0 now.
-    pub fn reset(&mut self, now_ns: u64) {
-        let timestamp = Timestamp {
-            milliseconds: 0,
-            set_at_ns: now_ns,
-            is_set_by_host: false,
-        };
-        *self = Self {
-            current: self.saved,
-            saved: self.saved,
-            timestamp,
-            ..Self::new()
-        };
-    }
-
-    /// What a Set Feature event tells of.
-    fn settings(&self) -> (Values, u16) {
-        (self.current, self.io_queue_pairs)
-    }
-
-    /// I/O queue pairs that the host may create.
-    pub fn io_queue_pairs(&self) -> u16 {
-        self.io_queue_pairs
-    }
-
-    /// The host that the controller has.
-    pub fn host_identifier(&self) -> [u8; 16] {
-        self.host_identifier
-    }
-
-    /// Whether the host has given an identifier of 128 bits; nothing if it has given none.
-    pub fn has_extended_host_identifier(&self) -> Option<bool> {
-        self.is_host_identifier_extended
-    }
-
-    pub fn temperature_kelvin(&self) -> u16 {
-        TEMPERATURE_KELVIN
-    }
-
-    pub fn temperature_is_beyond_threshold(&self) -> bool {
-        TEMPERATURE_KELVIN >= self.current.temperature_over_kelvin
-            || TEMPERATURE_KELVIN <= self.current.temperature_under_kelvin
-    }
-
-    /// Whether a temperature beyond its threshold is to be reported as an event.
-    fn wants_temperature_event(&self) -> bool {
-        self.current.async_events & ASYNC_EVENT_TEMPERATURE != 0 && self.temperature_is_beyond_threshold()
-    }
-
-    /// Commands that a queue may have fetched in its turn (Arbitration Burst: a power of two, or no limit).
-    #[inline]
-    pub fn arbitration_burst(&self) -> usize {
-        match self.current.arbitration & ARBITRATION_BURST_MASK {
-            ARBITRATION_BURST_UNLIMITED => BURST_MAX,
-            burst_log2 => BURST_MAX.min(1 << burst_log2),
-        }
-    }
-
-    /// Dword 11 of Interrupt Coalescing, and a bit for each vector that is not coalesced.
-    pub fn interrupt_coalescing(&self) -> (u32, [u64; VECTOR_WORDS]) {
-        (
-            self.current.interrupt_coalescing,
-            self.current.coalescing_disabled,
-        )
-    }
-
-    /// Whether changed namespaces are to be reported as events.
-    pub fn wants_namespace_notices(&self) -> bool {
-        self.current.async_events & OAES_NAMESPACE_ATTRIBUTE != 0
-    }
-
-    /// Whether changed zones are to be reported as events.
-    pub fn wants_zone_notices(&self) -> bool {
-        self.current.async_events & OAES_ZONE_DESCRIPTOR_CHANGED != 0
-    }
-
-    /// Least time between two alerts of LBAs that may be unrecoverable, if they are to be reported as events.
-    pub fn lba_status_report_interval_ns(&self) -> Option<u64> {
-        let is_wanted = self.current.async_events & OAES_LBA_STATUS != 0;
-        is_wanted.then(|| u64::from(self.current.lba_status_interval) * 100 * NANOSECONDS_PER_MILLISECOND)
-    }
-
-    /// Whether captures of the controller's are to be reported as events.
-    pub fn wants_telemetry_notices(&self) -> bool {
-        self.current.async_events & AEC_TELEMETRY_LOG != 0
-    }
-
-    fn number_of_queues(&self, pairs: u16) -> u32 {
-        let pairs_z = u32::from(pairs - 1);
-        pairs_z | pairs_z << 16
-    }
-
-    /// The timestamp's 8 bytes: milliseconds (48 bits), then attributes (NVMe Base 2.0 figure 336).
-    pub fn timestamp(&self, now_ns: u64) -> [u8; 8] {
-        let elapsed_ms = now_ns.saturating_sub(self.timestamp.set_at_ns) / NANOSECONDS_PER_MILLISECOND;
-        let milliseconds = self.timestamp.milliseconds.wrapping_add(elapsed_ms) & 0xFFFF_FFFF_FFFF;
-        let origin = u64::from(self.timestamp.is_set_by_host);
-        (milliseconds | origin << 49).to_le_bytes()
-    }
-}
 
 /// What can be done with `feature`, which a namespace can have of its own.
-pub(super) fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
+pub(crate) fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
     let capabilities = |saveable| {
         Ok(FeatureCapabilities {
             saveable,
@@ -370,7 +75,7 @@ fn host_identifier_len(cdw11: u32) -> usize {
 }
 
 impl Controller {
-    pub(super) fn get_features<H: Host>(
+    pub(crate) fn get_features<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         now_ns: u64,
@@ -398,7 +103,12 @@ impl Controller {
             FeatureId::IO_COMMAND_SET_PROFILE => 0,
             _ if is_kept_here(feature) => self.get_namespace_feature(entry.nsid.get(), feature, select)?,
             FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE => {
-                let reservations = &self.lane.io.namespaces.attached(entry.nsid.get())?.reservations;
+                let reservations = &self
+                    .queue_set
+                    .io
+                    .namespaces
+                    .attached(entry.nsid.get())?
+                    .reservations;
                 match feature {
                     _ if !is_current => 0,
                     FeatureId::RESERVATION_PERSISTENCE => reservations.persists().into(),
@@ -450,7 +160,7 @@ impl Controller {
         Ok(Outcome::Done(result.into()))
     }
 
-    pub(super) fn set_features<H: Host>(
+    pub(crate) fn set_features<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         now_ns: u64,
@@ -482,7 +192,7 @@ impl Controller {
             return Ok(Outcome::Done(0));
         }
         if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
-            self.lane.io.namespaces.attached(entry.nsid.get())?;
+            self.queue_set.io.namespaces.attached(entry.nsid.get())?;
             return Err(Status::FEATURE_NOT_NAMESPACE_SPECIFIC);
         }
         let before = self.admin.features.settings();

@@ -9,20 +9,20 @@ use nvme_spec::{
     FormatCompletionEvent, FormatStartEvent, NvmOpcode, SelfTestResult, Status, SubmissionQueueEntry,
 };
 
-use super::identify::FNA;
-use super::Outcome;
-use crate::controller::{Controller, Passes, Purpose};
-use crate::device::SetupError;
+use crate::admin::capabilities::FNA;
+use crate::admin::outcome::{status_of, Outcome};
+use crate::command::id::CommandRef;
+use crate::controller::Controller;
+use crate::erase::{ErasePattern, Purpose};
+use crate::limits::NAMESPACES_MAX;
 use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
-use crate::work::CommandRef;
-use crate::NAMESPACES_MAX;
 
 /// FPI: progress is indicated.
 const PROGRESS_SUPPORTED: u8 = 1 << 7;
 const SECURE_ERASE_MAX: u32 = 2;
 
 impl Controller {
-    pub(super) fn format_nvm(
+    pub(crate) fn format_nvm(
         &mut self,
         entry: &SubmissionQueueEntry,
         command: CommandRef,
@@ -39,7 +39,7 @@ impl Controller {
         }
         let format_index = (cdw10 & 0xF | (cdw10 >> 12 & 0b11) << 4) as usize;
         let nsid = entry.nsid.get();
-        let renewed = self.renew(self.lane.io.namespaces.select(nsid)?, |namespace| {
+        let renewed = self.renew(self.queue_set.io.namespaces.select(nsid)?, |namespace| {
             if namespace.has_pairs_only() {
                 Some(namespace.lba_log2).filter(|_| format_index == 0)
             } else {
@@ -53,12 +53,12 @@ impl Controller {
             ..FormatStartEvent::zeroed()
         };
         self.admin.record(&event, now_ns);
-        self.begin_erasure(Purpose::Format { nsid }, Some((command, 0)), Passes::ZEROS);
+        self.begin_erase(Purpose::Format { nsid }, Some((command, 0)), ErasePattern::ZEROS);
         for namespace in &renewed {
-            self.lane.io.namespaces.set_erasing(namespace.nsid, true);
-            self.erasure.add(namespace.media());
+            self.queue_set.io.namespaces.set_erasing(namespace.nsid, true);
+            self.eraser.add(namespace.media());
         }
-        self.erasure.replace_with(renewed);
+        self.eraser.replace_with(renewed);
         self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_FORMAT);
         Ok(Outcome::Later)
     }
@@ -67,7 +67,7 @@ impl Controller {
     ///
     /// # Errors
     /// Reservation Conflict; Invalid Format for one that cannot have such LBAs; what keeps one from being made.
-    pub(super) fn renew<'a>(
+    pub(crate) fn renew<'a>(
         &self,
         namespaces: impl Iterator<Item = &'a Namespace>,
         lba_log2: impl Fn(&Namespace) -> Option<u8>,
@@ -87,8 +87,8 @@ impl Controller {
     }
 
     /// Refuses what would change namespaces while they are being erased.
-    pub(super) fn check_not_erasing(&self) -> Result<(), Status> {
-        match self.erasure.purpose() {
+    pub(crate) fn check_not_erasing(&self) -> Result<(), Status> {
+        match self.eraser.purpose() {
             None => Ok(()),
             Some(Purpose::Sanitize) => Err(Status::SANITIZE_IN_PROGRESS),
             Some(Purpose::Format { .. } | Purpose::Create | Purpose::Delete) => {
@@ -98,16 +98,16 @@ impl Controller {
     }
 
     /// FPI: how much of a format is still to be done.
-    pub(super) fn format_progress(&self, nsid: u32) -> u8 {
-        if self.lane.io.namespaces.is_erasing(nsid) {
-            PROGRESS_SUPPORTED | (100 - self.erasure.progress(100).min(100)) as u8
+    pub(crate) fn format_progress(&self, nsid: u32) -> u8 {
+        if self.queue_set.io.namespaces.is_erasing(nsid) {
+            PROGRESS_SUPPORTED | (100 - self.eraser.progress(100).min(100)) as u8
         } else {
             PROGRESS_SUPPORTED
         }
     }
 
-    /// An erasure is over: its namespaces are there again, or for the first time, or gone.
-    pub(crate) fn erasure_is_done(&mut self, purpose: Purpose, now_ns: u64) {
+    /// An erase is over: its namespaces are there again, or for the first time, or gone.
+    pub(crate) fn erase_is_done(&mut self, purpose: Purpose, now_ns: u64) {
         match purpose {
             Purpose::Sanitize => return self.sanitize_is_done(now_ns),
             Purpose::Format { nsid } => {
@@ -120,31 +120,23 @@ impl Controller {
             Purpose::Create | Purpose::Delete => {}
         }
         for nsid in 1..=NAMESPACES_MAX {
-            if !self.lane.io.namespaces.is_erasing(nsid) {
+            if !self.queue_set.io.namespaces.is_erasing(nsid) {
                 continue;
             }
             // The list of changed zones is a new one, or none.
             self.admin.events.forget_zone_notice(nsid);
-            let was_attached = self.lane.io.namespaces.is_attached(nsid);
-            self.lane.io.namespaces.set_erasing(nsid, false);
+            let was_attached = self.queue_set.io.namespaces.is_attached(nsid);
+            self.queue_set.io.namespaces.set_erasing(nsid, false);
             if purpose == Purpose::Delete {
-                self.lane.io.with_streams(nsid, |streams, namespace| {
+                self.queue_set.io.with_streams(nsid, |streams, namespace| {
                     streams.enable(nsid, &mut namespace.streams, false);
                 });
-                self.lane.io.namespaces.remove(nsid);
+                self.queue_set.io.namespaces.remove(nsid);
                 self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_NAMESPACE_REMOVAL);
             }
             if was_attached {
                 self.namespace_has_changed(nsid);
             }
         }
-    }
-}
-
-/// What a host is told if a namespace cannot be made.
-pub(super) fn status_of(error: &SetupError) -> Status {
-    match error {
-        SetupError::NamespaceSize { .. } => Status::NAMESPACE_INSUFFICIENT_CAPACITY,
-        _ => Status::INTERNAL_ERROR,
     }
 }

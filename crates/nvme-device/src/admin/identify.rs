@@ -5,25 +5,27 @@ use nvme_spec::{
     namespace_id_type, ozcs, CommandSet, IdentifyCns, IdentifyController, IdentifyIndependentNamespace,
     IdentifyKeyValueNamespace, IdentifyNamespace, IdentifyNvmController, IdentifyZonedController,
     IdentifyZonedNamespace, KeyValueFormat, LbaFormat, Status, SubmissionQueueEntry, IDENTIFY_BYTES,
-    KEY_VALUE_KEY_BYTES_MAX, NSID_BROADCAST, OAES_LBA_STATUS, OAES_NAMESPACE_ATTRIBUTE,
-    OAES_ZONE_DESCRIPTOR_CHANGED, RESCAP_ALL, SANICAP_ALL_ACTIONS, SANICAP_NO_MODIFICATION,
-    ZRWACAP_EXPLICIT_FLUSH,
+    KEY_VALUE_KEY_BYTES_MAX, NSID_BROADCAST, RESCAP_ALL, ZRWACAP_EXPLICIT_FLUSH,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
-use super::feature_buffers::{describe_power_states, LAST_POWER_STATE};
-use super::namespaces::CONTROLLER_ID;
-use super::{error_log, events, features, firmware, persistent_events, put, put_dword, self_test, Outcome};
+use crate::admin::capabilities::{CONTROLLER_ID, FNA, OAES, SANICAP};
+use crate::admin::outcome::Outcome;
+use crate::admin::page::{put, put_dword};
+use crate::admin::state::feature_buffers::{describe_power_states, LAST_POWER_STATE};
+use crate::admin::state::{error_log, events};
+use crate::admin::state::{features, firmware, persistent_events, self_test};
 use crate::controller::Controller;
-use crate::data_pointer::{DataPointer, SGL_SUPPORT};
+use crate::data_pointer::sgl::SUPPORT as SGL_SUPPORT;
+use crate::data_pointer::DataPointer;
 use crate::host::Host;
-use crate::io::{COPY_FORMATS, COPY_RANGES_MAX};
-use crate::key_value::KeyValue;
+use crate::io::copy::FORMATS as COPY_FORMATS;
+use crate::limits::{COPY_RANGES_MAX, NAMESPACES_MAX};
+use crate::namespace::key_value::KeyValue;
+use crate::namespace::provisioning::command_set_of;
+use crate::namespace::zoned::Zoned;
 use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
-use crate::pci;
-use crate::provisioning::command_set_of;
-use crate::zoned::Zoned;
-use crate::NAMESPACES_MAX;
+use crate::pci::config as pci;
 
 /// A list can start after any identifier but FFFFFFFEh and FFFFFFFFh (NVMe Base 2.0 §5.17.2.2).
 const NSID_LIST_START_MAX: u32 = 0xFFFF_FFFD;
@@ -51,15 +53,6 @@ const GRANULARITY_DESCRIPTORS_AT: usize = 32;
 
 /// NSFEAT.UIDREUSE: NGUID and EUI64 are never those of another namespace.
 const NSFEAT_IDENTIFIERS_NOT_REUSED: u8 = 1 << 3;
-
-/// OAES: namespace attribute and LBA status notices, and those of zones.
-pub(super) const OAES: u32 = OAES_NAMESPACE_ATTRIBUTE | OAES_LBA_STATUS | OAES_ZONE_DESCRIPTOR_CHANGED;
-
-/// FNA: a namespace is formatted by itself, and all at once if that is asked for; Crypto Erase (bit 2).
-pub(super) const FNA: u8 = 1 << 2;
-
-/// SANICAP: all three kinds of erasing, and without deallocation nothing else is done afterwards.
-pub(super) const SANICAP: u32 = SANICAP_ALL_ACTIONS | SANICAP_NO_MODIFICATION;
 
 /// Sources: figure 275 of NVMe Base 2.0.
 mod controller_fields {
@@ -92,7 +85,7 @@ mod controller_fields {
 }
 
 impl Controller {
-    pub(super) fn identify<H: Host>(
+    pub(crate) fn identify<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         host: &H,
@@ -143,15 +136,17 @@ impl Controller {
             }
             IdentifyCns::CONTROLLER => self.identify_controller(atomic_bytes, layout(page)?),
             IdentifyCns::ACTIVE_NAMESPACE_LIST => {
-                fill_list(nsid, self.lane.io.namespaces.iter_attached(), page)?;
+                fill_list(nsid, self.queue_set.io.namespaces.iter_attached(), page)?;
             }
-            IdentifyCns::ALLOCATED_NAMESPACE_LIST => fill_list(nsid, self.lane.io.namespaces.iter(), page)?,
+            IdentifyCns::ALLOCATED_NAMESPACE_LIST => {
+                fill_list(nsid, self.queue_set.io.namespaces.iter(), page)?
+            }
             IdentifyCns::NAMESPACE_DESCRIPTORS => {
-                self.namespace_descriptors(self.lane.io.namespaces.attached(nsid)?, page);
+                self.namespace_descriptors(self.queue_set.io.namespaces.attached(nsid)?, page);
             }
             IdentifyCns::NAMESPACE_CONTROLLER_LIST => {
-                self.lane.io.namespaces.allocated(nsid)?;
-                let is_listed = self.lane.io.namespaces.is_attached(nsid);
+                self.queue_set.io.namespaces.allocated(nsid)?;
+                let is_listed = self.queue_set.io.namespaces.is_attached(nsid);
                 fill_controller_list(entry, is_listed, page);
             }
             IdentifyCns::CONTROLLER_LIST => fill_controller_list(entry, true, page),
@@ -184,7 +179,7 @@ impl Controller {
             },
             IdentifyCns::COMMAND_SET_ACTIVE_NAMESPACE_LIST => {
                 self.require_command_set(command_set)?;
-                let listed = self.lane.io.namespaces.iter_attached();
+                let listed = self.queue_set.io.namespaces.iter_attached();
                 fill_list(
                     nsid,
                     listed.filter(|namespace| namespace.command_set() == command_set),
@@ -193,7 +188,7 @@ impl Controller {
             }
             IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE_LIST => {
                 self.require_command_set(command_set)?;
-                let listed = self.lane.io.namespaces.iter();
+                let listed = self.queue_set.io.namespaces.iter();
                 fill_list(
                     nsid,
                     listed.filter(|namespace| namespace.command_set() == command_set),
@@ -224,9 +219,9 @@ impl Controller {
     /// The namespace whose structure is asked for; nothing if it is not there, and the structure all zeros (NVMe Base 2.0 §5.17.2.1).
     fn namespace_for_identify(&self, nsid: u32, may_be_detached: bool) -> Result<Option<&Namespace>, Status> {
         let found = if may_be_detached {
-            self.lane.io.namespaces.allocated(nsid)
+            self.queue_set.io.namespaces.allocated(nsid)
         } else {
-            self.lane.io.namespaces.attached(nsid)
+            self.queue_set.io.namespaces.attached(nsid)
         };
         match found {
             Ok(namespace) => Ok(Some(namespace)),
@@ -255,7 +250,8 @@ impl Controller {
     /// How much one write may have and still be done as a whole, whatever else is read and written, and whenever the controller is reset: nothing beyond an LBA,
     /// unless there is a single worker that copies command after command, each to its end.
     fn atomic_write_bytes(&self, has_engine: bool) -> Option<u32> {
-        (self.lane.links.len() == 1 && !has_engine).then_some(self.lane.io.limits.transfer_bytes_max)
+        (self.queue_set.links.len() == 1 && !has_engine)
+            .then_some(self.queue_set.io.limits.transfer_bytes_max)
     }
 
     /// What all namespaces with the format of an index have in common (NVM CS 1.0 §4.1.5.5): all formats are alike.
@@ -273,7 +269,7 @@ impl Controller {
             identify_common(layout(page)?);
             return Ok(());
         }
-        let mut namespaces = self.lane.io.namespaces.iter();
+        let mut namespaces = self.queue_set.io.namespaces.iter();
         let zoned = namespaces.find_map(|namespace| Some((namespace.zoned.as_ref()?, namespace.lba_log2)));
         match (command_set, zoned) {
             // Nothing but zeros: no protection information.
@@ -298,7 +294,7 @@ impl Controller {
         data.ver = VERSION_2_0.into();
         data.ctratt = controller_fields::CTRATT.into();
         data.cntrltype = 1;
-        data.oacs = match self.lane.has_shadow_doorbells() {
+        data.oacs = match self.queue_set.has_shadow_doorbells() {
             true => controller_fields::OACS | controller_fields::OACS_DOORBELL_BUFFER_CONFIG,
             false => controller_fields::OACS,
         }
@@ -330,13 +326,13 @@ impl Controller {
         data.awun_z = atomic_z.into();
         data.awupf_z = atomic_z.into();
         // A pair is alone with the data, however long it is.
-        data.acwu_z = lbas_z(self.lane.io.limits.transfer_bytes_max, lba_log2).into();
+        data.acwu_z = lbas_z(self.queue_set.io.limits.transfer_bytes_max, lba_log2).into();
         data.vwc = controller_fields::VWC;
         data.ocfs = COPY_FORMATS.into();
         data.sgls = SGL_SUPPORT.into();
         data.subnqn = self.identity.subsystem_nqn();
         data.tnvmcap_bytes = u128::from(self.provisioning.media_bytes).to_le_bytes();
-        let unallocated_bytes = self.provisioning.unallocated_bytes(&self.lane.io.namespaces);
+        let unallocated_bytes = self.provisioning.unallocated_bytes(&self.queue_set.io.namespaces);
         data.unvmcap_bytes = u128::from(unallocated_bytes).to_le_bytes();
         data.npss_z = LAST_POWER_STATE;
         data.apsta = APSTA;
@@ -372,7 +368,7 @@ impl Controller {
         data.flbas = namespace.format_index();
         data.rescap = RESCAP_ALL;
         data.fpi = self.format_progress(namespace.nsid);
-        let transfer_lbas = self.lane.io.limits.transfer_bytes_max >> namespace.lba_log2;
+        let transfer_lbas = self.queue_set.io.limits.transfer_bytes_max >> namespace.lba_log2;
         data.mssrl_lbas = u16::try_from(transfer_lbas).unwrap_or(u16::MAX).into();
         data.mcl_lbas = transfer_lbas.into();
         data.msrc_z = COPY_RANGES_MAX as u8 - 1;

@@ -3,13 +3,16 @@
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell, ControllerConfiguration, CC};
 use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 
-use super::{Outcome, PendingAdmin};
-use crate::bar::Bar;
+use crate::admin::outcome::Outcome;
+use crate::admin::state::admin_state::PendingAdmin;
+use crate::command::id::CommandRef;
+use crate::command::job::{Job, WorkItem};
 use crate::controller::Controller;
 use crate::host::Host;
-use crate::queues::{CompletionQueue, SubmissionQueue};
-use crate::work::{CommandRef, Job, WorkItem};
-use crate::{QUEUE_ENTRIES_MAX, VECTORS_MAX};
+use crate::limits::{QUEUE_ENTRIES_MAX, VECTORS_MAX};
+use crate::pci::bar::Bar;
+use crate::queue::completion::CompletionQueue;
+use crate::queue::submission::SubmissionQueue;
 
 const PHYSICALLY_CONTIGUOUS: u32 = 1 << 0;
 const INTERRUPTS_ENABLED: u32 = 1 << 1;
@@ -17,14 +20,14 @@ const IOSQES_64_BYTES: u8 = 6;
 const IOCQES_16_BYTES: u8 = 4;
 
 impl Controller {
-    pub(super) fn create_io_completion_queue<H: Host>(
+    pub(crate) fn create_io_completion_queue<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         host: &H,
     ) -> Result<Outcome, Status> {
         let bar = Bar(host.bar());
         let cqid = self.free_identifier(entry, |controller, index| {
-            matches!(controller.lane.completion_queues.get(index), Some(None))
+            matches!(controller.queue_set.completion_queues.get(index), Some(None))
         })?;
         let has_entry_size = ControllerConfiguration(bar.load(CC)).iocqes() == IOCQES_16_BYTES;
         let (base, entries) = contiguous_queue(entry, has_entry_size)?;
@@ -33,7 +36,7 @@ impl Controller {
             return Err(Status::INVALID_INTERRUPT_VECTOR);
         }
         let vector = (entry.cdw11.get() & INTERRUPTS_ENABLED != 0).then_some(vector);
-        self.lane
+        self.queue_set
             .send(
                 cqid,
                 WorkItem::CreateCq {
@@ -44,36 +47,39 @@ impl Controller {
                 },
             )
             .map_err(|_| Status::INTERNAL_ERROR)?;
-        self.lane
+        self.queue_set
             .add_completion_queue(cqid, CompletionQueue::new(entries, vector), host);
         Ok(Outcome::Done(0))
     }
 
-    pub(super) fn create_io_submission_queue<H: Host>(
+    pub(crate) fn create_io_submission_queue<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         host: &H,
     ) -> Result<Outcome, Status> {
         let bar = Bar(host.bar());
         let sqid = self.free_identifier(entry, |controller, index| {
-            matches!(controller.lane.submission_queues.get(index), Some(None))
+            matches!(controller.queue_set.submission_queues.get(index), Some(None))
         })?;
         let cqid = (entry.cdw11.get() >> 16) as u16;
         if !self.is_allocated(cqid) {
             return Err(Status::INVALID_QUEUE_IDENTIFIER);
         }
-        if !matches!(self.lane.completion_queues.get(usize::from(cqid)), Some(Some(_))) {
+        if !matches!(
+            self.queue_set.completion_queues.get(usize::from(cqid)),
+            Some(Some(_))
+        ) {
             return Err(Status::COMPLETION_QUEUE_INVALID);
         }
         let has_entry_size = ControllerConfiguration(bar.load(CC)).iosqes() == IOSQES_64_BYTES;
         let (base, entries) = contiguous_queue(entry, has_entry_size)?;
         let queue = SubmissionQueue::for_io(base, entries, cqid).map_err(|_| Status::INTERNAL_ERROR)?;
-        self.lane.add_submission_queue(sqid, queue, host);
+        self.queue_set.add_submission_queue(sqid, queue, host);
         Ok(Outcome::Done(0))
     }
 
     /// Deletes the queue; commands under way are completed as aborted before the deletion itself completes.
-    pub(super) fn delete_io_submission_queue(
+    pub(crate) fn delete_io_submission_queue(
         &mut self,
         entry: &SubmissionQueueEntry,
         command: CommandRef,
@@ -81,37 +87,39 @@ impl Controller {
         bar: Bar<'_>,
     ) -> Result<Outcome, Status> {
         let sqid = queue_identifier(entry);
-        let queue = match self.lane.submission_queues.get_mut(usize::from(sqid)) {
+        let queue = match self.queue_set.submission_queues.get_mut(usize::from(sqid)) {
             Some(slot) if sqid != 0 => slot.take().ok_or(Status::INVALID_QUEUE_IDENTIFIER)?,
             _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
         };
         bar.store(sq_tail_doorbell(sqid), 0);
         self.shared.statistics().queue(sqid).deleted();
-        if let Some(Some(completion_queue)) = self.lane.completion_queues.get_mut(usize::from(queue.cqid)) {
+        if let Some(Some(completion_queue)) =
+            self.queue_set.completion_queues.get_mut(usize::from(queue.cqid))
+        {
             completion_queue.users = completion_queue.users.saturating_sub(1);
         }
         for entry in queue.held.iter() {
             let held = CommandRef::of(entry, sqid, queue.cqid);
             let job = Job::immediate(held, now_ns, Status::COMMAND_ABORTED_SQ_DELETION, 0);
-            self.lane
+            self.queue_set
                 .send(queue.cqid, WorkItem::Job(job))
                 .map_err(|_| Status::INTERNAL_ERROR)?;
         }
         let ticket = self.admin.new_ticket();
-        self.lane
+        self.queue_set
             .send(queue.cqid, WorkItem::AbortQueue { sqid, ticket })
             .map_err(|_| Status::INTERNAL_ERROR)?;
         self.admin.pending = Some((ticket, PendingAdmin::DeleteQueue { command }));
         Ok(Outcome::Later)
     }
 
-    pub(super) fn delete_io_completion_queue(
+    pub(crate) fn delete_io_completion_queue(
         &mut self,
         entry: &SubmissionQueueEntry,
         bar: Bar<'_>,
     ) -> Result<Outcome, Status> {
         let cqid = queue_identifier(entry);
-        let queue = match self.lane.completion_queues.get_mut(usize::from(cqid)) {
+        let queue = match self.queue_set.completion_queues.get_mut(usize::from(cqid)) {
             Some(slot) if cqid != 0 => slot,
             _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
         };
@@ -120,7 +128,7 @@ impl Controller {
         }
         *queue = None;
         bar.store(cq_head_doorbell(cqid), 0);
-        self.lane
+        self.queue_set
             .send(cqid, WorkItem::DeleteCq { cqid })
             .map_err(|_| Status::INTERNAL_ERROR)?;
         Ok(Outcome::Done(0))
@@ -145,8 +153,12 @@ impl Controller {
     }
 
     /// Whether any I/O queue exists.
-    pub(super) fn has_io_queues(&self) -> bool {
-        self.lane.completion_queues.iter().skip(1).any(Option::is_some)
+    pub(crate) fn has_io_queues(&self) -> bool {
+        self.queue_set
+            .completion_queues
+            .iter()
+            .skip(1)
+            .any(Option::is_some)
     }
 }
 

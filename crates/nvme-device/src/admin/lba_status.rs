@@ -8,37 +8,27 @@ use nvme_spec::{
 };
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{put, Outcome};
+use crate::admin::outcome::Outcome;
+use crate::admin::page::put;
 use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 use crate::namespace::Namespace;
 
-/// What a host knows of LBAs that may be unrecoverable.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LbaStatusNews {
-    /// LSGC.
-    generation: u16,
-    /// There are some that were not there when the log was last read.
-    is_unread: bool,
-    /// When that was.
-    read_at_ns: u64,
-}
-
 impl Controller {
-    pub(super) fn get_lba_status<H: Host>(
+    pub(crate) fn get_lba_status<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         host: &H,
     ) -> Result<Outcome, Status> {
-        let len_bytes = self.lane.io.limits.dwords_z(entry.cdw12.get())?;
+        let len_bytes = self.queue_set.io.limits.dwords_z(entry.cdw12.get())?;
         let action = LbaStatusAction((entry.cdw13.get() >> 24) as u8);
         if !matches!(action, LbaStatusAction::SCAN | LbaStatusAction::TRACKED) {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         self.with_page(
             |controller, page| {
-                let namespace = controller.lane.io.namespaces.attached(entry.nsid.get())?;
+                let namespace = controller.queue_set.io.namespaces.attached(entry.nsid.get())?;
                 let room = page.get_mut(..len_bytes.min(PAGE_SIZE_BYTES)).unwrap_or_default();
                 fill_status(namespace, entry, room)
             },
@@ -48,9 +38,9 @@ impl Controller {
     }
 
     /// Sees whether LBAs were marked since the log was last read.
-    pub(super) fn note_lba_status(&mut self) {
+    pub(crate) fn note_lba_status(&mut self) {
         let mut has_news = false;
-        for namespace in self.lane.io.namespaces.iter_mut() {
+        for namespace in self.queue_set.io.namespaces.iter_mut() {
             has_news |= namespace.uncorrectable.take_news();
         }
         let news = &mut self.admin.lba_status;
@@ -61,7 +51,7 @@ impl Controller {
     }
 
     /// The host has read the log: the report interval begins anew.
-    pub(super) fn lba_status_was_read(&mut self, now_ns: u64) {
+    pub(crate) fn lba_status_was_read(&mut self, now_ns: u64) {
         self.admin.lba_status.is_unread = false;
         self.admin.lba_status.read_at_ns = now_ns;
     }
@@ -83,11 +73,11 @@ impl Controller {
     }
 
     /// Writes the log into `buffer`, which is all zeros; returns its length.
-    pub(super) fn fill_lba_status_log(&self, buffer: &mut [u8]) -> usize {
+    pub(crate) fn fill_lba_status_log(&self, buffer: &mut [u8]) -> usize {
         let mut header = LbaStatusLogHeader::new_zeroed();
         let mut len = size_of::<LbaStatusLogHeader>();
         let mut unrecoverable_lbas = 0u64;
-        let namespaces = self.lane.io.namespaces.iter_attached();
+        let namespaces = self.queue_set.io.namespaces.iter_attached();
         for namespace in namespaces.filter(|namespace| namespace.uncorrectable.count() > 0) {
             let element = LbaStatusElement {
                 nsid: namespace.nsid.into(),

@@ -1,19 +1,21 @@
 //! Get Log Page (NVMe Base 2.0 §5.16).
 
 use nvme_spec::{
-    effects, AdminOpcode, CommandSet, FeatureId, KeyValueOpcode, LogPageId, NvmOpcode,
-    ReservationNotification, SanitizeLog, SmartLog, Status, SubmissionQueueEntry,
-    CHANGED_NAMESPACE_LIST_BYTES, CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FEATURE_EFFECTS_LOG_BYTES,
-    MI_EFFECTS_LOG_BYTES, NSID_BROADCAST, PAGE_SIZE_BYTES, PERSISTENT_EVENT_HEADER_ACTION,
-    SUPPORTED_LOG_PAGES_BYTES,
+    effects, CommandSet, FeatureId, KeyValueOpcode, LogPageId, NvmOpcode, ReservationNotification,
+    SanitizeLog, SmartLog, Status, SubmissionQueueEntry, CHANGED_NAMESPACE_LIST_BYTES,
+    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FEATURE_EFFECTS_LOG_BYTES, MI_EFFECTS_LOG_BYTES,
+    NSID_BROADCAST, PAGE_SIZE_BYTES, PERSISTENT_EVENT_HEADER_ACTION, SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
-use super::{error_log, put, put_dword, scope, Outcome, SUPPORTED};
+use crate::admin::log_request::Request;
+use crate::admin::outcome::Outcome;
+use crate::admin::page::{put, put_dword};
+use crate::admin::state::error_log;
+use crate::admin::table::{admin_effects, scope, SUPPORTED};
 use crate::controller::Controller;
-use crate::data_pointer::DataPointer;
 use crate::host::Host;
-use crate::io::Limits;
+use crate::limits::NANOSECONDS_PER_HOUR;
 
 const SUPPORTED_PAGES: &[LogPageId] = &[
     LogPageId::SUPPORTED_LOG_PAGES,
@@ -123,87 +125,20 @@ const ZONED_EFFECTS: [(NvmOpcode, u32); 3] = [
         effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
     ),
 ];
-
-/// What an admin command does besides being there.
-fn admin_effects(opcode: AdminOpcode) -> u32 {
-    match opcode {
-        AdminOpcode::FORMAT_NVM => {
-            effects::CHANGES_BLOCK_CONTENT | effects::CHANGES_NAMESPACE | effects::ALONE_IN_NAMESPACE
-        }
-        AdminOpcode::SANITIZE => effects::CHANGES_BLOCK_CONTENT | effects::ALONE,
-        AdminOpcode::NAMESPACE_MANAGEMENT => effects::CHANGES_BLOCK_CONTENT | effects::CHANGES_INVENTORY,
-        AdminOpcode::NAMESPACE_ATTACHMENT => effects::CHANGES_INVENTORY,
-        _ => 0,
-    }
-}
-
-const RETAIN_ASYNC_EVENT: u32 = 1 << 15;
-const OFFSET_IS_INDEX: u32 = 1 << 23;
-pub(super) const NANOSECONDS_PER_HOUR: u64 = 3_600_000_000_000;
 const NANOSECONDS_PER_MINUTE: u64 = 60_000_000_000;
 
 /// The longest page kept here.
 const PAGE_BYTES_MAX: usize = PAGE_SIZE_BYTES;
 const _: () = assert!(error_log::ENTRIES * 64 <= PAGE_BYTES_MAX && EFFECTS_LOG_BYTES <= PAGE_BYTES_MAX);
 
-/// What a Get Log Page command asks for.
-pub(super) struct Request {
-    pub log: LogPageId,
-    /// Log Specific Parameter.
-    pub specific: u8,
-    pub offset: u64,
-    pub len_bytes: usize,
-    /// RAE: the event that goes with the log stays as it is.
-    pub retains_event: bool,
-    pointer: DataPointer,
-}
-
-impl Request {
-    fn of(entry: &SubmissionQueueEntry, limits: Limits) -> Result<Self, Status> {
-        let dwords_z = entry.cdw10.get() >> 16 | (entry.cdw11.get() & 0xFFFF) << 16;
-        let offset = u64::from(entry.cdw12.get()) | u64::from(entry.cdw13.get()) << 32;
-        let uuid_index = entry.cdw14.get() & 0x7F;
-        if entry.cdw14.get() & OFFSET_IS_INDEX != 0 || uuid_index != 0 || offset % 4 != 0 {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
-        Ok(Self {
-            log: LogPageId((entry.cdw10.get() & 0xFF) as u8),
-            specific: (entry.cdw10.get() >> 8 & 0x7F) as u8,
-            offset,
-            len_bytes: limits.dwords_z(dwords_z)?,
-            retains_event: entry.cdw10.get() & RETAIN_ASYNC_EVENT != 0,
-            pointer: DataPointer::of(entry),
-        })
-    }
-
-    /// The same, but for the first `len_bytes` of the log, or as many of them as are asked for.
-    pub fn within_the_first(&self, len_bytes: usize) -> Self {
-        Self {
-            offset: 0,
-            len_bytes: self.len_bytes.min(len_bytes),
-            ..*self
-        }
-    }
-
-    /// Sends what is asked for of the log's `bytes`. Beyond their end there are zeros, but the offset must lie inside.
-    pub fn send<H: Host>(&self, bytes: &[u8], host: &H) -> Result<(), Status> {
-        let content = usize::try_from(self.offset)
-            .ok()
-            .filter(|&offset| offset < bytes.len())
-            .and_then(|offset| bytes.get(offset..))
-            .ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
-        self.pointer.write(host, content, self.len_bytes)
-    }
-}
-
 impl Controller {
-    pub(super) fn get_log_page<H: Host>(
+    pub(crate) fn get_log_page<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         now_ns: u64,
         host: &H,
     ) -> Result<Outcome, Status> {
-        let request = Request::of(entry, self.lane.io.limits)?;
+        let request = Request::of(entry, self.queue_set.io.limits)?;
         let log = request.log;
         match log {
             LogPageId::TELEMETRY_HOST_INITIATED | LogPageId::TELEMETRY_CONTROLLER_INITIATED => {
@@ -284,7 +219,7 @@ impl Controller {
                     put_dword(buffer, 256 + usize::from(opcode.0), *effect);
                 }
                 let has_vendor_commands = is_key_value
-                    || self.lane.io.namespaces.iter().any(|namespace| {
+                    || self.queue_set.io.namespaces.iter().any(|namespace| {
                         namespace.key_value.is_some() && namespace.command_set() == command_set
                     });
                 let pairs = KEY_VALUE_EFFECTS.iter().filter(|_| is_key_value);
@@ -329,7 +264,7 @@ impl Controller {
     /// An entry for each feature identifier.
     fn feature_effects(&self, buffer: &mut [u8]) {
         for feature in 0..=u8::MAX {
-            if let Ok(capabilities) = super::features::capabilities(FeatureId(feature)) {
+            if let Ok(capabilities) = crate::admin::features::capabilities(FeatureId(feature)) {
                 let scope = if capabilities.namespace_specific {
                     effects::SCOPE_NAMESPACE
                 } else {
@@ -342,7 +277,7 @@ impl Controller {
 
     /// The number of zones, and then the first LBA of each (ZNS 1.1 figure 46).
     fn changed_zone_list(&self, nsid: u32, buffer: &mut [u8]) -> Result<(), Status> {
-        let namespace = self.lane.io.namespaces.attached(nsid)?;
+        let namespace = self.queue_set.io.namespaces.attached(nsid)?;
         let zoned = namespace.zoned.as_ref().ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
         let (count, zones) = zoned.changed.listed();
         put(buffer, 0, &count.to_le_bytes());
@@ -354,7 +289,7 @@ impl Controller {
     }
 
     fn forget_changed_zones(&mut self, nsid: u32) {
-        if let Ok(namespace) = self.lane.io.namespaces.allocated_mut(nsid) {
+        if let Ok(namespace) = self.queue_set.io.namespaces.allocated_mut(nsid) {
             if let Some(zoned) = &mut namespace.zoned {
                 zoned.changed.clear();
             }
@@ -367,8 +302,8 @@ impl Controller {
         if matches!(nsid, 0 | NSID_BROADCAST) {
             return Ok(log);
         }
-        self.lane.io.namespaces.attached(nsid)?;
-        let counters = self.lane.io.counters_of(nsid);
+        self.queue_set.io.namespaces.attached(nsid)?;
+        let counters = self.queue_set.io.counters_of(nsid);
         Ok(SmartLog {
             data_units_read: thousands(counters.read_bytes),
             data_units_written: thousands(counters.written_bytes),
@@ -378,8 +313,8 @@ impl Controller {
         })
     }
 
-    pub(super) fn smart_log(&self, now_ns: u64) -> SmartLog {
-        let counters = &self.lane.io.counters;
+    pub(crate) fn smart_log(&self, now_ns: u64) -> SmartLog {
+        let counters = &self.queue_set.io.counters;
         let features = &self.admin.features;
         let powered_ns = self.admin.powered_ns(now_ns);
         SmartLog {

@@ -3,40 +3,11 @@
 use nvme_spec::{FeatureId, FeatureSelect, Status, KEY_VALUE_ERROR_ON_DELETE};
 
 use crate::controller::Controller;
+use crate::namespace::feature::NamespaceFeature;
 use crate::namespace::Namespace;
 
-/// A feature's value of one namespace; 0 by default.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct NamespaceFeature {
-    current: u32,
-    saved: u32,
-}
-
-impl NamespaceFeature {
-    /// The value that `select` names.
-    pub fn get(self, select: FeatureSelect) -> u32 {
-        match select {
-            FeatureSelect::CURRENT => self.current,
-            FeatureSelect::SAVED => self.saved,
-            _ => 0,
-        }
-    }
-
-    fn set(&mut self, value: u32, is_saved: bool) {
-        self.current = value;
-        if is_saved {
-            self.saved = value;
-        }
-    }
-
-    /// A controller level reset.
-    pub fn reset(&mut self) {
-        self.current = self.saved;
-    }
-}
-
 /// Whether `feature` is one that namespaces have for themselves: one of these, or one that belongs to reservations.
-pub(super) fn is_of_namespaces(feature: FeatureId) -> bool {
+pub(crate) fn is_of_namespaces(feature: FeatureId) -> bool {
     is_kept_here(feature)
         || matches!(
             feature,
@@ -45,7 +16,7 @@ pub(super) fn is_of_namespaces(feature: FeatureId) -> bool {
 }
 
 /// Whether `feature` is a [`NamespaceFeature`].
-pub(super) fn is_kept_here(feature: FeatureId) -> bool {
+pub(crate) fn is_kept_here(feature: FeatureId) -> bool {
     bits(feature) != 0
 }
 
@@ -69,26 +40,26 @@ fn of_namespace(namespace: &mut Namespace, feature: FeatureId) -> Option<&mut Na
 }
 
 impl Controller {
-    pub(super) fn get_namespace_feature(
+    pub(crate) fn get_namespace_feature(
         &mut self,
         nsid: u32,
         feature: FeatureId,
         select: FeatureSelect,
     ) -> Result<u32, Status> {
-        let namespace = self.lane.io.namespaces.attached_mut(nsid)?;
+        let namespace = self.queue_set.io.namespaces.attached_mut(nsid)?;
         let value = of_namespace(namespace, feature).ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
         Ok(value.get(select))
     }
 
     /// Sets the feature of a namespace, or of all that have it.
-    pub(super) fn set_namespace_feature(
+    pub(crate) fn set_namespace_feature(
         &mut self,
         nsid: u32,
         feature: FeatureId,
         value: u32,
         is_saved: bool,
     ) -> Result<(), Status> {
-        let namespaces = self.lane.io.namespaces.settable_mut(nsid)?;
+        let namespaces = self.queue_set.io.namespaces.settable_mut(nsid)?;
         if value & !bits(feature) != 0 {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }

@@ -10,45 +10,18 @@ use nvme_spec::{
 use ssd_profile::ProfileKind;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::format::status_of;
-use super::{put_dword, Outcome};
-use crate::controller::{Controller, Passes, Purpose};
+use crate::admin::capabilities::CONTROLLER_ID;
+use crate::admin::outcome::{status_of, Outcome};
+use crate::command::id::CommandRef;
+use crate::controller::Controller;
 use crate::data_pointer::DataPointer;
+use crate::erase::{ErasePattern, Purpose};
 use crate::host::Host;
+use crate::limits::NAMESPACES_MAX;
 use crate::namespace::{Namespace, NamespaceConfig, LBA_FORMATS_LOG2};
-use crate::work::CommandRef;
-use crate::NAMESPACES_MAX;
-
-/// CNTLID: the only controller.
-pub(super) const CONTROLLER_ID: u16 = 0;
-
-/// Namespaces that have changed since the host last looked: a bit for each identifier, from 1 on.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ChangedNamespaces(u32);
-
-const _: () = assert!(NAMESPACES_MAX == u32::BITS);
-
-impl ChangedNamespaces {
-    fn add(&mut self, nsid: u32) {
-        self.0 |= 1u32.checked_shl(nsid.wrapping_sub(1)).unwrap_or(0);
-    }
-
-    /// The host has read the list.
-    pub fn clear(&mut self) {
-        self.0 = 0;
-    }
-
-    /// Writes the list into `buffer`, which is all zeros.
-    pub fn fill_log(self, buffer: &mut [u8]) {
-        let changed = (1..=NAMESPACES_MAX).filter(|nsid| self.0 >> (nsid - 1) & 1 != 0);
-        for (index, nsid) in changed.enumerate() {
-            put_dword(buffer, index, nsid);
-        }
-    }
-}
 
 impl Controller {
-    pub(super) fn namespace_management<H: Host>(
+    pub(crate) fn namespace_management<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         command: CommandRef,
@@ -86,7 +59,7 @@ impl Controller {
         command: CommandRef,
     ) -> Result<u32, Status> {
         let nsid = self
-            .lane
+            .queue_set
             .io
             .namespaces
             .free_nsid()
@@ -105,11 +78,11 @@ impl Controller {
             .reservations
             .set_host(self.admin.features.host_identifier());
         let media = namespace.media();
-        self.lane.io.forget_counters_of(nsid);
-        self.lane.io.namespaces.put(namespace);
-        self.lane.io.namespaces.set_erasing(nsid, true);
-        self.begin_erasure(Purpose::Create, Some((command, nsid)), Passes::ZEROS);
-        self.erasure.add(media);
+        self.queue_set.io.forget_counters_of(nsid);
+        self.queue_set.io.namespaces.put(namespace);
+        self.queue_set.io.namespaces.set_erasing(nsid, true);
+        self.begin_erase(Purpose::Create, Some((command, nsid)), ErasePattern::ZEROS);
+        self.eraser.add(media);
         Ok(nsid)
     }
 
@@ -147,7 +120,9 @@ impl Controller {
         }
         let room = || {
             let len_bytes = self.provisioning.media_len_bytes(&template.kind, asked_bytes)?;
-            let media_offset = self.provisioning.find_room(&self.lane.io.namespaces, len_bytes)?;
+            let media_offset = self
+                .provisioning
+                .find_room(&self.queue_set.io.namespaces, len_bytes)?;
             Some((media_offset, len_bytes))
         };
         let (media_offset, media_len_bytes) = room().ok_or(Status::NAMESPACE_INSUFFICIENT_CAPACITY)?;
@@ -163,24 +138,24 @@ impl Controller {
     /// Deletes a namespace, attached or not, or all of them.
     fn delete_namespaces(&mut self, nsid: u32, command: CommandRef) -> Result<(), Status> {
         if nsid == NSID_BROADCAST {
-            for namespace in self.lane.io.namespaces.iter() {
+            for namespace in self.queue_set.io.namespaces.iter() {
                 namespace.reservations.check(NvmOpcode::WRITE.0)?;
             }
             for nsid in 1..=NAMESPACES_MAX {
-                if self.lane.io.namespaces.allocated(nsid).is_ok() {
-                    self.lane.io.namespaces.set_erasing(nsid, true);
+                if self.queue_set.io.namespaces.allocated(nsid).is_ok() {
+                    self.queue_set.io.namespaces.set_erasing(nsid, true);
                 }
             }
         } else {
-            let namespace = self.lane.io.namespaces.allocated(nsid)?;
+            let namespace = self.queue_set.io.namespaces.allocated(nsid)?;
             namespace.reservations.check(NvmOpcode::WRITE.0)?;
-            self.lane.io.namespaces.set_erasing(nsid, true);
+            self.queue_set.io.namespaces.set_erasing(nsid, true);
         }
-        self.begin_erasure(Purpose::Delete, Some((command, 0)), Passes::ZEROS);
+        self.begin_erase(Purpose::Delete, Some((command, 0)), ErasePattern::ZEROS);
         Ok(())
     }
 
-    pub(super) fn namespace_attachment<H: Host>(
+    pub(crate) fn namespace_attachment<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
         host: &H,
@@ -193,17 +168,17 @@ impl Controller {
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         };
         let nsid = entry.nsid.get();
-        let namespace = self.lane.io.namespaces.allocated(nsid)?;
+        let namespace = self.queue_set.io.namespaces.allocated(nsid)?;
         namespace.reservations.check(NvmOpcode::WRITE.0)?;
         self.check_controller_list(entry, host)?;
-        if self.lane.io.namespaces.is_attached(nsid) == is_attached {
+        if self.queue_set.io.namespaces.is_attached(nsid) == is_attached {
             return Err(if is_attached {
                 Status::NAMESPACE_ALREADY_ATTACHED
             } else {
                 Status::NAMESPACE_NOT_ATTACHED
             });
         }
-        self.lane.io.namespaces.set_attached(nsid, is_attached);
+        self.queue_set.io.namespaces.set_attached(nsid, is_attached);
         if !is_attached {
             self.admin.events.forget_zone_notice(nsid);
         }
@@ -226,7 +201,7 @@ impl Controller {
     }
 
     /// The host is to be told of a change of an attached namespace.
-    pub(super) fn namespace_has_changed(&mut self, nsid: u32) {
+    pub(crate) fn namespace_has_changed(&mut self, nsid: u32) {
         self.admin.changed_namespaces.add(nsid);
         if self.admin.features.wants_namespace_notices() {
             self.admin.events.namespace_attribute_changed();

@@ -8,9 +8,11 @@ use nvme_spec::{
 };
 use zerocopy::FromZeros;
 
-use super::identify::SANICAP;
-use super::Outcome;
-use crate::controller::{Controller, Passes, Purpose};
+use crate::admin::capabilities::SANICAP;
+use crate::admin::outcome::Outcome;
+use crate::admin::state::sanitize::SanitizeStatus;
+use crate::controller::Controller;
+use crate::erase::{ErasePattern, Purpose};
 
 const NO_DEALLOCATE: u32 = 1 << 9;
 const INVERT_PATTERN: u32 = 1 << 8;
@@ -21,34 +23,13 @@ const NOT_IN_PROGRESS: u16 = 0xFFFF;
 /// A memory's speed is not known.
 const UNKNOWN_SECONDS: u32 = 0xFFFF_FFFF;
 
-/// What the log tells of the last operation.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SanitizeStatus {
-    state: SanitizeState,
-    command_dword10: u32,
-    overwrite_passes: u32,
-    /// Commands that changed something, until it was completed: nothing was written since, if there are no more.
-    modifications: u64,
-}
-
-impl SanitizeStatus {
-    pub fn new() -> Self {
-        Self {
-            state: SanitizeState::NEVER,
-            command_dword10: 0,
-            overwrite_passes: 0,
-            modifications: 0,
-        }
-    }
-}
-
 impl Controller {
-    pub(super) fn sanitize(&mut self, entry: &SubmissionQueueEntry, now_ns: u64) -> Result<Outcome, Status> {
+    pub(crate) fn sanitize(&mut self, entry: &SubmissionQueueEntry, now_ns: u64) -> Result<Outcome, Status> {
         let cdw10 = entry.cdw10.get();
         let action = SanitizeAction((cdw10 & 0b111) as u8);
         // No operation fails, so there is no such mode to leave.
         if action == SanitizeAction::EXIT_FAILURE_MODE {
-            return match self.erasure.purpose() {
+            return match self.eraser.purpose() {
                 Some(Purpose::Sanitize) => Err(Status::SANITIZE_IN_PROGRESS),
                 _ => Ok(Outcome::Done(0)),
             };
@@ -60,7 +41,7 @@ impl Controller {
             return Err(Status::FIRMWARE_ACTIVATION_REQUIRES_CONTROLLER_LEVEL_RESET);
         }
         // In the formats that they have.
-        let renewed = self.renew(self.lane.io.namespaces.iter(), |namespace| {
+        let renewed = self.renew(self.queue_set.io.namespaces.iter(), |namespace| {
             Some(namespace.lba_log2)
         })?;
         let event = SanitizeStartEvent {
@@ -70,8 +51,8 @@ impl Controller {
         };
         self.admin.record(&event, now_ns);
         self.end_self_test(now_ns, SelfTestResult::ABORTED_BY_SANITIZE);
-        self.lane.io.namespaces.set_sanitizing(true);
-        self.lane.io.streams.close_all();
+        self.queue_set.io.namespaces.set_sanitizing(true);
+        self.queue_set.io.streams.close_all();
         self.admin.events.sanitize_has_begun();
         self.admin.sanitize = SanitizeStatus {
             state: SanitizeState::IN_PROGRESS,
@@ -83,17 +64,17 @@ impl Controller {
             },
             modifications: 0,
         };
-        self.begin_erasure(Purpose::Sanitize, None, passes);
-        self.erasure.add(0..self.provisioning.media_bytes);
-        self.erasure.replace_with(renewed);
+        self.begin_erase(Purpose::Sanitize, None, passes);
+        self.eraser.add(0..self.provisioning.media_bytes);
+        self.eraser.replace_with(renewed);
         Ok(Outcome::Done(0))
     }
 
     /// Everything is erased.
-    pub(super) fn sanitize_is_done(&mut self, now_ns: u64) {
-        self.lane.io.namespaces.set_sanitizing(false);
+    pub(crate) fn sanitize_is_done(&mut self, now_ns: u64) {
+        self.queue_set.io.namespaces.set_sanitizing(false);
         self.admin.sanitize.state = SanitizeState::COMPLETED;
-        self.admin.sanitize.modifications = self.lane.io.counters.modifications;
+        self.admin.sanitize.modifications = self.queue_set.io.counters.modifications;
         self.admin.events.sanitize_completed();
         let log = self.sanitize_log();
         let event = SanitizeCompletionEvent {
@@ -105,20 +86,20 @@ impl Controller {
     }
 
     /// Whether an operation is under way, in which case most admin commands are refused.
-    pub(super) fn is_sanitizing(&self) -> bool {
-        self.erasure.purpose() == Some(Purpose::Sanitize)
+    pub(crate) fn is_sanitizing(&self) -> bool {
+        self.eraser.purpose() == Some(Purpose::Sanitize)
     }
 
-    pub(super) fn sanitize_log(&self) -> SanitizeLog {
+    pub(crate) fn sanitize_log(&self) -> SanitizeLog {
         let status = &self.admin.sanitize;
         let is_untouched = status.state != SanitizeState::IN_PROGRESS
-            && self.lane.io.counters.modifications == status.modifications;
+            && self.queue_set.io.counters.modifications == status.modifications;
         let is_completed = status.state == SanitizeState::COMPLETED;
         let passes_done = if is_completed { status.overwrite_passes } else { 0 } as u16;
         let mut log = SanitizeLog::new_zeroed();
         log.progress = match status.state {
             SanitizeState::IN_PROGRESS => {
-                self.erasure.progress(1 << 16).min(u64::from(NOT_IN_PROGRESS - 1)) as u16
+                self.eraser.progress(1 << 16).min(u64::from(NOT_IN_PROGRESS - 1)) as u16
             }
             _ => NOT_IN_PROGRESS,
         }
@@ -141,11 +122,11 @@ impl Controller {
 }
 
 /// What an action fills the medium with.
-fn passes(action: SanitizeAction, cdw10: u32, pattern: u32) -> Result<Passes, Status> {
+fn passes(action: SanitizeAction, cdw10: u32, pattern: u32) -> Result<ErasePattern, Status> {
     match action {
         // All that was written is gone, whether or not it is to be deallocated: what is erased reads as zeros.
-        SanitizeAction::BLOCK_ERASE | SanitizeAction::CRYPTO_ERASE => Ok(Passes::ZEROS),
-        SanitizeAction::OVERWRITE => Ok(Passes {
+        SanitizeAction::BLOCK_ERASE | SanitizeAction::CRYPTO_ERASE => Ok(ErasePattern::ZEROS),
+        SanitizeAction::OVERWRITE => Ok(ErasePattern {
             pattern,
             count: match cdw10 >> 4 & 0xF {
                 0 => PASSES_MAX,

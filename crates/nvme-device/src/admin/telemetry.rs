@@ -4,123 +4,25 @@
 //! flash did, and data area 3 the I/O queues. Each area is filled up with newlines to a whole block. What does not fit is cut off, and the text then ends in
 //! `...`. The host's log is captured when the host asks for it; the controller's when it fails (CSTS.CFS), once, until the host has read it.
 
-use alloc::vec::Vec;
-use core::fmt::{self, Write};
+use core::fmt;
+use core::fmt::Write;
 
-use nvme_spec::{
-    HardwareErrorEvent, LogPageId, Status, TelemetryHeader, TELEMETRY_BLOCK_BYTES, TELEMETRY_CREATE,
-};
+use nvme_spec::{HardwareErrorEvent, LogPageId, Status, TELEMETRY_BLOCK_BYTES, TELEMETRY_CREATE};
 use zerocopy::IntoBytes;
 
-use super::log_pages::Request;
-use super::{put, AdminState};
+use crate::admin::log_request::Request;
+use crate::admin::page::put;
+use crate::admin::state::telemetry::{Header, LOG_BYTES};
 use crate::controller::Controller;
-use crate::device::{table, SetupError};
 use crate::host::Host;
-
-/// Header and blocks of one log.
-const LOG_BYTES: usize = 64 << 10;
-const _: () = assert!(LOG_BYTES % TELEMETRY_BLOCK_BYTES == 0);
 
 const CUT_OFF: &[u8] = b"...\n";
 const REASON_OF_HOST: &[u8] = b"the host asked for it";
 const REASON_OF_CONTROLLER: &[u8] = b"the controller failed";
 
-/// Both logs. All of it outlives every reset.
-pub(crate) struct Telemetry {
-    of_host: Vec<u8>,
-    of_controller: Vec<u8>,
-    host_header: Header,
-    controller_header: Header,
-    /// Telemetry Controller-Initiated Data Available: captured, and not read with an acknowledgement.
-    is_available: bool,
-    /// The controller has failed, and nothing was captured yet.
-    has_failed: bool,
-}
-
-/// What a log's header says of its data.
-#[derive(Clone, Copy, Debug, Default)]
-struct Header {
-    last_blocks: [u16; 3],
-    /// Captures, wrapping.
-    generation: u8,
-    reason: &'static [u8],
-}
-
-impl Telemetry {
-    pub fn new() -> Result<Self, SetupError> {
-        Ok(Self {
-            of_host: table(LOG_BYTES, || 0)?,
-            of_controller: table(LOG_BYTES, || 0)?,
-            host_header: Header::default(),
-            controller_header: Header::default(),
-            is_available: false,
-            has_failed: false,
-        })
-    }
-
-    /// The controller has failed: its state is to be captured in this pass.
-    pub fn note_failure(&mut self) {
-        self.has_failed = true;
-    }
-
-    /// Whether the controller has failed since this was last asked.
-    pub fn take_failure(&mut self) -> bool {
-        core::mem::take(&mut self.has_failed)
-    }
-
-    /// Whether the controller has captured data that no host has acknowledged.
-    pub fn is_available(&self) -> bool {
-        self.is_available
-    }
-
-    /// A host has read the controller's log and wants no more of it.
-    pub fn acknowledge(&mut self) {
-        self.is_available = false;
-    }
-
-    fn log_mut(&mut self, log: LogPageId) -> (&mut Vec<u8>, &mut Header) {
-        if log == LogPageId::TELEMETRY_HOST_INITIATED {
-            (&mut self.of_host, &mut self.host_header)
-        } else {
-            (&mut self.of_controller, &mut self.controller_header)
-        }
-    }
-
-    /// The header of a log, as it is now.
-    fn header(&self, log: LogPageId) -> TelemetryHeader {
-        let is_of_host = log == LogPageId::TELEMETRY_HOST_INITIATED;
-        let header = if is_of_host {
-            &self.host_header
-        } else {
-            &self.controller_header
-        };
-        let mut reason = [0; 128];
-        put(&mut reason, 0, header.reason);
-        TelemetryHeader {
-            log_page_id: log.0,
-            last_blocks: header.last_blocks.map(Into::into),
-            host_generation: if is_of_host { header.generation } else { 0 },
-            controller_data_available: self.is_available.into(),
-            controller_generation: self.controller_header.generation,
-            reason,
-            ..TelemetryHeader::zeroed()
-        }
-    }
-}
-
-impl AdminState {
-    /// Tells a host that wants to know it that there is a capture of the controller's.
-    pub fn raise_telemetry_notice(&mut self) {
-        if self.telemetry.is_available() && self.features.wants_telemetry_notices() {
-            self.events.telemetry_log_changed();
-        }
-    }
-}
-
 impl Controller {
     /// Sends what is asked for of a telemetry log, after capturing it if the host wants that.
-    pub(super) fn send_telemetry<H: Host>(
+    pub(crate) fn send_telemetry<H: Host>(
         &mut self,
         request: &Request,
         now_ns: u64,
@@ -181,7 +83,7 @@ impl Controller {
     }
 
     fn write_controller(&self, text: &mut impl Write, now_ns: u64) -> fmt::Result {
-        let counters = &self.lane.io.counters;
+        let counters = &self.queue_set.io.counters;
         let (cc, csts) = self.configuration_and_status();
         let revision = self.admin.firmware.running();
         let revision = core::str::from_utf8(&revision).unwrap_or_default().trim_end();
@@ -192,7 +94,7 @@ impl Controller {
         writeln!(text, "unsafe_shutdowns {}", self.admin.unsafe_shutdowns)?;
         writeln!(text, "cc {cc:#x}")?;
         writeln!(text, "csts {csts:#x}")?;
-        writeln!(text, "workers {}", self.lane.links.len())?;
+        writeln!(text, "workers {}", self.queue_set.links.len())?;
         writeln!(text, "errors {}", self.admin.error_log.count())?;
         writeln!(text, "read_commands {}", counters.read_commands)?;
         writeln!(text, "write_commands {}", counters.write_commands)?;
@@ -202,7 +104,7 @@ impl Controller {
     }
 
     fn write_namespaces(&self, text: &mut impl Write) -> fmt::Result {
-        for namespace in self.lane.io.namespaces.iter() {
+        for namespace in self.queue_set.io.namespaces.iter() {
             writeln!(text, "namespace {}", namespace.nsid)?;
             writeln!(text, "command_set {:?}", namespace.command_set())?;
             writeln!(text, "capacity_bytes {}", namespace.capacity_bytes())?;

@@ -2,30 +2,31 @@
 
 use nvme_spec::{Status, SubmissionQueueEntry, ERROR_EVENT_INVALID_DOORBELL_VALUE};
 
-use super::turn::Turn;
-use super::Controller;
-use crate::admin::Outcome;
-use crate::bar::Bar;
+use crate::activity::Activity;
+use crate::admin::outcome::Outcome;
+use crate::command::id::CommandRef;
+use crate::command::job::Job;
+use crate::controller::Controller;
+use crate::dispatch::route::Serviced;
 use crate::host::Host;
-use crate::work::{CommandRef, Job};
-use crate::Activity;
+use crate::pci::bar::Bar;
 
 impl Controller {
     /// Gives the admin queue and each I/O queue that has something to do a turn.
-    pub(super) fn poll_queues<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
+    pub(crate) fn poll_queues<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
         let bar = Bar(host.bar());
-        self.lane.burst = self.admin.features.arbitration_burst();
+        self.queue_set.burst = self.admin.features.arbitration_burst();
         self.has_waiting_command = false;
         self.has_work_for_others = false;
-        let first = self.lane.next_queue();
-        for sqids in [0..1, first..self.lane.queues_end, 1..first] {
+        let first = self.queue_set.next_queue();
+        for sqids in [0..1, first..self.queue_set.queues_end, 1..first] {
             let mut from = sqids.start;
-            while let Some(sqid) = self.lane.doorbells.next_busy(from..sqids.end, bar) {
+            while let Some(sqid) = self.queue_set.doorbells.next_busy(from..sqids.end, bar) {
                 if !self.is_fetching() || self.fused.is_some() {
                     return;
                 }
                 if sqid != 0 || self.can_start_admin() {
-                    self.give_turn(sqid, now_ns, host, activity);
+                    self.service_queue(sqid, now_ns, host, activity);
                 }
                 from = sqid + 1;
             }
@@ -33,44 +34,44 @@ impl Controller {
     }
 
     /// Whether an admin command can be taken on: no other one waits for a worker's answer, and there is room for what it may send to workers.
-    pub(super) fn can_start_admin(&mut self) -> bool {
-        !self.admin.is_waiting() && self.lane.has_control_room()
+    pub(crate) fn can_start_admin(&mut self) -> bool {
+        !self.admin.is_waiting() && self.queue_set.has_control_room()
     }
 
-    fn give_turn<H: Host>(&mut self, sqid: u16, now_ns: u64, host: &H, activity: &mut Activity) {
+    fn service_queue<H: Host>(&mut self, sqid: u16, now_ns: u64, host: &H, activity: &mut Activity) {
         let mut turn = Activity::default();
-        if let Some((entry, command)) = self.lane.give_turn(sqid, now_ns, host, &mut turn) {
+        if let Some((entry, command)) = self.queue_set.service_queue(sqid, now_ns, host, &mut turn) {
             let own = self.take_own(entry, command, now_ns, host);
-            self.has_waiting_command |= !matches!(own, Turn::Fetched);
-            self.lane.end_turn(sqid, &own, &mut turn);
+            self.has_waiting_command |= !matches!(own, Serviced::Fetched);
+            self.queue_set.finish_service(sqid, &own, &mut turn);
         }
-        let queue = self.lane.submission_queues.get(usize::from(sqid));
-        let is_of_others = matches!(queue, Some(Some(queue)) if self.lending.is_of_others(queue.cqid));
+        let queue = self.queue_set.submission_queues.get(usize::from(sqid));
+        let is_of_others = matches!(queue, Some(Some(queue)) if self.leases.is_of_others(queue.cqid));
         self.has_work_for_others |= turn.progressed && is_of_others;
         activity.add(turn);
-        self.take_notes(Bar(host.bar()));
+        self.handle_deferred(Bar(host.bar()));
     }
 
-    /// Takes on a command that a lane leaves to the controller.
+    /// Takes on a command that a queue set leaves to the controller.
     fn take_own<H: Host>(
         &mut self,
         entry: SubmissionQueueEntry,
         command: CommandRef,
         now_ns: u64,
         host: &H,
-    ) -> Turn {
+    ) -> Serviced {
         if command.sqid == 0 {
-            self.lane.consume(command.sqid, command.cqid);
-            self.lane.note_admin_command(host);
+            self.queue_set.consume(command.sqid, command.cqid);
+            self.queue_set.note_admin_command(host);
             self.start_admin(&entry, command, now_ns, host);
-            return Turn::Fetched;
+            return Serviced::Fetched;
         }
         if entry.fuse() != 0 {
-            return self.take_fused_turn(entry, command, now_ns, host);
+            return self.service_fused(entry, command, now_ns, host);
         }
-        self.lane.consume(command.sqid, command.cqid);
+        self.queue_set.consume(command.sqid, command.cqid);
         self.start_reservation(&entry, command, now_ns, host);
-        Turn::Fetched
+        Serviced::Fetched
     }
 
     fn start_reservation<H: Host>(
@@ -88,28 +89,28 @@ impl Controller {
             nsid: entry.nsid.get(),
             ..Job::immediate(command, now_ns, done, 0)
         };
-        self.lane.finish_dispatch(job.into(), now_ns);
+        self.queue_set.finish_dispatch(job.into(), now_ns);
     }
 
-    /// Sees to what a pass over the lane has left to the controller.
-    pub(super) fn take_notes(&mut self, bar: Bar<'_>) {
-        let notes = &mut self.lane.notes;
-        if notes.is_empty() {
+    /// Sees to what a pass over the queue set has left to the controller.
+    pub(crate) fn handle_deferred(&mut self, bar: Bar<'_>) {
+        let deferred = &mut self.queue_set.deferred;
+        if deferred.is_empty() {
             return;
         }
-        for failure in notes.failures.drain(..) {
+        for failure in deferred.failures.drain(..) {
             self.admin
                 .error_log
                 .add(failure.command, failure.status, failure.nsid, failure.lba);
         }
-        if core::mem::take(&mut notes.has_invalid_doorbell) {
+        if core::mem::take(&mut deferred.has_invalid_doorbell) {
             self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
         }
         // The passes that come see to them.
-        notes.has_command = false;
-        notes.has_zone_change = false;
-        notes.is_idle = false;
-        if core::mem::take(&mut notes.is_broken) {
+        deferred.has_command = false;
+        deferred.has_zone_change = false;
+        deferred.is_idle = false;
+        if core::mem::take(&mut deferred.is_broken) {
             self.fail(bar);
         }
     }
@@ -133,7 +134,7 @@ impl Controller {
     }
 
     /// Completes held Asynchronous Event Requests for the events there are; returns whether there were any.
-    pub(super) fn deliver_events(&mut self, now_ns: u64, bar: Bar<'_>) -> bool {
+    pub(crate) fn deliver_events(&mut self, now_ns: u64, bar: Bar<'_>) -> bool {
         let mut delivered = false;
         self.raise_zone_notices();
         while self.admin.events.can_deliver() && self.reserve_admin_completion() {
@@ -142,7 +143,7 @@ impl Controller {
             };
             let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
             self.complete_admin(
-                Job::immediate(super::admin_command(cid), now_ns, success, result),
+                Job::immediate(crate::command::id::admin_command(cid), now_ns, success, result),
                 bar,
             );
             delivered = true;
@@ -155,7 +156,7 @@ impl Controller {
         if !self.admin.features.wants_zone_notices() {
             return;
         }
-        for namespace in self.lane.io.namespaces.iter_attached_mut() {
+        for namespace in self.queue_set.io.namespaces.iter_attached_mut() {
             let Some(zoned) = &mut namespace.zoned else {
                 continue;
             };

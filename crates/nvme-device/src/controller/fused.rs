@@ -1,44 +1,26 @@
 //! Compare and Write as one command (NVMe Base 2.0 §3.4.2).
 //!
-//! No other command may come between the two, whichever worker has it. So the controller lets the workers finish the data movements that they were
+//! No other command may come between the two, whichever worker has it. So the controller lets the workers finish the data transfers that they were
 //! given, moves the data of the pair itself, and fetches nothing meanwhile. Commands that are not fused pay nothing for it.
 
 use nvme_spec::{Status, SubmissionQueueEntry, FUSED_FIRST, FUSED_SECOND};
 
-use super::turn::{fetch_entry, Turn};
-use super::Controller;
-use crate::bar::Bar;
+use crate::activity::Activity;
+use crate::command::fetched::Fetched;
+use crate::command::id::CommandRef;
+use crate::command::job::{Dispatched, Job, Ticket, WorkItem};
+use crate::command::request::Request;
+use crate::command::transfer::Direction;
+use crate::command::wait::{Progress, Wait};
+use crate::controller::fused_pair::{FusedPair, Half, Step};
+use crate::controller::Controller;
+use crate::dispatch::route::Serviced;
+use crate::dispatch::service::fetch_entry;
 use crate::host::{Host, MemoryFault};
-use crate::io::{Dispatched, Fetched, Progress, Request, Wait};
-use crate::movement::move_data;
+use crate::limits::LOOK_AGAIN_NS;
+use crate::pci::bar::Bar;
 use crate::shared::Shared;
-use crate::work::{CommandRef, Direction, Job, Ticket, WorkItem};
-use crate::{Activity, LOOK_AGAIN_NS};
-
-/// A fetched command.
-#[derive(Clone, Copy, Debug)]
-struct Half {
-    entry: SubmissionQueueEntry,
-    command: CommandRef,
-}
-
-/// A pair under way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FusedPair {
-    compare: Half,
-    write: Half,
-    step: Step,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    /// So many workers have not answered yet that they are done with what came before.
-    Settling { ticket: Ticket, unanswered: usize },
-    /// To be compared, not before `retry_at_ns`.
-    Comparing { retry_at_ns: u64 },
-    /// To be written, not before `retry_at_ns`. What was compared has been read at `compared_at_ns`.
-    Writing { compared_at_ns: u64, retry_at_ns: u64 },
-}
+use crate::worker::transfer::transfer_data;
 
 /// Whether the two are a Compare and a Write of the same LBAs.
 fn belong_together(first: &SubmissionQueueEntry, second: &SubmissionQueueEntry) -> bool {
@@ -57,13 +39,13 @@ fn belong_together(first: &SubmissionQueueEntry, second: &SubmissionQueueEntry) 
 
 impl Controller {
     /// The turn of a queue whose next entry, `entry`, belongs to a pair, or says so. Nothing of it is consumed yet; there is room for one completion.
-    pub(super) fn take_fused_turn<H: Host>(
+    pub(crate) fn service_fused<H: Host>(
         &mut self,
         entry: SubmissionQueueEntry,
         command: CommandRef,
         now_ns: u64,
         host: &H,
-    ) -> Turn {
+    ) -> Serviced {
         let missing = Status::COMMAND_ABORTED_MISSING_FUSED;
         match entry.fuse() {
             FUSED_FIRST => {}
@@ -74,13 +56,14 @@ impl Controller {
             Ok(second) => second,
             Err(MemoryFault { .. }) => {
                 self.fail(Bar(host.bar()));
-                return Turn::Idle;
+                return Serviced::Idle;
             }
         };
         // There was room for one, so its head may not have been looked at for long.
-        self.lane.look_at_head(command.cqid, Bar(host.bar()));
-        let Some(Some(completion_queue)) = self.lane.completion_queues.get(usize::from(command.cqid)) else {
-            return Turn::Idle;
+        self.queue_set.look_at_head(command.cqid, Bar(host.bar()));
+        let Some(Some(completion_queue)) = self.queue_set.completion_queues.get(usize::from(command.cqid))
+        else {
+            return Serviced::Idle;
         };
         let has_room = completion_queue.has_room_for(2);
         let is_long_enough = completion_queue.entries > 2;
@@ -88,21 +71,21 @@ impl Controller {
             return self.refuse(entry, command, missing, now_ns);
         };
         if !has_room {
-            return Turn::Idle;
+            return Serviced::Idle;
         }
         // The answers of workers are told apart by ticket, but there is room for those of one command only.
         if !self.can_start_admin() {
-            return Turn::Waiting(now_ns.saturating_add(LOOK_AGAIN_NS));
+            return Serviced::Waiting(now_ns.saturating_add(LOOK_AGAIN_NS));
         }
-        self.lane.consume(command.sqid, command.cqid);
-        self.lane.consume(command.sqid, command.cqid);
+        self.queue_set.consume(command.sqid, command.cqid);
+        self.queue_set.consume(command.sqid, command.cqid);
         let compare = Half { entry, command };
         self.begin_pair(compare, write, now_ns, host)
     }
 
     /// The entry after the one that is to be fetched next, if it is there and is the second of a pair.
     fn second_half<H: Host>(&mut self, first: CommandRef, host: &H) -> Result<Option<Half>, MemoryFault> {
-        let Some(Some(queue)) = self.lane.submission_queues.get(usize::from(first.sqid)) else {
+        let Some(Some(queue)) = self.queue_set.submission_queues.get(usize::from(first.sqid)) else {
             return Ok(None);
         };
         if queue.pending() < 2 {
@@ -119,10 +102,10 @@ impl Controller {
         command: CommandRef,
         status: Status,
         now_ns: u64,
-    ) -> Turn {
-        self.lane.consume(command.sqid, command.cqid);
+    ) -> Serviced {
+        self.queue_set.consume(command.sqid, command.cqid);
         self.finish_half(Half { entry, command }, status, now_ns, now_ns);
-        Turn::Fetched
+        Serviced::Fetched
     }
 
     fn finish_half(&mut self, half: Half, status: Status, done_at_ns: u64, now_ns: u64) {
@@ -132,21 +115,21 @@ impl Controller {
             lba: Request::parse(&half.entry).slba(),
             ..Job::immediate(half.command, now_ns, status, 0)
         };
-        self.lane.finish_dispatch(job.into(), now_ns);
+        self.queue_set.finish_dispatch(job.into(), now_ns);
     }
 
-    fn begin_pair<H: Host>(&mut self, compare: Half, write: Half, now_ns: u64, host: &H) -> Turn {
+    fn begin_pair<H: Host>(&mut self, compare: Half, write: Half, now_ns: u64, host: &H) -> Serviced {
         if !belong_together(&compare.entry, &write.entry) {
             for half in [compare, write] {
                 self.finish_half(half, Status::INVALID_FIELD_IN_COMMAND, now_ns, now_ns);
             }
-            return Turn::Fetched;
+            return Serviced::Fetched;
         }
         let ticket = self.admin.new_ticket();
-        for link in &mut self.lane.links {
+        for link in &mut self.queue_set.links {
             if link.send(WorkItem::Answer { ticket }).is_err() {
                 self.fail(Bar(host.bar()));
-                return Turn::Idle;
+                return Serviced::Idle;
             }
         }
         self.fused = Some(FusedPair {
@@ -154,14 +137,14 @@ impl Controller {
             write,
             step: Step::Settling {
                 ticket,
-                unanswered: self.lane.links.len(),
+                unanswered: self.queue_set.links.len(),
             },
         });
-        Turn::Fetched
+        Serviced::Fetched
     }
 
     /// A worker has moved everything that came before the pair; whether the answer belongs to one.
-    pub(super) fn worker_settled(&mut self, answered: Ticket, now_ns: u64) -> bool {
+    pub(crate) fn worker_settled(&mut self, answered: Ticket, now_ns: u64) -> bool {
         let Some(pair) = &mut self.fused else { return false };
         match &mut pair.step {
             Step::Settling { ticket, unanswered } if *ticket == answered => {
@@ -176,7 +159,7 @@ impl Controller {
     }
 
     /// Takes the pair as far as it goes now.
-    pub(super) fn poll_fused<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
+    pub(crate) fn poll_fused<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
         while let Some(pair) = self.fused {
             let step = match pair.step {
                 Step::Settling { .. } => return activity.wake_at(now_ns.saturating_add(LOOK_AGAIN_NS)),
@@ -200,7 +183,7 @@ impl Controller {
             Err(Wait { retry_at_ns, .. }) => return Some(Step::Comparing { retry_at_ns }),
         };
         let (is_equal, compared_at_ns) = (job.status.is_success(), job.done_at_ns);
-        self.lane.finish_dispatch(job.into(), now_ns);
+        self.queue_set.finish_dispatch(job.into(), now_ns);
         if is_equal {
             return Some(Step::Writing {
                 compared_at_ns,
@@ -232,7 +215,7 @@ impl Controller {
         // It is written when the comparison is done.
         let write_ns = job.done_at_ns.saturating_sub(now_ns);
         job.done_at_ns = compared_at_ns.max(now_ns).saturating_add(write_ns);
-        self.lane.finish_dispatch(job.into(), now_ns);
+        self.queue_set.finish_dispatch(job.into(), now_ns);
         None
     }
 
@@ -242,13 +225,13 @@ impl Controller {
         let fetched = Fetched {
             entry: &entry,
             command: half.command,
-            ring: self.lane.ring_of(half.command.cqid),
+            ring: self.queue_set.ring_of(half.command.cqid),
             progress: Progress::None,
         };
-        if self.lane.io.is_key_value(entry.nsid.get()) {
-            self.lane.io.key_value(now_ns, &fetched, host)
+        if self.queue_set.io.is_key_value(entry.nsid.get()) {
+            self.queue_set.io.key_value(now_ns, &fetched, host)
         } else {
-            self.lane.io.dispatch(now_ns, &fetched)
+            self.queue_set.io.dispatch(now_ns, &fetched)
         }
     }
 }
@@ -260,15 +243,15 @@ fn move_at_once<H: Host>(dispatched: Dispatched, now_ns: u64, host: &H, shared: 
         let zeroed = host.zero_media(zeroing.media_offset, zeroing.len_bytes as usize);
         debug_assert!(zeroed.is_ok(), "the range is the medium's");
         if let Some(moved) = zeroing.zone {
-            shared.end_zone_move(moved);
+            shared.end_zone_transfer(moved);
         }
     }
-    if let Err(status) = move_data(&job.transfer, host) {
+    if let Err(status) = transfer_data(&job.transfer, host) {
         job.status = status;
         job.done_at_ns = job.failed_at_ns(status, now_ns);
     }
     if let Some(moved) = job.transfer.zone.take() {
-        shared.end_zone_move(moved);
+        shared.end_zone_transfer(moved);
     }
     job.transfer.direction = Direction::None;
     job

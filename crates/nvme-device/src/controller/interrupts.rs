@@ -2,17 +2,17 @@
 
 use nvme_spec::registers;
 
-use super::Controller;
-use crate::bar::Bar;
+use crate::controller::Controller;
 use crate::host::Host;
+use crate::limits::VECTORS_MAX;
+use crate::pci::bar::Bar;
 use crate::shared::Interrupts;
-use crate::VECTORS_MAX;
 
 impl Controller {
     /// Follows the mask registers, and makes up for what was masked. Whether the pin has something to tell takes all queues to say.
-    pub(super) fn poll_interrupts<H: Host>(&mut self, host: &H) {
+    pub(crate) fn poll_interrupts<H: Host>(&mut self, host: &H) {
         self.poll_mask(Bar(host.bar()));
-        if self.lending.is_home() || self.shared.interrupts() == Interrupts::Msix {
+        if self.leases.is_home() || self.shared.interrupts() == Interrupts::Msix {
             self.poll_suppressed(host);
         }
     }
@@ -25,7 +25,7 @@ impl Controller {
 
     /// Lets go of the pin when nothing is left to tell. It is a level: there is something until the host has consumed all completions, and
     /// Interrupt Status in configuration space says so. Hosts that share the line look there (Linux' uio_pci_generic does).
-    pub(super) fn poll_pin<H: Host>(&mut self, host: &H) {
+    pub(crate) fn poll_pin<H: Host>(&mut self, host: &H) {
         if !self.shared.config_space().interrupt_pending() || self.has_pin_work() {
             return;
         }
@@ -41,8 +41,8 @@ impl Controller {
         let is_pin = !self.shared.config_space().msix_enabled() && self.interrupt_mask & 1 == 0;
         is_pin
             && (0u16..)
-                .zip(&self.lane.completion_queues)
-                .take(self.lane.queues_end.into())
+                .zip(&self.queue_set.completion_queues)
+                .take(self.queue_set.queues_end.into())
                 .filter_map(|(cqid, queue)| Some((cqid, queue.as_ref()?)))
                 .any(|(cqid, queue)| queue.vector.is_some() && queue.has_unseen(self.shared.cq_posted(cqid)))
     }

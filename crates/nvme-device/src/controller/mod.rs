@@ -1,55 +1,50 @@
 //! The controller: registers and their state machine, queues, and the link to the workers.
 
-mod doorbells;
-mod erasure;
-mod errands;
-mod fetch;
-mod fused;
-mod interrupts;
-mod lane;
-mod lending;
-mod link;
-mod shadow_doorbells;
-mod state;
-mod turn;
+pub(crate) mod cap;
+pub(crate) mod doorbells;
+pub(crate) mod erase;
+pub(crate) mod fetch;
+pub(crate) mod fused;
+pub(crate) mod fused_pair;
+pub(crate) mod interrupts;
+pub(crate) mod lease;
+pub(crate) mod leases;
+pub(crate) mod reset;
+pub(crate) mod state;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use nvme_spec::registers::{self, csts, Capabilities};
+use nvme_spec::registers;
+use nvme_spec::registers::csts;
 use ssd_profile::{NvmParameters, ProfileKind};
 
-use crate::admin::{AdminState, PendingAdmin};
-use crate::bar::Bar;
-use crate::device::{transfer_bytes_max, SetupError};
+use crate::activity::Activity;
+use crate::admin::state::admin_state::{AdminState, PendingAdmin};
+use crate::command::job::{Job, Report, WorkItem};
+use crate::command::request::Limits;
+use crate::controller::fused_pair::FusedPair;
+use crate::controller::leases::Leases;
+use crate::controller::state::{Shutdown, State};
+use crate::dispatch::link::WorkerLink;
+use crate::dispatch::queue_set::QueueSet;
 use crate::dispatcher::Dispatcher;
-use crate::flash_log::NamespaceReport;
-use crate::heap::Heap;
+use crate::erase::Eraser;
 use crate::host::Host;
 use crate::identity::Identity;
-use crate::io::{IoUnit, Limits};
+use crate::io::context::IoContext;
+use crate::limits::transfer_bytes_max;
+use crate::namespace::provisioning::Provisioning;
 use crate::namespace::{Namespace, NamespaceConfig};
-use crate::provisioning::Provisioning;
+use crate::pci::bar::Bar;
 use crate::ring::Consumer;
+use crate::setup::{SetupError, TryBox};
 use crate::shared::Shared;
-use crate::work::{CommandRef, Job, Report, WorkItem};
-use crate::{Activity, QUEUE_ENTRIES_MAX};
+use crate::stats::flash::NamespaceReport;
 
-use erasure::Erasure;
-pub(crate) use erasure::{Passes, Purpose};
-use fused::FusedPair;
-pub(crate) use lane::Lane;
-use lending::Lending;
-pub(crate) use link::{WorkerLink, COMMAND_ROOM};
-pub(crate) use shadow_doorbells::DoorbellBuffers;
-use state::{Shutdown, State};
-
-/// CAP.TO and CRTO.CRWMT: readiness takes no time here, but a host gives up on us only after 10 s.
-const READY_TIMEOUT_500MS: u8 = 20;
-
-/// What connects the lanes with the workers.
+/// What connects the queue sets with the workers.
 pub(crate) struct Wiring {
-    /// For each lane, the controller's first, its link to each worker.
+    /// For each queue set, the controller's first, its link to each worker.
     pub links: Vec<Vec<WorkerLink>>,
     /// What each worker tells the controller.
     pub reports: Vec<Consumer<Report>>,
@@ -61,11 +56,11 @@ pub struct Controller {
     pub(crate) mdts: u8,
     /// Largest Zone Append: 2^zasl pages; 0: as MDTS says.
     pub(crate) zasl: u8,
-    pub(crate) lane: Heap<Lane>,
+    pub(crate) queue_set: TryBox<QueueSet>,
     pub(crate) provisioning: Provisioning,
-    pub(crate) erasure: Erasure,
+    pub(crate) eraser: Eraser,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) admin: Heap<AdminState>,
+    pub(crate) admin: TryBox<AdminState>,
     /// Nothing else is fetched while there is one.
     fused: Option<FusedPair>,
     state: State,
@@ -76,7 +71,7 @@ pub struct Controller {
     interrupt_mask: u32,
     /// As last seen.
     reaches_memory: bool,
-    /// In the last pass there was no room for a command that a lane leaves to the controller.
+    /// In the last pass there was no room for a command that a queue set leaves to the controller.
     has_waiting_command: bool,
     /// In the last pass there was something to do for a queue that another dispatcher could work on.
     has_work_for_others: bool,
@@ -84,7 +79,7 @@ pub struct Controller {
     lba_status_alert_ns: Option<u64>,
     /// What the workers tell.
     reports: Vec<Consumer<Report>>,
-    lending: Lending,
+    leases: Leases,
     /// To be set when everything is back.
     new_nvm_parameters: Option<NvmParameters>,
 }
@@ -120,15 +115,18 @@ impl Controller {
         };
         let firmware = identity.firmware_revision;
         let Wiring { links, reports } = wiring;
-        let (lane, lending, dispatchers) =
-            lending::lanes(IoUnit::new(namespaces, limits, has_medium)?, links, &shared)?;
+        let (queue_set, leases, dispatchers) = crate::controller::leases::queue_sets(
+            IoContext::new(namespaces, limits, has_medium)?,
+            links,
+            &shared,
+        )?;
         let controller = Self {
             identity,
             mdts,
             zasl,
             provisioning,
-            erasure: Erasure::new(lane.links.len(), has_medium)?,
-            lane,
+            eraser: Eraser::new(queue_set.links.len(), has_medium)?,
+            queue_set,
             shared,
             admin: AdminState::new(firmware)?,
             fused: None,
@@ -142,7 +140,7 @@ impl Controller {
             has_work_for_others: false,
             lba_status_alert_ns: None,
             reports,
-            lending,
+            leases,
             new_nvm_parameters: None,
         };
         Ok((controller, dispatchers))
@@ -151,14 +149,14 @@ impl Controller {
     /// Registers as they are after power on.
     pub(crate) fn initialise_registers(&self, bar: &[core::sync::atomic::AtomicU32]) {
         let bar = Bar(bar);
-        bar.clear(0, crate::BAR_SIZE_BYTES);
+        bar.clear(0, crate::limits::BAR_SIZE_BYTES);
         bar.reset_msix();
         self.restore_read_only(bar);
     }
 
     /// One pass of the dispatcher: answers of the workers, registers, the admin queue, then a command of each I/O queue.
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
-        if self.lending.is_alone() {
+        if self.leases.is_alone() {
             self.poll_all(now_ns, host)
         } else {
             self.poll_among_others(now_ns, host)
@@ -175,23 +173,23 @@ impl Controller {
             progressed: self.collect_reports(now_ns, bar),
             next_event_ns: None,
         };
-        self.lane.recommend_zones(now_ns, &mut activity);
+        self.queue_set.recommend_zones(now_ns, &mut activity);
         activity.progressed |= self.poll_reach();
         activity.progressed |= self.poll_registers(now_ns, host);
-        self.take_notes(bar);
+        self.handle_deferred(bar);
         if !matches!(self.state, State::Resetting { .. }) {
-            self.poll_erasure(now_ns, bar, &mut activity);
+            self.poll_erase(now_ns, bar, &mut activity);
         }
         if self.state == State::Ready && !self.shared.is_asleep() {
             // A host that was told that the shutdown is complete may have given their pages away.
             if self.shutdown != Shutdown::Complete {
-                self.lane.poll_shadow_doorbells(host);
+                self.queue_set.poll_shadow_doorbells(host);
             }
             self.poll_completion_doorbells(bar);
             self.poll_pin(host);
             if self.shared.reaches_memory() {
                 self.poll_fused(now_ns, host, &mut activity);
-                self.take_notes(bar);
+                self.handle_deferred(bar);
                 self.poll_queues(now_ns, host, &mut activity);
             }
             // A host that was told that the shutdown is complete may have given its queues' memory away.
@@ -220,12 +218,12 @@ impl Controller {
     fn serve_flash_log(&mut self) {
         let log = self.shared.flash_log();
         if log.take_reset_request() {
-            for namespace in self.lane.io.namespaces.iter_mut() {
+            for namespace in self.queue_set.io.namespaces.iter_mut() {
                 namespace.model.reset_statistics();
             }
         }
         if log.has_request() {
-            let namespaces = self.lane.io.namespaces.by_identifier();
+            let namespaces = self.queue_set.io.namespaces.by_identifier();
             log.answer(namespaces.map(|namespace| match namespace {
                 None => NamespaceReport::Absent,
                 Some(namespace) => match namespace.model.flash_report() {
@@ -238,20 +236,20 @@ impl Controller {
 
     /// Gives every NVM namespace other timing parameters, also those that will be created; commands already under way keep their times.
     pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
-        if !self.lending.is_home() {
+        if !self.leases.is_home() {
             self.new_nvm_parameters = Some(parameters);
             return;
         }
-        for namespace in self.lane.io.namespaces.iter_mut() {
+        for namespace in self.queue_set.io.namespaces.iter_mut() {
             namespace.set_nvm_parameters(parameters);
         }
         self.provisioning.templates.set_nvm_parameters(parameters);
-        self.erasure.set_nvm_parameters(parameters);
+        self.eraser.set_nvm_parameters(parameters);
     }
 
     /// Completes an admin command. Its room in the queue was reserved when it was fetched.
     pub(crate) fn complete_admin(&mut self, job: Job, bar: Bar<'_>) {
-        if self.lane.send(0, WorkItem::Job(job)).is_err() {
+        if self.queue_set.send(0, WorkItem::Job(job)).is_err() {
             self.fail(bar);
         }
     }
@@ -277,7 +275,7 @@ impl Controller {
                     };
                     let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
                     self.complete_admin(Job::immediate(pending.command(), now_ns, success, result), bar);
-                } else if !self.erasure.is_answer(ticket) && !self.worker_settled(ticket, now_ns) {
+                } else if !self.eraser.is_answer(ticket) && !self.worker_settled(ticket, now_ns) {
                     self.worker_was_reset(ticket, now_ns, bar);
                 }
             }
@@ -323,20 +321,4 @@ fn smallest_append_limit<'a>(namespaces: impl Iterator<Item = &'a NamespaceConfi
     });
     let limits = zoned.filter(|&zasl| zasl > 0);
     limits.min().map_or(0, |zasl| zasl.min(0xFF) as u8)
-}
-
-fn capabilities() -> Capabilities {
-    Capabilities {
-        mqes_z: QUEUE_ENTRIES_MAX - 1,
-        timeout_500ms: READY_TIMEOUT_500MS,
-    }
-}
-
-/// The name by which a command of the admin queue is completed.
-pub(crate) fn admin_command(cid: u16) -> CommandRef {
-    CommandRef {
-        sqid: 0,
-        cqid: 0,
-        cid,
-    }
 }

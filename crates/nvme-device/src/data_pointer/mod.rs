@@ -1,15 +1,15 @@
 //! Where a command's data is in the host's memory: PRPs or an SGL (NVMe Base 2.0 §4.1).
 
-mod prp;
-mod sgl;
+pub(crate) mod compare;
+pub(crate) mod prp;
+pub(crate) mod role;
+pub(crate) mod sgl;
 
 use nvme_spec::{SglDescriptor, SglDescriptorType, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES, PSDT_PRP};
 
+use crate::data_pointer::prp::Prps;
+use crate::data_pointer::role::Role;
 use crate::host::{Host, MemoryFault};
-use crate::work::Direction;
-
-pub(crate) use prp::Prps;
-pub(crate) use sgl::SUPPORT as SGL_SUPPORT;
 
 /// The data pointer of a command, as the host wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,25 +17,6 @@ pub(crate) enum DataPointer {
     Prps(Prps),
     /// The first descriptor.
     Sgl(SglDescriptor),
-}
-
-/// What the buffer is for the data: only what goes to the host can be discarded by a Bit Bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// The host's data.
-    Source,
-    /// For data from the controller.
-    Destination,
-}
-
-impl Role {
-    /// That of the host's buffer for data that goes this way.
-    pub fn of(direction: Direction) -> Self {
-        match direction {
-            Direction::ToHost => Self::Destination,
-            _ => Self::Source,
-        }
-    }
 }
 
 impl From<MemoryFault> for Status {
@@ -100,7 +81,7 @@ impl DataPointer {
     ) -> Result<(), Status> {
         match self {
             Self::Prps(prps) => prps.for_each_piece_of(host, buffer_bytes, len_bytes, f),
-            Self::Sgl(first) => sgl::for_each_piece(first, role, host, len_bytes, f),
+            Self::Sgl(first) => crate::data_pointer::sgl::for_each_piece(first, role, host, len_bytes, f),
         }
     }
 

@@ -17,11 +17,11 @@ pub(crate) struct Prps {
 }
 
 impl Prps {
-    /// What [`super::DataPointer::for_each_piece_of`] is for PRPs; neighbouring pages are joined.
+    /// What [`crate::data_pointer::DataPointer::for_each_piece_of`] is for PRPs; neighbouring pages are joined.
     ///
     /// # Errors
     /// As there, with PRP Offset Invalid for an entry with an offset that it must not have.
-    pub(super) fn for_each_piece_of<H: Host>(
+    pub(crate) fn for_each_piece_of<H: Host>(
         self,
         host: &H,
         buffer_bytes: usize,

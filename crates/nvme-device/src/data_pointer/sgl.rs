@@ -3,7 +3,7 @@
 use nvme_spec::{sgl_support, SglDescriptor, SglDescriptorType, Status, SGL_SUB_TYPE_ADDRESS};
 use zerocopy::IntoBytes;
 
-use super::Role;
+use crate::data_pointer::role::Role;
 use crate::host::{Host, MemoryFault};
 
 /// SGLS. Data is copied byte by byte, so nothing needs to be aligned, and what an SGL has beyond the data is not looked at. Not among it: the bits
@@ -21,11 +21,11 @@ const FETCH: usize = 16;
 /// Segments begin at a multiple of it.
 const SEGMENT_ALIGNMENT_BYTES: u64 = 8;
 
-/// What [`super::DataPointer::for_each_piece`] is for the SGL that begins with `first`.
+/// What [`crate::data_pointer::DataPointer::for_each_piece`] is for the SGL that begins with `first`.
 ///
 /// # Errors
 /// As there.
-pub(super) fn for_each_piece<H: Host>(
+pub(crate) fn for_each_piece<H: Host>(
     first: SglDescriptor,
     role: Role,
     host: &H,

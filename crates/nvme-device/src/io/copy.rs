@@ -6,14 +6,15 @@ use nvme_spec::{CopyDescriptorFormat0, CopyDescriptorFormat1, Status, Submission
 use ssd_model::{Command, Refusal};
 use zerocopy::FromBytes;
 
-use super::{check_flags, Dispatched, Fetched, IoUnit, NotDone, Progress, Wait};
+use crate::command::fetched::{check_flags, Fetched, NotDone};
+use crate::command::job::{Dispatched, Job};
+use crate::command::lba::{ByteRange, LbaSpace};
+use crate::command::transfer::{Direction, Extents, Transfer};
+use crate::command::wait::{Progress, Wait};
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
-use crate::namespace::{ByteRange, LbaSpace};
-use crate::work::{Direction, Extents, Job, Transfer};
-
-/// MSRC + 1: ranges of a command. All of them together have no more data than a transfer (MSSRL, MCL).
-pub(crate) const RANGES_MAX: usize = 32;
+use crate::io::context::IoContext;
+use crate::limits::COPY_RANGES_MAX;
 
 /// MSSRL has 16 bits.
 const RANGE_LBAS_MAX: u32 = u16::MAX as u32;
@@ -24,14 +25,14 @@ pub(crate) const FORMATS: u16 = 0b11;
 /// The ranges of a command, all of them inside the namespace, and where they go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CopyRequest {
-    sources: [ByteRange; RANGES_MAX],
+    sources: [ByteRange; COPY_RANGES_MAX],
     count: usize,
     pub destination: ByteRange,
     pub fua: bool,
 }
 
 /// What the longest list of descriptors takes.
-const DESCRIPTORS_BYTES_MAX: usize = RANGES_MAX * size_of::<CopyDescriptorFormat1>();
+const DESCRIPTORS_BYTES_MAX: usize = COPY_RANGES_MAX * size_of::<CopyDescriptorFormat1>();
 
 /// How to take a descriptor apart: first LBA and number of LBAs of its range.
 struct Format {
@@ -81,10 +82,10 @@ impl CopyRequest {
         let mut descriptors = [0; DESCRIPTORS_BYTES_MAX];
         let descriptors = descriptors
             .get_mut(..count * format.descriptor_bytes)
-            .filter(|_| count <= RANGES_MAX)
+            .filter(|_| count <= COPY_RANGES_MAX)
             .ok_or(Status::COMMAND_SIZE_LIMIT_EXCEEDED)?;
         DataPointer::of(entry).read(host, descriptors)?;
-        let mut sources = [ByteRange::default(); RANGES_MAX];
+        let mut sources = [ByteRange::default(); COPY_RANGES_MAX];
         let mut lbas_in_all = 0;
         let range_lbas_max = (transfer_bytes_max >> space.lba_log2).min(RANGE_LBAS_MAX);
         let ranges = descriptors
@@ -115,8 +116,8 @@ impl CopyRequest {
     }
 }
 
-impl IoUnit {
-    /// Takes a Copy on. What is in [`IoUnit::gathering`] then is to be gathered, in order, before the job. As [`IoUnit::dispatch`].
+impl IoContext {
+    /// Takes a Copy on. What is in [`IoContext::gathering`] then is to be gathered, in order, before the job. As [`IoContext::dispatch`].
     pub fn copy<H: Host>(
         &mut self,
         now_ns: u64,

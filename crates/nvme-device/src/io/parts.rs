@@ -10,24 +10,21 @@ use alloc::vec::Vec;
 use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry};
 use ssd_model::{AnyModel, Command, Model, Refusal};
 
-use super::{check_flags, Dispatched, Fetched, IoUnit, NotDone, Progress, Request, Wait};
-use crate::dataset::{Position, RangeList};
+use crate::command::fetched::{check_flags, Fetched, NotDone};
+use crate::command::job::{Dispatched, Job, Zeroing};
+use crate::command::lba::{ByteRange, LbaSpace};
+use crate::command::request::Request;
+use crate::command::transfer::{Direction, Extents, Part, Transfer};
+use crate::command::wait::{Position, Progress, Wait};
+use crate::command::zone_transfer::ZoneTransfer;
 use crate::host::Host;
-use crate::namespace::{ByteRange, LbaSpace, Namespace};
-use crate::work::{Direction, Extents, Job, Part, Transfer, Zeroing};
-use crate::zoned::ZoneMove;
-
-/// What one turn deallocates, if that is work for each page: 64 pages of a mapping table, or as much of the medium as a worker fills in one pass.
-pub(crate) const PART_BYTES: u32 = 256 << 10;
+use crate::io::context::IoContext;
+use crate::io::dataset::RangeList;
+use crate::limits::{PART_BYTES, PART_RANGES_MAX};
+use crate::namespace::Namespace;
 
 /// What one turn deallocates, if a part is no more work than a page: only marks of unreadable LBAs, and states of zones, are looked at.
 const EASY_PART_BYTES: u32 = 1 << 30;
-
-/// Ranges of a list that one turn looks at.
-pub(crate) const PART_RANGES_MAX: usize = 32;
-
-/// A part makes so many items for a worker at most.
-pub(crate) const ZEROINGS_MAX: usize = PART_RANGES_MAX;
 
 /// The rest is for another turn.
 fn next_turn(now_ns: u64, progress: Progress) -> Wait {
@@ -79,7 +76,7 @@ impl Deallocation<'_> {
     }
 }
 
-impl IoUnit {
+impl IoContext {
     /// Whether a command is done in parts that workers fill with zeros. Those of key-value namespaces are not: the controller does all of them.
     pub fn is_in_parts(&self, entry: &SubmissionQueueEntry) -> bool {
         match NvmOpcode(entry.opcode) {
@@ -112,8 +109,8 @@ impl IoUnit {
         }
     }
 
-    /// Does the next part of a command that is done in parts. What is in [`IoUnit::zeroings`] then is to be filled, in order, before the job if there
-    /// is one. As [`IoUnit::dispatch`].
+    /// Does the next part of a command that is done in parts. What is in [`IoContext::zeroings`] then is to be filled, in order, before the job if there
+    /// is one. As [`IoContext::dispatch`].
     pub fn do_part<H: Host>(
         &mut self,
         now_ns: u64,
@@ -344,7 +341,7 @@ impl IoUnit {
         });
         let Ok(()) = done;
         // The zone may be waiting for all of it.
-        let zone: Option<ZoneMove> = transfer.zone;
+        let zone: Option<ZoneTransfer> = transfer.zone;
         if let Some(zeroing) = last {
             self.zeroings.push(Zeroing { zone, ..zeroing });
         }

@@ -6,12 +6,14 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-use super::*;
+use crate::command::id::CommandRef;
+use crate::command::transfer::Transfer;
+use crate::command::zone_transfer::ZoneTransfers;
 use crate::data_pointer::DataPointer;
+use crate::limits::BAR_SIZE_BYTES;
 use crate::ring::ring;
-use crate::work::{CommandRef, Transfer};
-use crate::zoned::ZoneMoves;
-use crate::BAR_SIZE_BYTES;
+use crate::worker::receiver::WorkCounts;
+use crate::worker::*;
 
 const QUEUE: u64 = 0x1000;
 const BUFFER: u64 = 0x2000;
@@ -127,17 +129,17 @@ fn read_of_512_bytes() -> Job {
 fn a_driver_that_sees_the_phase_bit_sees_the_whole_completion_and_its_data() {
     loom::model(|| {
         let machine = loom::sync::Arc::new(Machine::new());
-        let shared = Arc::new(Shared::new(Arc::new(ZoneMoves::new(512, 512, 1).unwrap()), 1).unwrap());
+        let shared = Arc::new(Shared::new(Arc::new(ZoneTransfers::new(512, 512, 1).unwrap()), 1).unwrap());
         // Memory and bus master.
         shared.write_config(machine.bar(), 0x04, 2, 0b110);
         let (mut items, items_out) = ring(4).unwrap();
         let (reports, _reports_out) = ring(16).unwrap();
         let done = Arc::new(WorkCounts::default());
-        let inlet = Inlet {
+        let source = WorkSource {
             items: items_out,
             done,
         };
-        let mut worker = Worker::new(0, alloc::vec![inlet], reports, shared, 4096, true).unwrap();
+        let mut worker = Worker::new(0, alloc::vec![source], reports, shared, 4096, true).unwrap();
         let create = WorkItem::CreateCq {
             cqid: 1,
             base: QUEUE,

@@ -1,0 +1,10 @@
+//! The vocabulary of commands, from a fetched entry to the job of a worker. Nothing here executes one.
+
+pub(crate) mod fetched;
+pub(crate) mod id;
+pub(crate) mod job;
+pub(crate) mod lba;
+pub(crate) mod request;
+pub(crate) mod transfer;
+pub(crate) mod wait;
+pub(crate) mod zone_transfer;
