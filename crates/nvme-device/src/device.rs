@@ -142,9 +142,9 @@ impl Device {
             has_medium,
         )?;
         if !has_shadow_doorbells {
-            controller.queue_set.withhold_shadow_doorbells();
+            controller.core.queue_set.withhold_shadow_doorbells();
         }
-        controller.queue_set.seed_shadow_doorbells(seed);
+        controller.core.queue_set.seed_shadow_doorbells(seed);
         controller.initialise_registers(bar);
         Ok(Self {
             controller: Box::new(controller),

@@ -23,6 +23,7 @@ mod admin;
 mod coalescing;
 mod command;
 mod controller;
+mod core;
 mod data_pointer;
 mod device;
 mod dispatch;

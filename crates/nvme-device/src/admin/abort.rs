@@ -5,51 +5,49 @@ use nvme_spec::{Status, SubmissionQueueEntry};
 use crate::admin::outcome::Outcome;
 use crate::admin::state::admin_state::PendingAdmin;
 use crate::command::id::{admin_command, CommandRef};
-use crate::command::job::{Job, WorkItem};
-use crate::controller::Controller;
+use crate::command::job::{Asker, Job, WorkItem};
+use crate::core::Core;
 
 /// Dword 0 of the completion when the command was not aborted.
 const NOT_ABORTED: u64 = 1;
 
-impl Controller {
-    /// Aborts a command that is being worked on, waits for buffer space, or is a held Asynchronous Event Request. One that
-    /// is still in its submission queue is left alone, and the completion says so.
-    pub(crate) fn abort(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        command: CommandRef,
-        now_ns: u64,
-    ) -> Result<Outcome, Status> {
-        let sqid = (entry.cdw10.get() & 0xFFFF) as u16;
-        let cid = (entry.cdw10.get() >> 16) as u16;
-        if sqid == 0 {
-            if !self.admin.events.is_held(cid) || !self.reserve_admin_completion() {
-                return Ok(Outcome::Done(NOT_ABORTED));
-            }
-            self.admin.events.forget(cid);
-            let job = Job::immediate(admin_command(cid), now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
-            self.queue_set
-                .send(0, WorkItem::Job(job))
-                .map_err(|_| Status::INTERNAL_ERROR)?;
-            return Ok(Outcome::Done(0));
-        }
-        let Some(Some(queue)) = self.queue_set.submission_queues.get_mut(usize::from(sqid)) else {
+/// Aborts a command that is being worked on, waits for buffer space, or is a held Asynchronous Event Request. One that
+/// is still in its submission queue is left alone, and the completion says so.
+pub(crate) fn abort(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    command: CommandRef,
+    now_ns: u64,
+) -> Result<Outcome, Status> {
+    let sqid = (entry.cdw10.get() & 0xFFFF) as u16;
+    let cid = (entry.cdw10.get() >> 16) as u16;
+    if sqid == 0 {
+        if !core.admin.events.is_held(cid) || !core.reserve_admin_completion() {
             return Ok(Outcome::Done(NOT_ABORTED));
-        };
-        let cqid = queue.cqid;
-        if queue.held.take(cid) {
-            let held = CommandRef { sqid, cqid, cid };
-            let job = Job::immediate(held, now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
-            self.queue_set
-                .send(cqid, WorkItem::Job(job))
-                .map_err(|_| Status::INTERNAL_ERROR)?;
-            return Ok(Outcome::Done(0));
         }
-        let ticket = self.admin.new_ticket();
-        self.queue_set
-            .send(cqid, WorkItem::AbortCommand { sqid, cid, ticket })
+        core.admin.events.forget(cid);
+        let job = Job::immediate(admin_command(cid), now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
+        core.queue_set
+            .send(0, WorkItem::Job(job))
             .map_err(|_| Status::INTERNAL_ERROR)?;
-        self.admin.pending = Some((ticket, PendingAdmin::Abort { command }));
-        Ok(Outcome::Later)
+        return Ok(Outcome::Done(0));
     }
+    let Some(Some(queue)) = core.queue_set.submission_queues.get_mut(usize::from(sqid)) else {
+        return Ok(Outcome::Done(NOT_ABORTED));
+    };
+    let cqid = queue.cqid;
+    if queue.held.take(cid) {
+        let held = CommandRef { sqid, cqid, cid };
+        let job = Job::immediate(held, now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
+        core.queue_set
+            .send(cqid, WorkItem::Job(job))
+            .map_err(|_| Status::INTERNAL_ERROR)?;
+        return Ok(Outcome::Done(0));
+    }
+    let ticket = core.admin.tickets.issue(Asker::AdminCommand);
+    core.queue_set
+        .send(cqid, WorkItem::AbortCommand { sqid, cid, ticket })
+        .map_err(|_| Status::INTERNAL_ERROR)?;
+    core.admin.pending = Some((ticket, PendingAdmin::Abort { command }));
+    Ok(Outcome::Later)
 }

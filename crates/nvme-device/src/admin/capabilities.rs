@@ -1,3 +1,5 @@
+//! What the controller can do, for Identify and for what checks commands against it.
+
 use nvme_spec::{
     OAES_LBA_STATUS, OAES_NAMESPACE_ATTRIBUTE, OAES_ZONE_DESCRIPTOR_CHANGED, SANICAP_ALL_ACTIONS,
     SANICAP_NO_MODIFICATION,

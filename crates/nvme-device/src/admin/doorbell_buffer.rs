@@ -3,32 +3,30 @@
 use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 
 use crate::admin::outcome::Outcome;
-use crate::controller::Controller;
+use crate::core::Core;
 use crate::host::Host;
 use crate::queue::shadow::DoorbellBuffers;
 
-impl Controller {
-    /// Sets the shadow doorbells up, or moves them. Buffers that are not pages of memory, or the same page, are an Invalid Field: so the
-    /// specification has it for wrong memory ranges, whatever is wrong with them.
-    pub(crate) fn doorbell_buffer_config<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let buffers = DoorbellBuffers {
-            shadows: entry.prp1.get(),
-            event_indices: entry.prp2.get(),
-        };
-        let is_page = |address| address % PAGE_SIZE_BYTES as u64 == 0;
-        if !is_page(buffers.shadows)
-            || !is_page(buffers.event_indices)
-            || buffers.shadows == buffers.event_indices
-        {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
-        self.queue_set
-            .use_shadow_doorbells(buffers, host)
-            .map_err(|_| Status::INVALID_FIELD_IN_COMMAND)?;
-        Ok(Outcome::Done(0))
+/// Sets the shadow doorbells up, or moves them. Buffers that are not pages of memory, or the same page, are an Invalid Field: so the
+/// specification has it for wrong memory ranges, whatever is wrong with them.
+pub(crate) fn doorbell_buffer_config<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    host: &H,
+) -> Result<Outcome, Status> {
+    let buffers = DoorbellBuffers {
+        shadows: entry.prp1.get(),
+        event_indices: entry.prp2.get(),
+    };
+    let is_page = |address| address % PAGE_SIZE_BYTES as u64 == 0;
+    if !is_page(buffers.shadows)
+        || !is_page(buffers.event_indices)
+        || buffers.shadows == buffers.event_indices
+    {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
+    core.queue_set
+        .use_shadow_doorbells(buffers, host)
+        .map_err(|_| Status::INVALID_FIELD_IN_COMMAND)?;
+    Ok(Outcome::Done(0))
 }

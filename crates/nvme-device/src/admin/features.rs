@@ -9,7 +9,8 @@ use crate::admin::namespace_features::{is_kept_here, is_of_namespaces};
 use crate::admin::outcome::Outcome;
 use crate::admin::state::feature_buffers::{HostBehavior, PowerTransitions};
 use crate::admin::state::features::{Timestamp, Values};
-use crate::controller::Controller;
+use crate::admin::{io_queues, namespace_features, reservations};
+use crate::core::Core;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 use crate::limits::IO_QUEUE_PAIRS_MAX;
@@ -74,199 +75,197 @@ fn host_identifier_len(cdw11: u32) -> usize {
     }
 }
 
-impl Controller {
-    pub(crate) fn get_features<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        now_ns: u64,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
-        let select = FeatureSelect((entry.cdw10.get() >> 8 & 0b111) as u8);
-        let cdw11 = entry.cdw11.get();
-        let capabilities = capabilities(feature)?;
-        if select == FeatureSelect::SUPPORTED_CAPABILITIES {
-            return Ok(Outcome::Done(capabilities.to_dword().into()));
+pub(crate) fn get_features<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    now_ns: u64,
+    host: &H,
+) -> Result<Outcome, Status> {
+    let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
+    let select = FeatureSelect((entry.cdw10.get() >> 8 & 0b111) as u8);
+    let cdw11 = entry.cdw11.get();
+    let capabilities = capabilities(feature)?;
+    if select == FeatureSelect::SUPPORTED_CAPABILITIES {
+        return Ok(Outcome::Done(capabilities.to_dword().into()));
+    }
+    if select.0 > FeatureSelect::SAVED.0 {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
+    }
+    let features = &core.admin.features;
+    // A feature that cannot be saved has its default as saved value.
+    let is_current = select == FeatureSelect::CURRENT;
+    let result = match feature {
+        FeatureId::NUMBER_OF_QUEUES => features.number_of_queues(if is_current {
+            features.io_queue_pairs
+        } else {
+            IO_QUEUE_PAIRS_MAX
+        }),
+        FeatureId::IO_COMMAND_SET_PROFILE => 0,
+        _ if is_kept_here(feature) => {
+            namespace_features::get_namespace_feature(core, entry.nsid.get(), feature, select)?
         }
-        if select.0 > FeatureSelect::SAVED.0 {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE => {
+            let namespace = core.queue_set.io.namespaces.attached(entry.nsid.get())?;
+            let reservations = &namespace.reservations;
+            match feature {
+                _ if !is_current => 0,
+                FeatureId::RESERVATION_PERSISTENCE => reservations.persists().into(),
+                _ => reservations.masked(),
+            }
         }
-        let features = &self.admin.features;
-        // A feature that cannot be saved has its default as saved value.
-        let is_current = select == FeatureSelect::CURRENT;
-        let result = match feature {
-            FeatureId::NUMBER_OF_QUEUES => features.number_of_queues(if is_current {
-                features.io_queue_pairs
+        FeatureId::AUTONOMOUS_POWER_STATE_TRANSITION => {
+            let default = PowerTransitions::DEFAULT;
+            let value = if is_current {
+                &features.power_transitions
             } else {
-                IO_QUEUE_PAIRS_MAX
-            }),
-            FeatureId::IO_COMMAND_SET_PROFILE => 0,
-            _ if is_kept_here(feature) => self.get_namespace_feature(entry.nsid.get(), feature, select)?,
-            FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE => {
-                let reservations = &self
-                    .queue_set
-                    .io
-                    .namespaces
-                    .attached(entry.nsid.get())?
-                    .reservations;
-                match feature {
-                    _ if !is_current => 0,
-                    FeatureId::RESERVATION_PERSISTENCE => reservations.persists().into(),
-                    _ => reservations.masked(),
-                }
-            }
-            FeatureId::AUTONOMOUS_POWER_STATE_TRANSITION => {
-                let default = PowerTransitions::DEFAULT;
-                let value = if is_current {
-                    &features.power_transitions
-                } else {
-                    &default
-                };
-                value.get(entry, host)?
-            }
-            FeatureId::HOST_BEHAVIOR_SUPPORT => {
-                let default = HostBehavior::DEFAULT;
-                let value = if is_current {
-                    &features.host_behavior
-                } else {
-                    &default
-                };
-                value.get(entry, host)?
-            }
-            FeatureId::TIMESTAMP => {
-                let bytes = if is_current {
-                    features.timestamp(now_ns)
-                } else {
-                    [0; 8]
-                };
-                DataPointer::of(entry).write(host, &bytes, bytes.len())?;
-                0
-            }
-            FeatureId::HOST_IDENTIFIER => {
-                let bytes = if is_current {
-                    features.host_identifier
-                } else {
-                    [0; 16]
-                };
-                DataPointer::of(entry).write(host, &bytes, host_identifier_len(cdw11))?;
-                0
-            }
-            _ => match select {
-                FeatureSelect::CURRENT => features.current.get(feature, cdw11)?,
-                FeatureSelect::SAVED => features.saved.get(feature, cdw11)?,
-                _ => Values::DEFAULT.get(feature, cdw11)?,
-            },
-        };
-        Ok(Outcome::Done(result.into()))
-    }
-
-    pub(crate) fn set_features<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        now_ns: u64,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
-        let cdw11 = entry.cdw11.get();
-        let capabilities = capabilities(feature)?;
-        let is_saved = entry.cdw10.get() & SAVE != 0;
-        if is_saved && !capabilities.saveable {
-            return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
-        }
-        if is_kept_here(feature) {
-            self.set_namespace_feature(entry.nsid.get(), feature, cdw11, is_saved)?;
-            return Ok(Outcome::Done(0));
-        }
-        if feature == FeatureId::RESERVATION_NOTIFICATION_MASK {
-            self.configure_reservations(entry, |namespace| namespace.reservations.set_masked(cdw11))?;
-            return Ok(Outcome::Done(0));
-        }
-        if feature == FeatureId::RESERVATION_PERSISTENCE {
-            if cdw11 & !1 != 0 {
-                return Err(Status::INVALID_FIELD_IN_COMMAND);
-            }
-            self.configure_reservations(entry, |namespace| {
-                namespace.reservations.set_persistence(cdw11 != 0);
-                Ok(())
-            })?;
-            return Ok(Outcome::Done(0));
-        }
-        if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
-            self.queue_set.io.namespaces.attached(entry.nsid.get())?;
-            return Err(Status::FEATURE_NOT_NAMESPACE_SPECIFIC);
-        }
-        let before = self.admin.features.settings();
-        let mut result = 0;
-        match feature {
-            FeatureId::NUMBER_OF_QUEUES => result = self.set_number_of_queues(cdw11)?,
-            FeatureId::IO_COMMAND_SET_PROFILE => {
-                if cdw11 & 0x1FF != 0 {
-                    return Err(Status::IO_COMMAND_SET_COMBINATION_REJECTED);
-                }
-            }
-            FeatureId::AUTONOMOUS_POWER_STATE_TRANSITION => {
-                self.admin.features.power_transitions.set(entry, host)?;
-            }
-            FeatureId::HOST_BEHAVIOR_SUPPORT => self.admin.features.host_behavior.set(entry, host)?,
-            FeatureId::TIMESTAMP => {
-                let mut bytes = [0; 8];
-                DataPointer::of(entry).read(host, &mut bytes)?;
-                let milliseconds = u64::from_le_bytes(bytes) & 0xFFFF_FFFF_FFFF;
-                let previous = self.admin.features.timestamp(now_ns);
-                self.admin.features.timestamp = Timestamp {
-                    milliseconds,
-                    set_at_ns: now_ns,
-                    is_set_by_host: true,
-                };
-                self.admin.record_timestamp_change(previous, now_ns);
-            }
-            FeatureId::HOST_IDENTIFIER => {
-                let mut bytes = [0; 16];
-                let len = host_identifier_len(cdw11);
-                DataPointer::of(entry).read(host, bytes.get_mut(..len).unwrap_or_default())?;
-                self.admin.features.host_identifier = bytes;
-                self.admin.features.is_host_identifier_extended = Some(len == bytes.len());
-                self.set_reservation_host();
-            }
-            _ => {
-                self.admin.features.current.set(feature, cdw11)?;
-                if is_saved {
-                    self.admin.features.saved.set(feature, cdw11)?;
-                }
-            }
-        }
-        if is_recorded(feature) && self.admin.features.settings() != before {
-            let event = SetFeatureEvent {
-                layout: SetFeatureEvent::TWO_DWORDS.into(),
-                cdw10: entry.cdw10,
-                cdw11: entry.cdw11,
+                &default
             };
-            self.admin.record(&event, now_ns);
+            value.get(entry, host)?
         }
-        if self.admin.features.wants_temperature_event() {
-            self.admin.events.smart(SMART_EVENT_TEMPERATURE_THRESHOLD);
+        FeatureId::HOST_BEHAVIOR_SUPPORT => {
+            let default = HostBehavior::DEFAULT;
+            let value = if is_current {
+                &features.host_behavior
+            } else {
+                &default
+            };
+            value.get(entry, host)?
         }
-        self.apply_coalescing();
-        if feature == FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION {
-            self.admin.raise_telemetry_notice();
+        FeatureId::TIMESTAMP => {
+            let bytes = if is_current {
+                features.timestamp(now_ns)
+            } else {
+                [0; 8]
+            };
+            DataPointer::of(entry).write(host, &bytes, bytes.len())?;
+            0
         }
-        Ok(Outcome::Done(result.into()))
-    }
+        FeatureId::HOST_IDENTIFIER => {
+            let bytes = if is_current {
+                features.host_identifier
+            } else {
+                [0; 16]
+            };
+            DataPointer::of(entry).write(host, &bytes, host_identifier_len(cdw11))?;
+            0
+        }
+        _ => match select {
+            FeatureSelect::CURRENT => features.current.get(feature, cdw11)?,
+            FeatureSelect::SAVED => features.saved.get(feature, cdw11)?,
+            _ => Values::DEFAULT.get(feature, cdw11)?,
+        },
+    };
+    Ok(Outcome::Done(result.into()))
+}
 
-    /// Queues are allocated in pairs: as many as the smaller of the two numbers asked for, and the larger within reach.
-    fn set_number_of_queues(&mut self, cdw11: u32) -> Result<u32, Status> {
-        let (submission_z, completion_z) = (cdw11 & 0xFFFF, cdw11 >> 16);
-        if submission_z == 0xFFFF || completion_z == 0xFFFF {
+pub(crate) fn set_features<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    now_ns: u64,
+    host: &H,
+) -> Result<Outcome, Status> {
+    let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
+    let cdw11 = entry.cdw11.get();
+    let capabilities = capabilities(feature)?;
+    let is_saved = entry.cdw10.get() & SAVE != 0;
+    if is_saved && !capabilities.saveable {
+        return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
+    }
+    if is_kept_here(feature) {
+        namespace_features::set_namespace_feature(core, entry.nsid.get(), feature, cdw11, is_saved)?;
+        return Ok(Outcome::Done(0));
+    }
+    if feature == FeatureId::RESERVATION_NOTIFICATION_MASK {
+        reservations::configure_reservations(core, entry, |namespace| {
+            namespace.reservations.set_masked(cdw11)
+        })?;
+        return Ok(Outcome::Done(0));
+    }
+    if feature == FeatureId::RESERVATION_PERSISTENCE {
+        if cdw11 & !1 != 0 {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        if self.has_io_queues() {
-            return Err(Status::COMMAND_SEQUENCE_ERROR);
-        }
-        let asked = submission_z.max(completion_z) + 1;
-        let pairs = u16::try_from(asked)
-            .unwrap_or(IO_QUEUE_PAIRS_MAX)
-            .min(IO_QUEUE_PAIRS_MAX);
-        self.admin.features.io_queue_pairs = pairs;
-        Ok(self.admin.features.number_of_queues(pairs))
+        reservations::configure_reservations(core, entry, |namespace| {
+            namespace.reservations.set_persistence(cdw11 != 0);
+            Ok(())
+        })?;
+        return Ok(Outcome::Done(0));
     }
+    if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
+        core.queue_set.io.namespaces.attached(entry.nsid.get())?;
+        return Err(Status::FEATURE_NOT_NAMESPACE_SPECIFIC);
+    }
+    let before = core.admin.features.settings();
+    let mut result = 0;
+    match feature {
+        FeatureId::NUMBER_OF_QUEUES => result = set_number_of_queues(core, cdw11)?,
+        FeatureId::IO_COMMAND_SET_PROFILE => {
+            if cdw11 & 0x1FF != 0 {
+                return Err(Status::IO_COMMAND_SET_COMBINATION_REJECTED);
+            }
+        }
+        FeatureId::AUTONOMOUS_POWER_STATE_TRANSITION => {
+            core.admin.features.power_transitions.set(entry, host)?;
+        }
+        FeatureId::HOST_BEHAVIOR_SUPPORT => core.admin.features.host_behavior.set(entry, host)?,
+        FeatureId::TIMESTAMP => {
+            let mut bytes = [0; 8];
+            DataPointer::of(entry).read(host, &mut bytes)?;
+            let milliseconds = u64::from_le_bytes(bytes) & 0xFFFF_FFFF_FFFF;
+            let previous = core.admin.features.timestamp(now_ns);
+            core.admin.features.timestamp = Timestamp {
+                milliseconds,
+                set_at_ns: now_ns,
+                is_set_by_host: true,
+            };
+            core.admin.record_timestamp_change(previous, now_ns);
+        }
+        FeatureId::HOST_IDENTIFIER => {
+            let mut bytes = [0; 16];
+            let len = host_identifier_len(cdw11);
+            DataPointer::of(entry).read(host, bytes.get_mut(..len).unwrap_or_default())?;
+            core.admin.features.host_identifier = bytes;
+            core.admin.features.is_host_identifier_extended = Some(len == bytes.len());
+            reservations::set_reservation_host(core);
+        }
+        _ => {
+            core.admin.features.current.set(feature, cdw11)?;
+            if is_saved {
+                core.admin.features.saved.set(feature, cdw11)?;
+            }
+        }
+    }
+    if is_recorded(feature) && core.admin.features.settings() != before {
+        let event = SetFeatureEvent {
+            layout: SetFeatureEvent::TWO_DWORDS.into(),
+            cdw10: entry.cdw10,
+            cdw11: entry.cdw11,
+        };
+        core.admin.record(&event, now_ns);
+    }
+    if core.admin.features.wants_temperature_event() {
+        core.admin.events.smart(SMART_EVENT_TEMPERATURE_THRESHOLD);
+    }
+    core.apply_coalescing();
+    if feature == FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION {
+        core.admin.raise_telemetry_notice();
+    }
+    Ok(Outcome::Done(result.into()))
+}
+
+/// Queues are allocated in pairs: as many as the smaller of the two numbers asked for, and the larger within reach.
+fn set_number_of_queues(core: &mut Core, cdw11: u32) -> Result<u32, Status> {
+    let (submission_z, completion_z) = (cdw11 & 0xFFFF, cdw11 >> 16);
+    if submission_z == 0xFFFF || completion_z == 0xFFFF {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
+    }
+    if io_queues::has_io_queues(core) {
+        return Err(Status::COMMAND_SEQUENCE_ERROR);
+    }
+    let asked = submission_z.max(completion_z) + 1;
+    let pairs = u16::try_from(asked)
+        .unwrap_or(IO_QUEUE_PAIRS_MAX)
+        .min(IO_QUEUE_PAIRS_MAX);
+    core.admin.features.io_queue_pairs = pairs;
+    Ok(core.admin.features.number_of_queues(pairs))
 }

@@ -8,72 +8,70 @@ use nvme_spec::{FirmwareCommitAction, FirmwareCommitEvent, Status, SubmissionQue
 use crate::admin::outcome::Outcome;
 use crate::admin::page::put;
 use crate::admin::state::firmware::{Revision, GRANULARITY_BYTES, IMAGE_BYTES_MAX};
-use crate::controller::Controller;
+use crate::core::Core;
 use crate::data_pointer::role::Role;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 
-impl Controller {
-    pub(crate) fn firmware_image_download<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let len = self.queue_set.io.limits.dwords_z(entry.cdw10.get())?;
-        let start = u64::from(entry.cdw11.get()) * 4;
-        let granularity = GRANULARITY_BYTES as u64;
-        if len as u64 % granularity != 0
-            || start % granularity != 0
-            || start + len as u64 > IMAGE_BYTES_MAX as u64
-        {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
+pub(crate) fn firmware_image_download<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    host: &H,
+) -> Result<Outcome, Status> {
+    let len = core.queue_set.io.limits.dwords_z(entry.cdw10.get())?;
+    let start = u64::from(entry.cdw11.get()) * 4;
+    let granularity = GRANULARITY_BYTES as u64;
+    if len as u64 % granularity != 0
+        || start % granularity != 0
+        || start + len as u64 > IMAGE_BYTES_MAX as u64
+    {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
+    }
+    let start = start as usize;
+    let first = read_through(core, DataPointer::of(entry), len, host)?;
+    core.admin.firmware.add(start..start + len, first)?;
+    Ok(Outcome::Done(0))
+}
+
+/// Reads all the host's `len` bytes, and returns the first ones.
+fn read_through<H: Host>(
+    core: &mut Core,
+    pointer: DataPointer,
+    len: usize,
+    host: &H,
+) -> Result<Revision, Status> {
+    let mut first = Revision::default();
+    let page = &mut core.admin.page;
+    pointer.for_each_piece(Role::Source, host, len, |address, offset, len| {
+        for at in (0..len).step_by(PAGE_SIZE_BYTES) {
+            let part = page.get_mut(..PAGE_SIZE_BYTES.min(len - at)).unwrap_or_default();
+            host.read(address.wrapping_add(at as u64), part)?;
+            put(&mut first, offset + at, part);
         }
-        let start = start as usize;
-        let first = self.read_through(DataPointer::of(entry), len, host)?;
-        self.admin.firmware.add(start..start + len, first)?;
-        Ok(Outcome::Done(0))
-    }
+        Ok(())
+    })?;
+    Ok(first)
+}
 
-    /// Reads all the host's `len` bytes, and returns the first ones.
-    fn read_through<H: Host>(
-        &mut self,
-        pointer: DataPointer,
-        len: usize,
-        host: &H,
-    ) -> Result<Revision, Status> {
-        let mut first = Revision::default();
-        let page = &mut self.admin.page;
-        pointer.for_each_piece(Role::Source, host, len, |address, offset, len| {
-            for at in (0..len).step_by(PAGE_SIZE_BYTES) {
-                let part = page.get_mut(..PAGE_SIZE_BYTES.min(len - at)).unwrap_or_default();
-                host.read(address.wrapping_add(at as u64), part)?;
-                put(&mut first, offset + at, part);
-            }
-            Ok(())
-        })?;
-        Ok(first)
-    }
-
-    pub(crate) fn firmware_commit(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        now_ns: u64,
-    ) -> Result<Outcome, Status> {
-        let slot = (entry.cdw10.get() & 0b111) as u8;
-        let action = FirmwareCommitAction((entry.cdw10.get() >> 3 & 0b111) as u8);
-        let old_revision = self.admin.firmware.running();
-        let committed = self.admin.firmware.commit(action, slot);
-        let status = committed.err().unwrap_or(Status::SUCCESSFUL_COMPLETION);
-        let event = FirmwareCommitEvent {
-            old_revision,
-            new_revision: committed.unwrap_or_default(),
-            action: action.0,
-            slot,
-            status_code_type: (status.0 >> 8) as u8,
-            status_code: status.0 as u8,
-            ..FirmwareCommitEvent::zeroed()
-        };
-        self.admin.record(&event, now_ns);
-        committed.map(|_| Outcome::Done(0))
-    }
+pub(crate) fn firmware_commit(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    now_ns: u64,
+) -> Result<Outcome, Status> {
+    let slot = (entry.cdw10.get() & 0b111) as u8;
+    let action = FirmwareCommitAction((entry.cdw10.get() >> 3 & 0b111) as u8);
+    let old_revision = core.admin.firmware.running();
+    let committed = core.admin.firmware.commit(action, slot);
+    let status = committed.err().unwrap_or(Status::SUCCESSFUL_COMPLETION);
+    let event = FirmwareCommitEvent {
+        old_revision,
+        new_revision: committed.unwrap_or_default(),
+        action: action.0,
+        slot,
+        status_code_type: (status.0 >> 8) as u8,
+        status_code: status.0 as u8,
+        ..FirmwareCommitEvent::zeroed()
+    };
+    core.admin.record(&event, now_ns);
+    committed.map(|_| Outcome::Done(0))
 }

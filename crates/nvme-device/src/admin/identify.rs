@@ -10,12 +10,12 @@ use nvme_spec::{
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
 use crate::admin::capabilities::{CONTROLLER_ID, FNA, OAES, SANICAP};
+use crate::admin::format;
 use crate::admin::outcome::Outcome;
 use crate::admin::page::{put, put_dword};
 use crate::admin::state::feature_buffers::{describe_power_states, LAST_POWER_STATE};
-use crate::admin::state::{error_log, events};
-use crate::admin::state::{features, firmware, persistent_events, self_test};
-use crate::controller::Controller;
+use crate::admin::state::{error_log, events, features, firmware, persistent_events, self_test};
+use crate::core::Core;
 use crate::data_pointer::sgl::SUPPORT as SGL_SUPPORT;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
@@ -84,357 +84,356 @@ mod controller_fields {
     pub const ACL_Z: u8 = 3;
 }
 
-impl Controller {
-    pub(crate) fn identify<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        // Engines have the copies of several commands under way at once.
-        let has_engine = host.has_engine(0);
-        self.with_page(
-            |controller, page| controller.fill_identify(entry, has_engine, page),
-            |page, ()| DataPointer::of(entry).write(host, page, IDENTIFY_BYTES),
-        )?;
-        Ok(Outcome::Done(0))
-    }
+pub(crate) fn identify<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    host: &H,
+) -> Result<Outcome, Status> {
+    // Engines have the copies of several commands under way at once.
+    let has_engine = host.has_engine(0);
+    core.with_page(
+        |core, page| fill_identify(core, entry, has_engine, page),
+        |page, ()| DataPointer::of(entry).write(host, page, IDENTIFY_BYTES),
+    )?;
+    Ok(Outcome::Done(0))
+}
 
-    /// Writes what is asked for into `page`, which is all zeros.
-    fn fill_identify(
-        &self,
-        entry: &SubmissionQueueEntry,
-        has_engine: bool,
-        page: &mut [u8],
-    ) -> Result<(), Status> {
-        let atomic_bytes = self.atomic_write_bytes(has_engine);
-        let cns = IdentifyCns((entry.cdw10.get() & 0xFF) as u8);
-        let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
-        let nsid = entry.nsid.get();
-        match cns {
-            // What all namespaces have in common (NVM CS 1.0 §4.1.5.1).
-            IdentifyCns::NAMESPACE if nsid == NSID_BROADCAST => identify_common(layout(page)?),
-            IdentifyCns::NAMESPACE | IdentifyCns::ALLOCATED_NAMESPACE => {
-                // The structure of the NVM command set is that of zoned namespaces, too (ZNS 1.1 §4.1.5.1).
-                match self.namespace_for_identify(nsid, cns == IdentifyCns::ALLOCATED_NAMESPACE)? {
-                    // The structure is not one of the namespace's command set. No command set is named here that could be invalid (as with CNS 05h), so it is
-                    // the field that has a value without meaning; and SPDK takes this answer for an inactive namespace, and goes on.
-                    Some(namespace) if namespace.has_pairs_only() => {
-                        return Err(Status::INVALID_FIELD_IN_COMMAND);
-                    }
-                    Some(namespace) => self.identify_namespace(namespace, atomic_bytes, layout(page)?),
-                    None => {}
-                }
-            }
-            IdentifyCns::FORMAT_NAMESPACE | IdentifyCns::COMMAND_SET_FORMAT_NAMESPACE => {
-                self.identify_format(entry, cns, command_set, page)?;
-            }
-            IdentifyCns::NAMESPACE_GRANULARITY_LIST => {
-                // One descriptor (their number is 0's based), for all formats.
-                let bytes = NAMESPACE_GRANULARITY_BYTES.to_le_bytes();
-                put(page, GRANULARITY_DESCRIPTORS_AT, &bytes);
-                put(page, GRANULARITY_DESCRIPTORS_AT + bytes.len(), &bytes);
-            }
-            IdentifyCns::CONTROLLER => self.identify_controller(atomic_bytes, layout(page)?),
-            IdentifyCns::ACTIVE_NAMESPACE_LIST => {
-                fill_list(nsid, self.queue_set.io.namespaces.iter_attached(), page)?;
-            }
-            IdentifyCns::ALLOCATED_NAMESPACE_LIST => {
-                fill_list(nsid, self.queue_set.io.namespaces.iter(), page)?
-            }
-            IdentifyCns::NAMESPACE_DESCRIPTORS => {
-                self.namespace_descriptors(self.queue_set.io.namespaces.attached(nsid)?, page);
-            }
-            IdentifyCns::NAMESPACE_CONTROLLER_LIST => {
-                self.queue_set.io.namespaces.allocated(nsid)?;
-                let is_listed = self.queue_set.io.namespaces.is_attached(nsid);
-                fill_controller_list(entry, is_listed, page);
-            }
-            IdentifyCns::CONTROLLER_LIST => fill_controller_list(entry, true, page),
-            IdentifyCns::COMMAND_SET_NAMESPACE | IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE => {
-                let may_be_detached = cns == IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE;
-                let Some(namespace) = self.namespace_for_identify(nsid, may_be_detached)? else {
-                    return self.require_command_set(command_set);
-                };
-                match (command_set, &namespace.zoned, &namespace.key_value) {
-                    // Nothing but zeros: no protection information.
-                    (CommandSet::NVM, _, _) if !namespace.has_pairs_only() => {}
-                    (CommandSet::ZONED, Some(zoned), _) => {
-                        identify_zoned_namespace(zoned, namespace.lba_log2, layout(page)?);
-                    }
-                    (CommandSet::KEY_VALUE, _, Some(key_value)) if namespace.has_pairs_only() => {
-                        self.identify_key_value_namespace(namespace, key_value, layout(page)?);
-                    }
-                    _ => return Err(Status::INVALID_IO_COMMAND_SET),
-                }
-            }
-            IdentifyCns::COMMAND_SET_CONTROLLER => match command_set {
-                CommandSet::NVM => self.identify_nvm_controller(layout(page)?),
-                // There is no such structure: all zeros (KV CS 1.0 §4.1.5.2).
-                CommandSet::KEY_VALUE => {}
-                CommandSet::ZONED => {
-                    let data: &mut IdentifyZonedController = layout(page)?;
-                    data.zasl = self.zasl;
-                }
-                _ => return Err(Status::INVALID_IO_COMMAND_SET),
-            },
-            IdentifyCns::COMMAND_SET_ACTIVE_NAMESPACE_LIST => {
-                self.require_command_set(command_set)?;
-                let listed = self.queue_set.io.namespaces.iter_attached();
-                fill_list(
-                    nsid,
-                    listed.filter(|namespace| namespace.command_set() == command_set),
-                    page,
-                )?;
-            }
-            IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE_LIST => {
-                self.require_command_set(command_set)?;
-                let listed = self.queue_set.io.namespaces.iter();
-                fill_list(
-                    nsid,
-                    listed.filter(|namespace| namespace.command_set() == command_set),
-                    page,
-                )?;
-            }
-            IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE => {
-                if self.namespace_for_identify(nsid, false)?.is_some() {
-                    let data: &mut IdentifyIndependentNamespace = layout(page)?;
-                    data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
-                    data.rescap = RESCAP_ALL;
-                    data.fpi = self.format_progress(nsid);
-                    data.nstat = NAMESPACE_READY;
-                }
-            }
-            IdentifyCns::IO_COMMAND_SET => {
-                if !matches!(entry.cdw10.get() >> 16, 0 | 0xFFFF) {
+/// Writes what is asked for into `page`, which is all zeros.
+fn fill_identify(
+    core: &Core,
+    entry: &SubmissionQueueEntry,
+    has_engine: bool,
+    page: &mut [u8],
+) -> Result<(), Status> {
+    let atomic_bytes = atomic_write_bytes(core, has_engine);
+    let cns = IdentifyCns((entry.cdw10.get() & 0xFF) as u8);
+    let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
+    let nsid = entry.nsid.get();
+    match cns {
+        // What all namespaces have in common (NVM CS 1.0 §4.1.5.1).
+        IdentifyCns::NAMESPACE if nsid == NSID_BROADCAST => identify_common(layout(page)?),
+        IdentifyCns::NAMESPACE | IdentifyCns::ALLOCATED_NAMESPACE => {
+            // The structure of the NVM command set is that of zoned namespaces, too (ZNS 1.1 §4.1.5.1).
+            match namespace_for_identify(core, nsid, cns == IdentifyCns::ALLOCATED_NAMESPACE)? {
+                // The structure is not one of the namespace's command set. No command set is named here that could be invalid (as with CNS 05h), so it is
+                // the field that has a value without meaning; and SPDK takes this answer for an inactive namespace, and goes on.
+                Some(namespace) if namespace.has_pairs_only() => {
                     return Err(Status::INVALID_FIELD_IN_COMMAND);
                 }
-                // The only combination: all that there are.
-                put(page, 0, &self.command_sets().to_le_bytes());
+                Some(namespace) => identify_namespace(core, namespace, atomic_bytes, layout(page)?),
+                None => {}
             }
-            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         }
-        Ok(())
-    }
-
-    /// The namespace whose structure is asked for; nothing if it is not there, and the structure all zeros (NVMe Base 2.0 §5.17.2.1).
-    fn namespace_for_identify(&self, nsid: u32, may_be_detached: bool) -> Result<Option<&Namespace>, Status> {
-        let found = if may_be_detached {
-            self.queue_set.io.namespaces.allocated(nsid)
-        } else {
-            self.queue_set.io.namespaces.attached(nsid)
-        };
-        match found {
-            Ok(namespace) => Ok(Some(namespace)),
-            Err(Status::INVALID_NAMESPACE_OR_FORMAT) => Err(Status::INVALID_NAMESPACE_OR_FORMAT),
-            Err(_) => Ok(None),
+        IdentifyCns::FORMAT_NAMESPACE | IdentifyCns::COMMAND_SET_FORMAT_NAMESPACE => {
+            identify_format(core, entry, cns, command_set, page)?;
         }
-    }
-
-    /// The I/O command sets that namespaces can have, a bit for each (NVMe Base 2.0 figure 290).
-    fn command_sets(&self) -> u64 {
-        let templates = self.provisioning.templates.all();
-        templates.fold(0, |bits, template| bits | 1 << command_set_of(&template.kind).0)
-    }
-
-    fn require_command_set(&self, asked: CommandSet) -> Result<(), Status> {
-        if 1u64
-            .checked_shl(asked.0.into())
-            .is_some_and(|bit| self.command_sets() & bit != 0)
-        {
-            Ok(())
-        } else {
-            Err(Status::INVALID_IO_COMMAND_SET)
+        IdentifyCns::NAMESPACE_GRANULARITY_LIST => {
+            // One descriptor (their number is 0's based), for all formats.
+            let bytes = NAMESPACE_GRANULARITY_BYTES.to_le_bytes();
+            put(page, GRANULARITY_DESCRIPTORS_AT, &bytes);
+            put(page, GRANULARITY_DESCRIPTORS_AT + bytes.len(), &bytes);
         }
-    }
-
-    /// How much one write may have and still be done as a whole, whatever else is read and written, and whenever the controller is reset: nothing beyond an LBA,
-    /// unless there is a single worker that copies command after command, each to its end.
-    fn atomic_write_bytes(&self, has_engine: bool) -> Option<u32> {
-        (self.queue_set.links.len() == 1 && !has_engine)
-            .then_some(self.queue_set.io.limits.transfer_bytes_max)
-    }
-
-    /// What all namespaces with the format of an index have in common (NVM CS 1.0 §4.1.5.5): all formats are alike.
-    fn identify_format(
-        &self,
-        entry: &SubmissionQueueEntry,
-        cns: IdentifyCns,
-        command_set: CommandSet,
-        page: &mut [u8],
-    ) -> Result<(), Status> {
-        if (entry.cdw11.get() & 0xFFFF) as usize >= LBA_FORMATS_LOG2.len() {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        IdentifyCns::CONTROLLER => identify_controller(core, atomic_bytes, layout(page)?),
+        IdentifyCns::ACTIVE_NAMESPACE_LIST => {
+            fill_list(nsid, core.queue_set.io.namespaces.iter_attached(), page)?;
         }
-        if cns == IdentifyCns::FORMAT_NAMESPACE {
-            identify_common(layout(page)?);
-            return Ok(());
+        IdentifyCns::ALLOCATED_NAMESPACE_LIST => fill_list(nsid, core.queue_set.io.namespaces.iter(), page)?,
+        IdentifyCns::NAMESPACE_DESCRIPTORS => {
+            namespace_descriptors(core, core.queue_set.io.namespaces.attached(nsid)?, page);
         }
-        let mut namespaces = self.queue_set.io.namespaces.iter();
-        let zoned = namespaces.find_map(|namespace| Some((namespace.zoned.as_ref()?, namespace.lba_log2)));
-        match (command_set, zoned) {
-            // Nothing but zeros: no protection information.
-            (CommandSet::NVM, _) => {}
-            (CommandSet::ZONED, Some((zoned, lba_log2))) => {
-                identify_zoned_namespace(zoned, lba_log2, layout(page)?);
+        IdentifyCns::NAMESPACE_CONTROLLER_LIST => {
+            core.queue_set.io.namespaces.allocated(nsid)?;
+            let is_listed = core.queue_set.io.namespaces.is_attached(nsid);
+            fill_controller_list(entry, is_listed, page);
+        }
+        IdentifyCns::CONTROLLER_LIST => fill_controller_list(entry, true, page),
+        IdentifyCns::COMMAND_SET_NAMESPACE | IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE => {
+            let may_be_detached = cns == IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE;
+            let Some(namespace) = namespace_for_identify(core, nsid, may_be_detached)? else {
+                return require_command_set(core, command_set);
+            };
+            match (command_set, &namespace.zoned, &namespace.key_value) {
+                // Nothing but zeros: no protection information.
+                (CommandSet::NVM, _, _) if !namespace.has_pairs_only() => {}
+                (CommandSet::ZONED, Some(zoned), _) => {
+                    identify_zoned_namespace(zoned, namespace.lba_log2, layout(page)?);
+                }
+                (CommandSet::KEY_VALUE, _, Some(key_value)) if namespace.has_pairs_only() => {
+                    identify_key_value_namespace(core, namespace, key_value, layout(page)?);
+                }
+                _ => return Err(Status::INVALID_IO_COMMAND_SET),
             }
-            (CommandSet::ZONED, None) => self.require_command_set(command_set)?,
+        }
+        IdentifyCns::COMMAND_SET_CONTROLLER => match command_set {
+            CommandSet::NVM => identify_nvm_controller(core, layout(page)?),
+            // There is no such structure: all zeros (KV CS 1.0 §4.1.5.2).
+            CommandSet::KEY_VALUE => {}
+            CommandSet::ZONED => {
+                let data: &mut IdentifyZonedController = layout(page)?;
+                data.zasl = core.zasl;
+            }
             _ => return Err(Status::INVALID_IO_COMMAND_SET),
+        },
+        IdentifyCns::COMMAND_SET_ACTIVE_NAMESPACE_LIST => {
+            require_command_set(core, command_set)?;
+            let listed = core.queue_set.io.namespaces.iter_attached();
+            fill_list(
+                nsid,
+                listed.filter(|namespace| namespace.command_set() == command_set),
+                page,
+            )?;
         }
+        IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE_LIST => {
+            require_command_set(core, command_set)?;
+            let listed = core.queue_set.io.namespaces.iter();
+            fill_list(
+                nsid,
+                listed.filter(|namespace| namespace.command_set() == command_set),
+                page,
+            )?;
+        }
+        IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE => {
+            if namespace_for_identify(core, nsid, false)?.is_some() {
+                let data: &mut IdentifyIndependentNamespace = layout(page)?;
+                data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
+                data.rescap = RESCAP_ALL;
+                data.fpi = format::format_progress(core, nsid);
+                data.nstat = NAMESPACE_READY;
+            }
+        }
+        IdentifyCns::IO_COMMAND_SET => {
+            if !matches!(entry.cdw10.get() >> 16, 0 | 0xFFFF) {
+                return Err(Status::INVALID_FIELD_IN_COMMAND);
+            }
+            // The only combination: all that there are.
+            put(page, 0, &command_sets(core).to_le_bytes());
+        }
+        _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+    }
+    Ok(())
+}
+
+/// The namespace whose structure is asked for; nothing if it is not there, and the structure all zeros (NVMe Base 2.0 §5.17.2.1).
+fn namespace_for_identify(
+    core: &Core,
+    nsid: u32,
+    may_be_detached: bool,
+) -> Result<Option<&Namespace>, Status> {
+    let found = if may_be_detached {
+        core.queue_set.io.namespaces.allocated(nsid)
+    } else {
+        core.queue_set.io.namespaces.attached(nsid)
+    };
+    match found {
+        Ok(namespace) => Ok(Some(namespace)),
+        Err(Status::INVALID_NAMESPACE_OR_FORMAT) => Err(Status::INVALID_NAMESPACE_OR_FORMAT),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The I/O command sets that namespaces can have, a bit for each (NVMe Base 2.0 figure 290).
+fn command_sets(core: &Core) -> u64 {
+    let templates = core.provisioning.templates.all();
+    templates.fold(0, |bits, template| bits | 1 << command_set_of(&template.kind).0)
+}
+
+fn require_command_set(core: &Core, asked: CommandSet) -> Result<(), Status> {
+    if 1u64
+        .checked_shl(asked.0.into())
+        .is_some_and(|bit| command_sets(core) & bit != 0)
+    {
         Ok(())
+    } else {
+        Err(Status::INVALID_IO_COMMAND_SET)
     }
+}
 
-    fn identify_controller(&self, atomic_bytes: Option<u32>, data: &mut IdentifyController) {
-        data.vid = pci::VENDOR_ID.into();
-        data.ssvid = pci::VENDOR_ID.into();
-        data.serial_number = self.identity.serial_number;
-        data.model_number = self.identity.model_number;
-        data.firmware_revision = self.admin.firmware.running();
-        data.rab = controller_fields::RAB;
-        data.mdts = self.mdts;
-        data.ver = VERSION_2_0.into();
-        data.ctratt = controller_fields::CTRATT.into();
-        data.cntrltype = 1;
-        data.oacs = match self.queue_set.has_shadow_doorbells() {
-            true => controller_fields::OACS | controller_fields::OACS_DOORBELL_BUFFER_CONFIG,
-            false => controller_fields::OACS,
+/// How much one write may have and still be done as a whole, whatever else is read and written, and whenever the controller is reset: nothing beyond an LBA,
+/// unless there is a single worker that copies command after command, each to its end.
+fn atomic_write_bytes(core: &Core, has_engine: bool) -> Option<u32> {
+    (core.queue_set.links.len() == 1 && !has_engine).then_some(core.queue_set.io.limits.transfer_bytes_max)
+}
+
+/// What all namespaces with the format of an index have in common (NVM CS 1.0 §4.1.5.5): all formats are alike.
+fn identify_format(
+    core: &Core,
+    entry: &SubmissionQueueEntry,
+    cns: IdentifyCns,
+    command_set: CommandSet,
+    page: &mut [u8],
+) -> Result<(), Status> {
+    if (entry.cdw11.get() & 0xFFFF) as usize >= LBA_FORMATS_LOG2.len() {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
+    }
+    if cns == IdentifyCns::FORMAT_NAMESPACE {
+        identify_common(layout(page)?);
+        return Ok(());
+    }
+    let mut namespaces = core.queue_set.io.namespaces.iter();
+    let zoned = namespaces.find_map(|namespace| Some((namespace.zoned.as_ref()?, namespace.lba_log2)));
+    match (command_set, zoned) {
+        // Nothing but zeros: no protection information.
+        (CommandSet::NVM, _) => {}
+        (CommandSet::ZONED, Some((zoned, lba_log2))) => {
+            identify_zoned_namespace(zoned, lba_log2, layout(page)?);
         }
-        .into();
-        data.edstt_minutes = self_test::EXTENDED_MINUTES.into();
-        data.dsto = controller_fields::DSTO;
-        data.acl_z = controller_fields::ACL_Z;
-        data.aerl_z = events::REQUESTS_MAX as u8 - 1;
-        data.frmw = firmware::FRMW;
-        data.fwug = firmware::FWUG;
-        data.pels_64kib = persistent_events::PELS.into();
-        data.lpa = controller_fields::LPA;
-        data.elpe_z = error_log::ENTRIES as u8 - 1;
-        data.wctemp_kelvin = features::WARNING_TEMPERATURE_KELVIN.into();
-        data.cctemp_kelvin = features::CRITICAL_TEMPERATURE_KELVIN.into();
-        data.sqes = controller_fields::SQES;
-        data.cqes = controller_fields::CQES;
-        data.nn = NAMESPACES_MAX.into();
-        data.mnan = NAMESPACES_MAX.into();
-        data.oaes = OAES.into();
-        data.cntlid = CONTROLLER_ID.into();
-        data.sanicap = SANICAP.into();
-        data.fna = FNA;
-        data.oncs = controller_fields::ONCS.into();
-        data.fuses = controller_fields::FUSES.into();
-        // In LBAs of the longest format, so that it holds for all.
-        let lba_log2 = LBA_FORMATS_LOG2.into_iter().max().unwrap_or_default();
-        let atomic_z = atomic_bytes.map_or(0, |bytes| lbas_z(bytes, lba_log2));
-        data.awun_z = atomic_z.into();
-        data.awupf_z = atomic_z.into();
-        // A pair is alone with the data, however long it is.
-        data.acwu_z = lbas_z(self.queue_set.io.limits.transfer_bytes_max, lba_log2).into();
-        data.vwc = controller_fields::VWC;
-        data.ocfs = COPY_FORMATS.into();
-        data.sgls = SGL_SUPPORT.into();
-        data.subnqn = self.identity.subsystem_nqn();
-        data.tnvmcap_bytes = u128::from(self.provisioning.media_bytes).to_le_bytes();
-        let unallocated_bytes = self.provisioning.unallocated_bytes(&self.queue_set.io.namespaces);
-        data.unvmcap_bytes = u128::from(unallocated_bytes).to_le_bytes();
-        data.npss_z = LAST_POWER_STATE;
-        data.apsta = APSTA;
-        describe_power_states(&mut data.psd);
+        (CommandSet::ZONED, None) => require_command_set(core, command_set)?,
+        _ => return Err(Status::INVALID_IO_COMMAND_SET),
     }
+    Ok(())
+}
 
-    /// Limits of Verify and Write Uncorrectable. Write Zeroes and Dataset Management have none (WZSL, DMRL, DMRSL and DMSL are 0): they are done in parts,
-    /// because there are hosts that never look at this structure.
-    fn identify_nvm_controller(&self, data: &mut IdentifyNvmController) {
-        data.vsl = self.mdts;
-        data.wusl = self.mdts;
+fn identify_controller(core: &Core, atomic_bytes: Option<u32>, data: &mut IdentifyController) {
+    data.vid = pci::VENDOR_ID.into();
+    data.ssvid = pci::VENDOR_ID.into();
+    data.serial_number = core.identity.serial_number;
+    data.model_number = core.identity.model_number;
+    data.firmware_revision = core.admin.firmware.running();
+    data.rab = controller_fields::RAB;
+    data.mdts = core.mdts;
+    data.ver = VERSION_2_0.into();
+    data.ctratt = controller_fields::CTRATT.into();
+    data.cntrltype = 1;
+    data.oacs = match core.queue_set.has_shadow_doorbells() {
+        true => controller_fields::OACS | controller_fields::OACS_DOORBELL_BUFFER_CONFIG,
+        false => controller_fields::OACS,
     }
+    .into();
+    data.edstt_minutes = self_test::EXTENDED_MINUTES.into();
+    data.dsto = controller_fields::DSTO;
+    data.acl_z = controller_fields::ACL_Z;
+    data.aerl_z = events::REQUESTS_MAX as u8 - 1;
+    data.frmw = firmware::FRMW;
+    data.fwug = firmware::FWUG;
+    data.pels_64kib = persistent_events::PELS.into();
+    data.lpa = controller_fields::LPA;
+    data.elpe_z = error_log::ENTRIES as u8 - 1;
+    data.wctemp_kelvin = features::WARNING_TEMPERATURE_KELVIN.into();
+    data.cctemp_kelvin = features::CRITICAL_TEMPERATURE_KELVIN.into();
+    data.sqes = controller_fields::SQES;
+    data.cqes = controller_fields::CQES;
+    data.nn = NAMESPACES_MAX.into();
+    data.mnan = NAMESPACES_MAX.into();
+    data.oaes = OAES.into();
+    data.cntlid = CONTROLLER_ID.into();
+    data.sanicap = SANICAP.into();
+    data.fna = FNA;
+    data.oncs = controller_fields::ONCS.into();
+    data.fuses = controller_fields::FUSES.into();
+    // In LBAs of the longest format, so that it holds for all.
+    let lba_log2 = LBA_FORMATS_LOG2.into_iter().max().unwrap_or_default();
+    let atomic_z = atomic_bytes.map_or(0, |bytes| lbas_z(bytes, lba_log2));
+    data.awun_z = atomic_z.into();
+    data.awupf_z = atomic_z.into();
+    // A pair is alone with the data, however long it is.
+    data.acwu_z = lbas_z(core.queue_set.io.limits.transfer_bytes_max, lba_log2).into();
+    data.vwc = controller_fields::VWC;
+    data.ocfs = COPY_FORMATS.into();
+    data.sgls = SGL_SUPPORT.into();
+    data.subnqn = core.identity.subsystem_nqn();
+    data.tnvmcap_bytes = u128::from(core.provisioning.media_bytes).to_le_bytes();
+    let unallocated_bytes = core.provisioning.unallocated_bytes(&core.queue_set.io.namespaces);
+    data.unvmcap_bytes = u128::from(unallocated_bytes).to_le_bytes();
+    data.npss_z = LAST_POWER_STATE;
+    data.apsta = APSTA;
+    describe_power_states(&mut data.psd);
+}
 
-    fn identify_namespace(
-        &self,
-        namespace: &Namespace,
-        atomic_bytes: Option<u32>,
-        data: &mut IdentifyNamespace,
-    ) {
-        data.nsze_lbas = namespace.size_lbas.into();
-        let capacity_lbas = namespace.capacity_bytes() >> namespace.lba_log2;
-        data.ncap_lbas = capacity_lbas.into();
-        data.nuse_lbas = capacity_lbas.into();
-        identify_common(data);
-        data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
-        if let Some(bytes) = atomic_bytes {
-            let atomic_z = lbas_z(bytes, namespace.lba_log2);
-            data.nsfeat |= NSFEAT_ATOMIC_BOUNDARIES;
-            data.nawun_z = atomic_z.into();
-            data.nawupf_z = atomic_z.into();
-            data.nacwu_z = atomic_z.into();
+/// Limits of Verify and Write Uncorrectable. Write Zeroes and Dataset Management have none (WZSL, DMRL, DMRSL and DMSL are 0): they are done in parts,
+/// because there are hosts that never look at this structure.
+fn identify_nvm_controller(core: &Core, data: &mut IdentifyNvmController) {
+    data.vsl = core.mdts;
+    data.wusl = core.mdts;
+}
+
+fn identify_namespace(
+    core: &Core,
+    namespace: &Namespace,
+    atomic_bytes: Option<u32>,
+    data: &mut IdentifyNamespace,
+) {
+    data.nsze_lbas = namespace.size_lbas.into();
+    let capacity_lbas = namespace.capacity_bytes() >> namespace.lba_log2;
+    data.ncap_lbas = capacity_lbas.into();
+    data.nuse_lbas = capacity_lbas.into();
+    identify_common(data);
+    data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
+    if let Some(bytes) = atomic_bytes {
+        let atomic_z = lbas_z(bytes, namespace.lba_log2);
+        data.nsfeat |= NSFEAT_ATOMIC_BOUNDARIES;
+        data.nawun_z = atomic_z.into();
+        data.nawupf_z = atomic_z.into();
+        data.nacwu_z = atomic_z.into();
+    }
+    data.flbas = namespace.format_index();
+    data.rescap = RESCAP_ALL;
+    data.fpi = format::format_progress(core, namespace.nsid);
+    let transfer_lbas = core.queue_set.io.limits.transfer_bytes_max >> namespace.lba_log2;
+    data.mssrl_lbas = u16::try_from(transfer_lbas).unwrap_or(u16::MAX).into();
+    data.mcl_lbas = transfer_lbas.into();
+    data.msrc_z = COPY_RANGES_MAX as u8 - 1;
+    let media = namespace.media();
+    data.nvmcap_bytes = u128::from(media.end - media.start).to_le_bytes();
+    if let Some(granularity_bytes) = namespace.granularity_bytes() {
+        let granularity_z = ((granularity_bytes >> namespace.lba_log2).max(1) - 1) as u16;
+        data.nsfeat |= NSFEAT_OPTIMAL_PERFORMANCE;
+        for field in [
+            &mut data.npwg_z,
+            &mut data.npwa_z,
+            &mut data.npdg_z,
+            &mut data.npda_z,
+            &mut data.nows_z,
+        ] {
+            *field = granularity_z.into();
         }
-        data.flbas = namespace.format_index();
-        data.rescap = RESCAP_ALL;
-        data.fpi = self.format_progress(namespace.nsid);
-        let transfer_lbas = self.queue_set.io.limits.transfer_bytes_max >> namespace.lba_log2;
-        data.mssrl_lbas = u16::try_from(transfer_lbas).unwrap_or(u16::MAX).into();
-        data.mcl_lbas = transfer_lbas.into();
-        data.msrc_z = COPY_RANGES_MAX as u8 - 1;
-        let media = namespace.media();
-        data.nvmcap_bytes = u128::from(media.end - media.start).to_le_bytes();
-        if let Some(granularity_bytes) = namespace.granularity_bytes() {
-            let granularity_z = ((granularity_bytes >> namespace.lba_log2).max(1) - 1) as u16;
-            data.nsfeat |= NSFEAT_OPTIMAL_PERFORMANCE;
-            for field in [
-                &mut data.npwg_z,
-                &mut data.npwa_z,
-                &mut data.npdg_z,
-                &mut data.npda_z,
-                &mut data.nows_z,
-            ] {
-                *field = granularity_z.into();
-            }
-        }
-        data.nguid = self.identity.nguid(namespace.unique_number);
-        data.eui64 = self.identity.eui64(namespace.unique_number);
     }
+    data.nguid = core.identity.nguid(namespace.unique_number);
+    data.eui64 = core.identity.eui64(namespace.unique_number);
+}
 
-    /// What the Key Value Command Set has about a namespace (KV CS 1.0 figure 36).
-    fn identify_key_value_namespace(
-        &self,
-        namespace: &Namespace,
-        key_value: &KeyValue,
-        data: &mut IdentifyKeyValueNamespace,
-    ) {
-        data.nsze_bytes = key_value.store.capacity_bytes().into();
-        data.nuse_bytes = key_value.store.used_bytes().into();
-        data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
-        data.rescap = RESCAP_ALL;
-        data.fpi = self.format_progress(namespace.nsid);
-        data.nguid = self.identity.nguid(namespace.unique_number);
-        data.eui64 = self.identity.eui64(namespace.unique_number);
-        data.kvf[0] = KeyValueFormat {
-            key_bytes_max: (KEY_VALUE_KEY_BYTES_MAX as u16).into(),
-            value_bytes_max: key_value.value_bytes_max().into(),
-            keys_max: key_value.store.keys_max().into(),
-            ..KeyValueFormat::new_zeroed()
-        };
-    }
+/// What the Key Value Command Set has about a namespace (KV CS 1.0 figure 36).
+fn identify_key_value_namespace(
+    core: &Core,
+    namespace: &Namespace,
+    key_value: &KeyValue,
+    data: &mut IdentifyKeyValueNamespace,
+) {
+    data.nsze_bytes = key_value.store.capacity_bytes().into();
+    data.nuse_bytes = key_value.store.used_bytes().into();
+    data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
+    data.rescap = RESCAP_ALL;
+    data.fpi = format::format_progress(core, namespace.nsid);
+    data.nguid = core.identity.nguid(namespace.unique_number);
+    data.eui64 = core.identity.eui64(namespace.unique_number);
+    data.kvf[0] = KeyValueFormat {
+        key_bytes_max: (KEY_VALUE_KEY_BYTES_MAX as u16).into(),
+        value_bytes_max: key_value.value_bytes_max().into(),
+        keys_max: key_value.store.keys_max().into(),
+        ..KeyValueFormat::new_zeroed()
+    };
+}
 
-    fn namespace_descriptors(&self, namespace: &Namespace, page: &mut [u8]) {
-        let mut at = page.iter_mut();
-        let mut add = |kind: u8, id: &[u8]| {
-            for (byte, slot) in [kind, id.len() as u8, 0, 0].iter().chain(id).zip(at.by_ref()) {
-                *slot = *byte;
-            }
-        };
-        add(
-            namespace_id_type::EUI64,
-            &self.identity.eui64(namespace.unique_number),
-        );
-        add(
-            namespace_id_type::NGUID,
-            &self.identity.nguid(namespace.unique_number),
-        );
-        add(
-            namespace_id_type::UUID,
-            &self.identity.uuid(namespace.unique_number),
-        );
-        if self.admin.css == ControllerConfiguration::CSS_ALL {
-            add(namespace_id_type::COMMAND_SET, &[namespace.command_set().0]);
+fn namespace_descriptors(core: &Core, namespace: &Namespace, page: &mut [u8]) {
+    let mut at = page.iter_mut();
+    let mut add = |kind: u8, id: &[u8]| {
+        for (byte, slot) in [kind, id.len() as u8, 0, 0].iter().chain(id).zip(at.by_ref()) {
+            *slot = *byte;
         }
+    };
+    add(
+        namespace_id_type::EUI64,
+        &core.identity.eui64(namespace.unique_number),
+    );
+    add(
+        namespace_id_type::NGUID,
+        &core.identity.nguid(namespace.unique_number),
+    );
+    add(
+        namespace_id_type::UUID,
+        &core.identity.uuid(namespace.unique_number),
+    );
+    if core.admin.css == ControllerConfiguration::CSS_ALL {
+        add(namespace_id_type::COMMAND_SET, &[namespace.command_set().0]);
     }
 }
 

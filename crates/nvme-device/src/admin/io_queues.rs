@@ -6,8 +6,8 @@ use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 use crate::admin::outcome::Outcome;
 use crate::admin::state::admin_state::PendingAdmin;
 use crate::command::id::CommandRef;
-use crate::command::job::{Job, WorkItem};
-use crate::controller::Controller;
+use crate::command::job::{Asker, Job, WorkItem};
+use crate::core::Core;
 use crate::host::Host;
 use crate::limits::{QUEUE_ENTRIES_MAX, VECTORS_MAX};
 use crate::pci::bar::Bar;
@@ -19,147 +19,143 @@ const INTERRUPTS_ENABLED: u32 = 1 << 1;
 const IOSQES_64_BYTES: u8 = 6;
 const IOCQES_16_BYTES: u8 = 4;
 
-impl Controller {
-    pub(crate) fn create_io_completion_queue<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let bar = Bar(host.bar());
-        let cqid = self.free_identifier(entry, |controller, index| {
-            matches!(controller.queue_set.completion_queues.get(index), Some(None))
-        })?;
-        let has_entry_size = ControllerConfiguration(bar.load(CC)).iocqes() == IOCQES_16_BYTES;
-        let (base, entries) = contiguous_queue(entry, has_entry_size)?;
-        let vector = (entry.cdw11.get() >> 16) as u16;
-        if vector >= VECTORS_MAX || (vector != 0 && !self.shared.config_space().msix_enabled()) {
-            return Err(Status::INVALID_INTERRUPT_VECTOR);
-        }
-        let vector = (entry.cdw11.get() & INTERRUPTS_ENABLED != 0).then_some(vector);
-        self.queue_set
-            .send(
+pub(crate) fn create_io_completion_queue<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    host: &H,
+) -> Result<Outcome, Status> {
+    let bar = Bar(host.bar());
+    let cqid = free_identifier(core, entry, |core, index| {
+        matches!(core.queue_set.completion_queues.get(index), Some(None))
+    })?;
+    let has_entry_size = ControllerConfiguration(bar.load(CC)).iocqes() == IOCQES_16_BYTES;
+    let (base, entries) = contiguous_queue(entry, has_entry_size)?;
+    let vector = (entry.cdw11.get() >> 16) as u16;
+    if vector >= VECTORS_MAX || (vector != 0 && !core.shared.config_space().msix_enabled()) {
+        return Err(Status::INVALID_INTERRUPT_VECTOR);
+    }
+    let vector = (entry.cdw11.get() & INTERRUPTS_ENABLED != 0).then_some(vector);
+    core.queue_set
+        .send(
+            cqid,
+            WorkItem::CreateCq {
                 cqid,
-                WorkItem::CreateCq {
-                    cqid,
-                    base,
-                    entries,
-                    vector,
-                },
-            )
+                base,
+                entries,
+                vector,
+            },
+        )
+        .map_err(|_| Status::INTERNAL_ERROR)?;
+    core.queue_set
+        .add_completion_queue(cqid, CompletionQueue::new(entries, vector), host);
+    Ok(Outcome::Done(0))
+}
+
+pub(crate) fn create_io_submission_queue<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    host: &H,
+) -> Result<Outcome, Status> {
+    let bar = Bar(host.bar());
+    let sqid = free_identifier(core, entry, |core, index| {
+        matches!(core.queue_set.submission_queues.get(index), Some(None))
+    })?;
+    let cqid = (entry.cdw11.get() >> 16) as u16;
+    if !is_allocated(core, cqid) {
+        return Err(Status::INVALID_QUEUE_IDENTIFIER);
+    }
+    if !matches!(
+        core.queue_set.completion_queues.get(usize::from(cqid)),
+        Some(Some(_))
+    ) {
+        return Err(Status::COMPLETION_QUEUE_INVALID);
+    }
+    let has_entry_size = ControllerConfiguration(bar.load(CC)).iosqes() == IOSQES_64_BYTES;
+    let (base, entries) = contiguous_queue(entry, has_entry_size)?;
+    let queue = SubmissionQueue::for_io(base, entries, cqid).map_err(|_| Status::INTERNAL_ERROR)?;
+    core.queue_set.add_submission_queue(sqid, queue, host);
+    Ok(Outcome::Done(0))
+}
+
+/// Deletes the queue; commands under way are completed as aborted before the deletion itself completes.
+pub(crate) fn delete_io_submission_queue(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    command: CommandRef,
+    now_ns: u64,
+    bar: Bar<'_>,
+) -> Result<Outcome, Status> {
+    let sqid = queue_identifier(entry);
+    let queue = match core.queue_set.submission_queues.get_mut(usize::from(sqid)) {
+        Some(slot) if sqid != 0 => slot.take().ok_or(Status::INVALID_QUEUE_IDENTIFIER)?,
+        _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
+    };
+    bar.store(sq_tail_doorbell(sqid), 0);
+    core.shared.statistics().queue(sqid).deleted();
+    if let Some(Some(completion_queue)) = core.queue_set.completion_queues.get_mut(usize::from(queue.cqid)) {
+        completion_queue.users = completion_queue.users.saturating_sub(1);
+    }
+    for entry in queue.held.iter() {
+        let held = CommandRef::of(entry, sqid, queue.cqid);
+        let job = Job::immediate(held, now_ns, Status::COMMAND_ABORTED_SQ_DELETION, 0);
+        core.queue_set
+            .send(queue.cqid, WorkItem::Job(job))
             .map_err(|_| Status::INTERNAL_ERROR)?;
-        self.queue_set
-            .add_completion_queue(cqid, CompletionQueue::new(entries, vector), host);
-        Ok(Outcome::Done(0))
     }
+    let ticket = core.admin.tickets.issue(Asker::AdminCommand);
+    core.queue_set
+        .send(queue.cqid, WorkItem::AbortQueue { sqid, ticket })
+        .map_err(|_| Status::INTERNAL_ERROR)?;
+    core.admin.pending = Some((ticket, PendingAdmin::DeleteQueue { command }));
+    Ok(Outcome::Later)
+}
 
-    pub(crate) fn create_io_submission_queue<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let bar = Bar(host.bar());
-        let sqid = self.free_identifier(entry, |controller, index| {
-            matches!(controller.queue_set.submission_queues.get(index), Some(None))
-        })?;
-        let cqid = (entry.cdw11.get() >> 16) as u16;
-        if !self.is_allocated(cqid) {
-            return Err(Status::INVALID_QUEUE_IDENTIFIER);
-        }
-        if !matches!(
-            self.queue_set.completion_queues.get(usize::from(cqid)),
-            Some(Some(_))
-        ) {
-            return Err(Status::COMPLETION_QUEUE_INVALID);
-        }
-        let has_entry_size = ControllerConfiguration(bar.load(CC)).iosqes() == IOSQES_64_BYTES;
-        let (base, entries) = contiguous_queue(entry, has_entry_size)?;
-        let queue = SubmissionQueue::for_io(base, entries, cqid).map_err(|_| Status::INTERNAL_ERROR)?;
-        self.queue_set.add_submission_queue(sqid, queue, host);
-        Ok(Outcome::Done(0))
+pub(crate) fn delete_io_completion_queue(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    bar: Bar<'_>,
+) -> Result<Outcome, Status> {
+    let cqid = queue_identifier(entry);
+    let queue = match core.queue_set.completion_queues.get_mut(usize::from(cqid)) {
+        Some(slot) if cqid != 0 => slot,
+        _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
+    };
+    if queue.as_ref().ok_or(Status::INVALID_QUEUE_IDENTIFIER)?.users > 0 {
+        return Err(Status::INVALID_QUEUE_DELETION);
     }
+    *queue = None;
+    bar.store(cq_head_doorbell(cqid), 0);
+    core.queue_set
+        .send(cqid, WorkItem::DeleteCq { cqid })
+        .map_err(|_| Status::INTERNAL_ERROR)?;
+    Ok(Outcome::Done(0))
+}
 
-    /// Deletes the queue; commands under way are completed as aborted before the deletion itself completes.
-    pub(crate) fn delete_io_submission_queue(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        command: CommandRef,
-        now_ns: u64,
-        bar: Bar<'_>,
-    ) -> Result<Outcome, Status> {
-        let sqid = queue_identifier(entry);
-        let queue = match self.queue_set.submission_queues.get_mut(usize::from(sqid)) {
-            Some(slot) if sqid != 0 => slot.take().ok_or(Status::INVALID_QUEUE_IDENTIFIER)?,
-            _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
-        };
-        bar.store(sq_tail_doorbell(sqid), 0);
-        self.shared.statistics().queue(sqid).deleted();
-        if let Some(Some(completion_queue)) =
-            self.queue_set.completion_queues.get_mut(usize::from(queue.cqid))
-        {
-            completion_queue.users = completion_queue.users.saturating_sub(1);
-        }
-        for entry in queue.held.iter() {
-            let held = CommandRef::of(entry, sqid, queue.cqid);
-            let job = Job::immediate(held, now_ns, Status::COMMAND_ABORTED_SQ_DELETION, 0);
-            self.queue_set
-                .send(queue.cqid, WorkItem::Job(job))
-                .map_err(|_| Status::INTERNAL_ERROR)?;
-        }
-        let ticket = self.admin.new_ticket();
-        self.queue_set
-            .send(queue.cqid, WorkItem::AbortQueue { sqid, ticket })
-            .map_err(|_| Status::INTERNAL_ERROR)?;
-        self.admin.pending = Some((ticket, PendingAdmin::DeleteQueue { command }));
-        Ok(Outcome::Later)
+/// The identifier of the queue to be made, if it is one of those allocated and not in use.
+fn free_identifier(
+    core: &Core,
+    entry: &SubmissionQueueEntry,
+    is_free: impl Fn(&Core, usize) -> bool,
+) -> Result<u16, Status> {
+    let qid = queue_identifier(entry);
+    if is_allocated(core, qid) && is_free(core, usize::from(qid)) {
+        Ok(qid)
+    } else {
+        Err(Status::INVALID_QUEUE_IDENTIFIER)
     }
+}
 
-    pub(crate) fn delete_io_completion_queue(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        bar: Bar<'_>,
-    ) -> Result<Outcome, Status> {
-        let cqid = queue_identifier(entry);
-        let queue = match self.queue_set.completion_queues.get_mut(usize::from(cqid)) {
-            Some(slot) if cqid != 0 => slot,
-            _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
-        };
-        if queue.as_ref().ok_or(Status::INVALID_QUEUE_IDENTIFIER)?.users > 0 {
-            return Err(Status::INVALID_QUEUE_DELETION);
-        }
-        *queue = None;
-        bar.store(cq_head_doorbell(cqid), 0);
-        self.queue_set
-            .send(cqid, WorkItem::DeleteCq { cqid })
-            .map_err(|_| Status::INTERNAL_ERROR)?;
-        Ok(Outcome::Done(0))
-    }
+fn is_allocated(core: &Core, qid: u16) -> bool {
+    qid != 0 && qid <= core.admin.features.io_queue_pairs()
+}
 
-    /// The identifier of the queue to be made, if it is one of those allocated and not in use.
-    fn free_identifier(
-        &self,
-        entry: &SubmissionQueueEntry,
-        is_free: impl Fn(&Self, usize) -> bool,
-    ) -> Result<u16, Status> {
-        let qid = queue_identifier(entry);
-        if self.is_allocated(qid) && is_free(self, usize::from(qid)) {
-            Ok(qid)
-        } else {
-            Err(Status::INVALID_QUEUE_IDENTIFIER)
-        }
-    }
-
-    fn is_allocated(&self, qid: u16) -> bool {
-        qid != 0 && qid <= self.admin.features.io_queue_pairs()
-    }
-
-    /// Whether any I/O queue exists.
-    pub(crate) fn has_io_queues(&self) -> bool {
-        self.queue_set
-            .completion_queues
-            .iter()
-            .skip(1)
-            .any(Option::is_some)
-    }
+/// Whether any I/O queue exists.
+pub(crate) fn has_io_queues(core: &Core) -> bool {
+    core.queue_set
+        .completion_queues
+        .iter()
+        .skip(1)
+        .any(Option::is_some)
 }
 
 fn queue_identifier(entry: &SubmissionQueueEntry) -> u16 {

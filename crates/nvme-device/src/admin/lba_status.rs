@@ -10,93 +10,91 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use crate::admin::outcome::Outcome;
 use crate::admin::page::put;
-use crate::controller::Controller;
+use crate::core::Core;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 use crate::namespace::Namespace;
 
-impl Controller {
-    pub(crate) fn get_lba_status<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let len_bytes = self.queue_set.io.limits.dwords_z(entry.cdw12.get())?;
-        let action = LbaStatusAction((entry.cdw13.get() >> 24) as u8);
-        if !matches!(action, LbaStatusAction::SCAN | LbaStatusAction::TRACKED) {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
-        self.with_page(
-            |controller, page| {
-                let namespace = controller.queue_set.io.namespaces.attached(entry.nsid.get())?;
-                let room = page.get_mut(..len_bytes.min(PAGE_SIZE_BYTES)).unwrap_or_default();
-                fill_status(namespace, entry, room)
-            },
-            |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
-        )?;
-        Ok(Outcome::Done(0))
+pub(crate) fn get_lba_status<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    host: &H,
+) -> Result<Outcome, Status> {
+    let len_bytes = core.queue_set.io.limits.dwords_z(entry.cdw12.get())?;
+    let action = LbaStatusAction((entry.cdw13.get() >> 24) as u8);
+    if !matches!(action, LbaStatusAction::SCAN | LbaStatusAction::TRACKED) {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
+    core.with_page(
+        |core, page| {
+            let namespace = core.queue_set.io.namespaces.attached(entry.nsid.get())?;
+            let room = page.get_mut(..len_bytes.min(PAGE_SIZE_BYTES)).unwrap_or_default();
+            fill_status(namespace, entry, room)
+        },
+        |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
+    )?;
+    Ok(Outcome::Done(0))
+}
 
-    /// Sees whether LBAs were marked since the log was last read.
-    pub(crate) fn note_lba_status(&mut self) {
-        let mut has_news = false;
-        for namespace in self.queue_set.io.namespaces.iter_mut() {
-            has_news |= namespace.uncorrectable.take_news();
-        }
-        let news = &mut self.admin.lba_status;
-        if has_news && !news.is_unread {
-            news.is_unread = true;
-            news.generation = news.generation.wrapping_add(1);
-        }
+/// Sees whether LBAs were marked since the log was last read.
+pub(crate) fn note_lba_status(core: &mut Core) {
+    let mut has_news = false;
+    for namespace in core.queue_set.io.namespaces.iter_mut() {
+        has_news |= namespace.uncorrectable.take_news();
     }
+    let news = &mut core.admin.lba_status;
+    if has_news && !news.is_unread {
+        news.is_unread = true;
+        news.generation = news.generation.wrapping_add(1);
+    }
+}
 
-    /// The host has read the log: the report interval begins anew.
-    pub(crate) fn lba_status_was_read(&mut self, now_ns: u64) {
-        self.admin.lba_status.is_unread = false;
-        self.admin.lba_status.read_at_ns = now_ns;
-    }
+/// The host has read the log: the report interval begins anew.
+pub(crate) fn lba_status_was_read(core: &mut Core, now_ns: u64) {
+    core.admin.lba_status.is_unread = false;
+    core.admin.lba_status.read_at_ns = now_ns;
+}
 
-    /// Raises the alert if it is due; the result is when it will be, ns.
-    pub(crate) fn raise_lba_status_alert(&mut self, now_ns: u64) -> Option<u64> {
-        let interval_ns = self.admin.features.lba_status_report_interval_ns()?;
-        self.note_lba_status();
-        let news = self.admin.lba_status;
-        let due_ns = news.read_at_ns.saturating_add(interval_ns);
-        if !news.is_unread || self.admin.events.has_lba_status_alert() {
-            return None;
-        }
-        if now_ns < due_ns {
-            return Some(due_ns);
-        }
-        self.admin.events.lba_status_alert();
-        None
+/// Raises the alert if it is due; the result is when it will be, ns.
+pub(crate) fn raise_lba_status_alert(core: &mut Core, now_ns: u64) -> Option<u64> {
+    let interval_ns = core.admin.features.lba_status_report_interval_ns()?;
+    note_lba_status(core);
+    let news = core.admin.lba_status;
+    let due_ns = news.read_at_ns.saturating_add(interval_ns);
+    if !news.is_unread || core.admin.events.has_lba_status_alert() {
+        return None;
     }
+    if now_ns < due_ns {
+        return Some(due_ns);
+    }
+    core.admin.events.lba_status_alert();
+    None
+}
 
-    /// Writes the log into `buffer`, which is all zeros; returns its length.
-    pub(crate) fn fill_lba_status_log(&self, buffer: &mut [u8]) -> usize {
-        let mut header = LbaStatusLogHeader::new_zeroed();
-        let mut len = size_of::<LbaStatusLogHeader>();
-        let mut unrecoverable_lbas = 0u64;
-        let namespaces = self.queue_set.io.namespaces.iter_attached();
-        for namespace in namespaces.filter(|namespace| namespace.uncorrectable.count() > 0) {
-            let element = LbaStatusElement {
-                nsid: namespace.nsid.into(),
-                ranges: LbaStatusElement::WHOLE_NAMESPACE.into(),
-                recommended_action: LbaStatusAction::TRACKED.0,
-                ..LbaStatusElement::new_zeroed()
-            };
-            put(buffer, len, element.as_bytes());
-            len += size_of::<LbaStatusElement>();
-            header.elements += 1;
-            unrecoverable_lbas = unrecoverable_lbas.saturating_add(namespace.uncorrectable.count());
-        }
-        header.log_bytes = (len as u32).into();
-        // All ones stand for an unknown number.
-        header.unrecoverable_lbas = (unrecoverable_lbas.min(u64::from(u32::MAX - 1)) as u32).into();
-        header.generation = self.admin.lba_status.generation.into();
-        put(buffer, 0, header.as_bytes());
-        len
+/// Writes the log into `buffer`, which is all zeros; returns its length.
+pub(crate) fn fill_lba_status_log(core: &Core, buffer: &mut [u8]) -> usize {
+    let mut header = LbaStatusLogHeader::new_zeroed();
+    let mut len = size_of::<LbaStatusLogHeader>();
+    let mut unrecoverable_lbas = 0u64;
+    let namespaces = core.queue_set.io.namespaces.iter_attached();
+    for namespace in namespaces.filter(|namespace| namespace.uncorrectable.count() > 0) {
+        let element = LbaStatusElement {
+            nsid: namespace.nsid.into(),
+            ranges: LbaStatusElement::WHOLE_NAMESPACE.into(),
+            recommended_action: LbaStatusAction::TRACKED.0,
+            ..LbaStatusElement::new_zeroed()
+        };
+        put(buffer, len, element.as_bytes());
+        len += size_of::<LbaStatusElement>();
+        header.elements += 1;
+        unrecoverable_lbas = unrecoverable_lbas.saturating_add(namespace.uncorrectable.count());
     }
+    header.log_bytes = (len as u32).into();
+    // All ones stand for an unknown number.
+    header.unrecoverable_lbas = (unrecoverable_lbas.min(u64::from(u32::MAX - 1)) as u32).into();
+    header.generation = core.admin.lba_status.generation.into();
+    put(buffer, 0, header.as_bytes());
+    len
 }
 
 /// Writes the answer into `room`, which is all zeros: as many descriptors as it has room for.

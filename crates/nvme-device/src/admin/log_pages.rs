@@ -4,18 +4,19 @@ use nvme_spec::{
     effects, CommandSet, FeatureId, KeyValueOpcode, LogPageId, NvmOpcode, ReservationNotification,
     SanitizeLog, SmartLog, Status, SubmissionQueueEntry, CHANGED_NAMESPACE_LIST_BYTES,
     CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FEATURE_EFFECTS_LOG_BYTES, MI_EFFECTS_LOG_BYTES,
-    NSID_BROADCAST, PAGE_SIZE_BYTES, PERSISTENT_EVENT_HEADER_ACTION, SUPPORTED_LOG_PAGES_BYTES,
+    PAGE_SIZE_BYTES, PERSISTENT_EVENT_HEADER_ACTION, SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
 use crate::admin::log_request::Request;
 use crate::admin::outcome::Outcome;
 use crate::admin::page::{put, put_dword};
+use crate::admin::smart::smart_log_of;
 use crate::admin::state::error_log;
 use crate::admin::table::{admin_effects, scope, SUPPORTED};
-use crate::controller::Controller;
+use crate::admin::{lba_status, persistent_events, sanitize, table, telemetry};
+use crate::core::Core;
 use crate::host::Host;
-use crate::limits::NANOSECONDS_PER_HOUR;
 
 const SUPPORTED_PAGES: &[LogPageId] = &[
     LogPageId::SUPPORTED_LOG_PAGES,
@@ -125,226 +126,181 @@ const ZONED_EFFECTS: [(NvmOpcode, u32); 3] = [
         effects::SUPPORTED | effects::CHANGES_BLOCK_CONTENT,
     ),
 ];
-const NANOSECONDS_PER_MINUTE: u64 = 60_000_000_000;
 
 /// The longest page kept here.
 const PAGE_BYTES_MAX: usize = PAGE_SIZE_BYTES;
 const _: () = assert!(error_log::ENTRIES * 64 <= PAGE_BYTES_MAX && EFFECTS_LOG_BYTES <= PAGE_BYTES_MAX);
 
-impl Controller {
-    pub(crate) fn get_log_page<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        now_ns: u64,
-        host: &H,
-    ) -> Result<Outcome, Status> {
-        let request = Request::of(entry, self.queue_set.io.limits)?;
-        let log = request.log;
-        match log {
-            LogPageId::TELEMETRY_HOST_INITIATED | LogPageId::TELEMETRY_CONTROLLER_INITIATED => {
-                self.send_telemetry(&request, now_ns, host)?;
-            }
-            LogPageId::PERSISTENT_EVENT => self.send_persistent_events(&request, now_ns, host)?,
-            _ => {
-                let powered_ns = self.admin.powered_ns(now_ns);
-                self.admin.self_test.settle(powered_ns);
-                self.note_lba_status();
-                self.with_page(
-                    |controller, buffer| controller.fill_log_page(log, entry, now_ns, buffer),
-                    |buffer, page_len| request.send(buffer.get(..page_len).unwrap_or(buffer), host),
-                )?;
-            }
+pub(crate) fn get_log_page<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    now_ns: u64,
+    host: &H,
+) -> Result<Outcome, Status> {
+    let request = Request::of(entry, core.queue_set.io.limits)?;
+    let log = request.log;
+    match log {
+        LogPageId::TELEMETRY_HOST_INITIATED | LogPageId::TELEMETRY_CONTROLLER_INITIATED => {
+            telemetry::send_telemetry(core, &request, now_ns, host)?;
         }
-        if log == LogPageId::RESERVATION_NOTIFICATION {
-            self.admin.reservation_log.remove_oldest();
+        LogPageId::PERSISTENT_EVENT => {
+            persistent_events::send_persistent_events(core, &request, now_ns, host)?
         }
-        if !request.retains_event {
-            self.admin.events.log_was_read(log);
-            match log {
-                LogPageId::CHANGED_ZONE_LIST => self.forget_changed_zones(entry.nsid.get()),
-                LogPageId::CHANGED_NAMESPACE_LIST => self.admin.changed_namespaces.clear(),
-                LogPageId::LBA_STATUS_INFORMATION => self.lba_status_was_read(now_ns),
-                _ => {}
-            }
+        _ => {
+            let powered_ns = core.admin.powered_ns(now_ns);
+            core.admin.self_test.settle(powered_ns);
+            lba_status::note_lba_status(core);
+            core.with_page(
+                |core, buffer| fill_log_page(core, log, entry, now_ns, buffer),
+                |buffer, page_len| request.send(buffer.get(..page_len).unwrap_or(buffer), host),
+            )?;
         }
-        Ok(Outcome::Done(0))
     }
-
-    /// Writes the page into `buffer`, which is all zeros; returns the page's length.
-    fn fill_log_page(
-        &self,
-        log: LogPageId,
-        entry: &SubmissionQueueEntry,
-        now_ns: u64,
-        buffer: &mut [u8],
-    ) -> Result<usize, Status> {
+    if log == LogPageId::RESERVATION_NOTIFICATION {
+        core.admin.reservation_log.remove_oldest();
+    }
+    if !request.retains_event {
+        core.admin.events.log_was_read(log);
         match log {
-            LogPageId::SUPPORTED_LOG_PAGES => {
-                for page in SUPPORTED_PAGES {
-                    put_dword(buffer, usize::from(page.0), 1);
-                }
-                let index = usize::from(LogPageId::PERSISTENT_EVENT.0);
-                put_dword(buffer, index, 1 | PERSISTENT_EVENT_HEADER_ACTION);
-                Ok(SUPPORTED_LOG_PAGES_BYTES)
+            LogPageId::CHANGED_ZONE_LIST => forget_changed_zones(core, entry.nsid.get()),
+            LogPageId::CHANGED_NAMESPACE_LIST => core.admin.changed_namespaces.clear(),
+            LogPageId::LBA_STATUS_INFORMATION => lba_status::lba_status_was_read(core, now_ns),
+            _ => {}
+        }
+    }
+    Ok(Outcome::Done(0))
+}
+
+/// Writes the page into `buffer`, which is all zeros; returns the page's length.
+fn fill_log_page(
+    core: &Core,
+    log: LogPageId,
+    entry: &SubmissionQueueEntry,
+    now_ns: u64,
+    buffer: &mut [u8],
+) -> Result<usize, Status> {
+    match log {
+        LogPageId::SUPPORTED_LOG_PAGES => {
+            for page in SUPPORTED_PAGES {
+                put_dword(buffer, usize::from(page.0), 1);
             }
-            LogPageId::ERROR_INFORMATION => {
-                for (slot, error) in buffer
-                    .chunks_exact_mut(64)
-                    .zip(self.admin.error_log.newest_first())
-                {
-                    slot.copy_from_slice(error.as_bytes());
-                }
-                Ok(error_log::ENTRIES * 64)
+            let index = usize::from(LogPageId::PERSISTENT_EVENT.0);
+            put_dword(buffer, index, 1 | PERSISTENT_EVENT_HEADER_ACTION);
+            Ok(SUPPORTED_LOG_PAGES_BYTES)
+        }
+        LogPageId::ERROR_INFORMATION => {
+            for (slot, error) in buffer
+                .chunks_exact_mut(64)
+                .zip(core.admin.error_log.newest_first())
+            {
+                slot.copy_from_slice(error.as_bytes());
             }
-            LogPageId::SMART_HEALTH => {
-                put(buffer, 0, self.smart_log_of(entry.nsid.get(), now_ns)?.as_bytes());
-                Ok(size_of::<SmartLog>())
+            Ok(error_log::ENTRIES * 64)
+        }
+        LogPageId::SMART_HEALTH => {
+            put(
+                buffer,
+                0,
+                smart_log_of(core, entry.nsid.get(), now_ns)?.as_bytes(),
+            );
+            Ok(size_of::<SmartLog>())
+        }
+        LogPageId::FIRMWARE_SLOT => Ok(core.admin.firmware.fill_log(buffer)),
+        LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
+            let command_set = CommandSet((entry.cdw14.get() >> 24) as u8);
+            for opcode in SUPPORTED
+                .iter()
+                .filter(|&&opcode| table::has_command(core, opcode))
+            {
+                let effect = effects::SUPPORTED | scope(*opcode) | admin_effects(*opcode);
+                put_dword(buffer, usize::from(opcode.0), effect);
             }
-            LogPageId::FIRMWARE_SLOT => Ok(self.admin.firmware.fill_log(buffer)),
-            LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
-                let command_set = CommandSet((entry.cdw14.get() >> 24) as u8);
-                for opcode in SUPPORTED.iter().filter(|&&opcode| self.has_command(opcode)) {
-                    let effect = effects::SUPPORTED | scope(*opcode) | admin_effects(*opcode);
-                    put_dword(buffer, usize::from(opcode.0), effect);
-                }
-                let is_zoned = command_set == CommandSet::ZONED;
-                let is_key_value = command_set == CommandSet::KEY_VALUE;
-                let block = NVM_EFFECTS
-                    .iter()
-                    .filter(|_| is_zoned || command_set == CommandSet::NVM);
-                let zoned = ZONED_EFFECTS.iter().filter(|_| is_zoned);
-                let has_any = is_zoned || is_key_value || command_set == CommandSet::NVM;
-                let reservations = RESERVATION_EFFECTS.iter().filter(|_| has_any);
-                for (opcode, effect) in block.chain(zoned).chain(reservations) {
-                    put_dword(buffer, 256 + usize::from(opcode.0), *effect);
-                }
-                let has_vendor_commands = is_key_value
-                    || self.queue_set.io.namespaces.iter().any(|namespace| {
+            let is_zoned = command_set == CommandSet::ZONED;
+            let is_key_value = command_set == CommandSet::KEY_VALUE;
+            let block = NVM_EFFECTS
+                .iter()
+                .filter(|_| is_zoned || command_set == CommandSet::NVM);
+            let zoned = ZONED_EFFECTS.iter().filter(|_| is_zoned);
+            let has_any = is_zoned || is_key_value || command_set == CommandSet::NVM;
+            let reservations = RESERVATION_EFFECTS.iter().filter(|_| has_any);
+            for (opcode, effect) in block.chain(zoned).chain(reservations) {
+                put_dword(buffer, 256 + usize::from(opcode.0), *effect);
+            }
+            let has_vendor_commands =
+                is_key_value
+                    || core.queue_set.io.namespaces.iter().any(|namespace| {
                         namespace.key_value.is_some() && namespace.command_set() == command_set
                     });
-                let pairs = KEY_VALUE_EFFECTS.iter().filter(|_| is_key_value);
-                let vendor = VENDOR_EFFECTS.iter().filter(|_| has_vendor_commands);
-                for (opcode, effect) in pairs.chain(vendor) {
-                    put_dword(buffer, 256 + usize::from(opcode.0), *effect);
-                }
-                Ok(EFFECTS_LOG_BYTES)
+            let pairs = KEY_VALUE_EFFECTS.iter().filter(|_| is_key_value);
+            let vendor = VENDOR_EFFECTS.iter().filter(|_| has_vendor_commands);
+            for (opcode, effect) in pairs.chain(vendor) {
+                put_dword(buffer, 256 + usize::from(opcode.0), *effect);
             }
-            LogPageId::LBA_STATUS_INFORMATION => Ok(self.fill_lba_status_log(buffer)),
-            LogPageId::CHANGED_NAMESPACE_LIST => {
-                self.admin.changed_namespaces.fill_log(buffer);
-                Ok(CHANGED_NAMESPACE_LIST_BYTES)
-            }
-            LogPageId::SANITIZE_STATUS => {
-                put(buffer, 0, self.sanitize_log().as_bytes());
-                Ok(size_of::<SanitizeLog>())
-            }
-            LogPageId::FEATURE_IDENTIFIERS_EFFECTS => {
-                self.feature_effects(buffer);
-                Ok(FEATURE_EFFECTS_LOG_BYTES)
-            }
-            // There is no management interface: no command, all zeros.
-            LogPageId::MI_COMMANDS_EFFECTS => Ok(MI_EFFECTS_LOG_BYTES),
-            LogPageId::DEVICE_SELF_TEST => {
-                let powered_ns = self.admin.powered_ns(now_ns);
-                Ok(self.admin.self_test.fill_log(powered_ns, buffer))
-            }
-            LogPageId::RESERVATION_NOTIFICATION => {
-                let oldest = self.admin.reservation_log.oldest();
-                put(buffer, 0, oldest.as_bytes());
-                Ok(size_of::<ReservationNotification>())
-            }
-            LogPageId::CHANGED_ZONE_LIST => {
-                self.changed_zone_list(entry.nsid.get(), buffer)?;
-                Ok(CHANGED_ZONE_LIST_BYTES)
-            }
-            _ => Err(Status::INVALID_LOG_PAGE),
+            Ok(EFFECTS_LOG_BYTES)
         }
-    }
-
-    /// An entry for each feature identifier.
-    fn feature_effects(&self, buffer: &mut [u8]) {
-        for feature in 0..=u8::MAX {
-            if let Ok(capabilities) = crate::admin::features::capabilities(FeatureId(feature)) {
-                let scope = if capabilities.namespace_specific {
-                    effects::SCOPE_NAMESPACE
-                } else {
-                    effects::SCOPE_CONTROLLER
-                };
-                put_dword(buffer, usize::from(feature), effects::SUPPORTED | scope);
-            }
+        LogPageId::LBA_STATUS_INFORMATION => Ok(lba_status::fill_lba_status_log(core, buffer)),
+        LogPageId::CHANGED_NAMESPACE_LIST => {
+            core.admin.changed_namespaces.fill_log(buffer);
+            Ok(CHANGED_NAMESPACE_LIST_BYTES)
         }
-    }
-
-    /// The number of zones, and then the first LBA of each (ZNS 1.1 figure 46).
-    fn changed_zone_list(&self, nsid: u32, buffer: &mut [u8]) -> Result<(), Status> {
-        let namespace = self.queue_set.io.namespaces.attached(nsid)?;
-        let zoned = namespace.zoned.as_ref().ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
-        let (count, zones) = zoned.changed.listed();
-        put(buffer, 0, &count.to_le_bytes());
-        for (index, &zone) in zones.iter().enumerate() {
-            let start_lba = zoned.geometry.zone_start(zone) >> namespace.lba_log2;
-            put(buffer, 8 + index * 8, &start_lba.to_le_bytes());
+        LogPageId::SANITIZE_STATUS => {
+            put(buffer, 0, sanitize::sanitize_log(core).as_bytes());
+            Ok(size_of::<SanitizeLog>())
         }
-        Ok(())
-    }
-
-    fn forget_changed_zones(&mut self, nsid: u32) {
-        if let Ok(namespace) = self.queue_set.io.namespaces.allocated_mut(nsid) {
-            if let Some(zoned) = &mut namespace.zoned {
-                zoned.changed.clear();
-            }
+        LogPageId::FEATURE_IDENTIFIERS_EFFECTS => {
+            feature_effects(core, buffer);
+            Ok(FEATURE_EFFECTS_LOG_BYTES)
         }
-    }
-
-    /// The log of the controller, or of a namespace (Identify LPA bit 0): of that are data units and commands.
-    fn smart_log_of(&self, nsid: u32, now_ns: u64) -> Result<SmartLog, Status> {
-        let log = self.smart_log(now_ns);
-        if matches!(nsid, 0 | NSID_BROADCAST) {
-            return Ok(log);
+        // There is no management interface: no command, all zeros.
+        LogPageId::MI_COMMANDS_EFFECTS => Ok(MI_EFFECTS_LOG_BYTES),
+        LogPageId::DEVICE_SELF_TEST => {
+            let powered_ns = core.admin.powered_ns(now_ns);
+            Ok(core.admin.self_test.fill_log(powered_ns, buffer))
         }
-        self.queue_set.io.namespaces.attached(nsid)?;
-        let counters = self.queue_set.io.counters_of(nsid);
-        Ok(SmartLog {
-            data_units_read: thousands(counters.read_bytes),
-            data_units_written: thousands(counters.written_bytes),
-            host_read_commands: number(counters.read_commands),
-            host_write_commands: number(counters.write_commands),
-            ..log
-        })
+        LogPageId::RESERVATION_NOTIFICATION => {
+            let oldest = core.admin.reservation_log.oldest();
+            put(buffer, 0, oldest.as_bytes());
+            Ok(size_of::<ReservationNotification>())
+        }
+        LogPageId::CHANGED_ZONE_LIST => {
+            changed_zone_list(core, entry.nsid.get(), buffer)?;
+            Ok(CHANGED_ZONE_LIST_BYTES)
+        }
+        _ => Err(Status::INVALID_LOG_PAGE),
     }
+}
 
-    pub(crate) fn smart_log(&self, now_ns: u64) -> SmartLog {
-        let counters = &self.queue_set.io.counters;
-        let features = &self.admin.features;
-        let powered_ns = self.admin.powered_ns(now_ns);
-        SmartLog {
-            critical_warning: if features.temperature_is_beyond_threshold() {
-                SmartLog::WARNING_TEMPERATURE
+/// An entry for each feature identifier.
+fn feature_effects(_core: &Core, buffer: &mut [u8]) {
+    for feature in 0..=u8::MAX {
+        if let Ok(capabilities) = crate::admin::features::capabilities(FeatureId(feature)) {
+            let scope = if capabilities.namespace_specific {
+                effects::SCOPE_NAMESPACE
             } else {
-                0
-            },
-            composite_temperature_kelvin: features.temperature_kelvin().into(),
-            available_spare_percent: 100,
-            available_spare_threshold_percent: 10,
-            data_units_read: thousands(counters.read_bytes),
-            data_units_written: thousands(counters.written_bytes),
-            host_read_commands: number(counters.read_commands),
-            host_write_commands: number(counters.write_commands),
-            controller_busy_minutes: number(counters.busy_ns / NANOSECONDS_PER_MINUTE),
-            power_cycles: number(self.admin.power_cycles),
-            power_on_hours: number(powered_ns / NANOSECONDS_PER_HOUR),
-            unsafe_shutdowns: number(self.admin.unsafe_shutdowns),
-            error_log_entries: number(self.admin.error_log.count()),
-            ..SmartLog::zeroed()
+                effects::SCOPE_CONTROLLER
+            };
+            put_dword(buffer, usize::from(feature), effects::SUPPORTED | scope);
         }
     }
 }
 
-/// Data units: thousands of 512 bytes, rounded up.
-fn thousands(bytes: u64) -> [u8; 16] {
-    number((bytes / 512).div_ceil(1000))
+/// The number of zones, and then the first LBA of each (ZNS 1.1 figure 46).
+fn changed_zone_list(core: &Core, nsid: u32, buffer: &mut [u8]) -> Result<(), Status> {
+    let namespace = core.queue_set.io.namespaces.attached(nsid)?;
+    let zoned = namespace.zoned.as_ref().ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+    let (count, zones) = zoned.changed.listed();
+    put(buffer, 0, &count.to_le_bytes());
+    for (index, &zone) in zones.iter().enumerate() {
+        let start_lba = zoned.geometry.zone_start(zone) >> namespace.lba_log2;
+        put(buffer, 8 + index * 8, &start_lba.to_le_bytes());
+    }
+    Ok(())
 }
 
-fn number(value: u64) -> [u8; 16] {
-    u128::from(value).to_le_bytes()
+fn forget_changed_zones(core: &mut Core, nsid: u32) {
+    if let Ok(namespace) = core.queue_set.io.namespaces.allocated_mut(nsid) {
+        if let Some(zoned) = &mut namespace.zoned {
+            zoned.changed.clear();
+        }
+    }
 }

@@ -1,3 +1,5 @@
+//! What a Get Log Page command asks for.
+
 use nvme_spec::{LogPageId, Status, SubmissionQueueEntry};
 
 use crate::command::request::Limits;

@@ -1,7 +1,12 @@
+//! Admin commands. Each file holds one family; a handler is a function of the [`Core`](crate::core::Core). It
+//! returns what the completion carries, or the status of an error.
+
 pub(crate) mod abort;
 pub(crate) mod capabilities;
 pub(crate) mod directives;
 pub(crate) mod doorbell_buffer;
+pub(crate) mod erase_end;
+pub(crate) mod erase_start;
 pub(crate) mod execute;
 pub(crate) mod features;
 pub(crate) mod firmware;
@@ -19,6 +24,7 @@ pub(crate) mod persistent_events;
 pub(crate) mod reservations;
 pub(crate) mod sanitize;
 pub(crate) mod self_test;
+pub(crate) mod smart;
 pub(crate) mod state;
 pub(crate) mod table;
 pub(crate) mod telemetry;

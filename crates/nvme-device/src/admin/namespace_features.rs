@@ -2,7 +2,7 @@
 
 use nvme_spec::{FeatureId, FeatureSelect, Status, KEY_VALUE_ERROR_ON_DELETE};
 
-use crate::controller::Controller;
+use crate::core::Core;
 use crate::namespace::feature::NamespaceFeature;
 use crate::namespace::Namespace;
 
@@ -39,37 +39,35 @@ fn of_namespace(namespace: &mut Namespace, feature: FeatureId) -> Option<&mut Na
     }
 }
 
-impl Controller {
-    pub(crate) fn get_namespace_feature(
-        &mut self,
-        nsid: u32,
-        feature: FeatureId,
-        select: FeatureSelect,
-    ) -> Result<u32, Status> {
-        let namespace = self.queue_set.io.namespaces.attached_mut(nsid)?;
-        let value = of_namespace(namespace, feature).ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
-        Ok(value.get(select))
-    }
+pub(crate) fn get_namespace_feature(
+    core: &mut Core,
+    nsid: u32,
+    feature: FeatureId,
+    select: FeatureSelect,
+) -> Result<u32, Status> {
+    let namespace = core.queue_set.io.namespaces.attached_mut(nsid)?;
+    let value = of_namespace(namespace, feature).ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+    Ok(value.get(select))
+}
 
-    /// Sets the feature of a namespace, or of all that have it.
-    pub(crate) fn set_namespace_feature(
-        &mut self,
-        nsid: u32,
-        feature: FeatureId,
-        value: u32,
-        is_saved: bool,
-    ) -> Result<(), Status> {
-        let namespaces = self.queue_set.io.namespaces.settable_mut(nsid)?;
-        if value & !bits(feature) != 0 {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
-        let mut is_set = false;
-        for namespace in namespaces {
-            if let Some(slot) = of_namespace(namespace, feature) {
-                slot.set(value, is_saved);
-                is_set = true;
-            }
-        }
-        is_set.then_some(()).ok_or(Status::INVALID_FIELD_IN_COMMAND)
+/// Sets the feature of a namespace, or of all that have it.
+pub(crate) fn set_namespace_feature(
+    core: &mut Core,
+    nsid: u32,
+    feature: FeatureId,
+    value: u32,
+    is_saved: bool,
+) -> Result<(), Status> {
+    let namespaces = core.queue_set.io.namespaces.settable_mut(nsid)?;
+    if value & !bits(feature) != 0 {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
+    let mut is_set = false;
+    for namespace in namespaces {
+        if let Some(slot) = of_namespace(namespace, feature) {
+            slot.set(value, is_saved);
+            is_set = true;
+        }
+    }
+    is_set.then_some(()).ok_or(Status::INVALID_FIELD_IN_COMMAND)
 }

@@ -1,3 +1,5 @@
+//! How a handler leaves its command.
+
 use nvme_spec::Status;
 
 use crate::setup::SetupError;

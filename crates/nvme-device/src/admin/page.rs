@@ -1,3 +1,5 @@
+//! Putting an answer together in a page.
+
 /// Puts `bytes` into an answer at `offset`, as far as there is room.
 pub(crate) fn put(page: &mut [u8], offset: usize, bytes: &[u8]) {
     for (slot, byte) in page.iter_mut().skip(offset).zip(bytes) {

@@ -8,74 +8,74 @@ use nvme_spec::{
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::command::fetched::check_flags;
-use crate::controller::Controller;
+use crate::core::Core;
 use crate::data_pointer::DataPointer;
 use crate::host::Host;
 use crate::namespace::reservations::{Notices, Reservations};
 use crate::namespace::Namespace;
 
-impl Controller {
-    /// A host identifies itself.
-    pub(crate) fn set_reservation_host(&mut self) {
-        let host = self.admin.features.host_identifier();
-        for namespace in self.queue_set.io.namespaces.iter_mut() {
-            namespace.reservations.set_host(host);
-        }
+/// A host identifies itself.
+pub(crate) fn set_reservation_host(core: &mut Core) {
+    let host = core.admin.features.host_identifier();
+    for namespace in core.queue_set.io.namespaces.iter_mut() {
+        namespace.reservations.set_host(host);
     }
+}
 
-    /// Sets a feature of reservations of the namespace that `entry` names, or of all.
-    pub(crate) fn configure_reservations(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        set: impl Fn(&mut Namespace) -> Result<(), Status>,
-    ) -> Result<(), Status> {
-        let mut namespaces = self.queue_set.io.namespaces.settable_mut(entry.nsid.get())?;
-        namespaces.try_for_each(set)
-    }
+/// Sets a feature of reservations of the namespace that `entry` names, or of all.
+pub(crate) fn configure_reservations(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    set: impl Fn(&mut Namespace) -> Result<(), Status>,
+) -> Result<(), Status> {
+    let mut namespaces = core.queue_set.io.namespaces.settable_mut(entry.nsid.get())?;
+    namespaces.try_for_each(set)
 }
 
 const IGNORE_EXISTING_KEY: u32 = 1 << 3;
 const EXTENDED_DATA_STRUCTURE: u32 = 1;
 
-impl Controller {
-    /// Carries a reservation command out.
-    ///
-    /// # Errors
-    /// The command's status.
-    pub(crate) fn reservation<H: Host>(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        host: &H,
-    ) -> Result<(), Status> {
-        check_flags(entry)?;
-        let nsid = entry.nsid.get();
-        let namespace = self.queue_set.io.namespaces.serving_mut(nsid)?;
-        if NvmOpcode(entry.opcode) == NvmOpcode::RESERVATION_REPORT {
-            return self.report_reservations(entry, host);
-        }
-        let notices = change(&mut namespace.reservations, entry, host)?;
-        for notice in notices.iter() {
-            self.admin.notify_reservation(nsid, notice);
-        }
-        Ok(())
+/// Carries a reservation command out.
+///
+/// # Errors
+/// The command's status.
+pub(crate) fn reservation<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    host: &H,
+) -> Result<(), Status> {
+    check_flags(entry)?;
+    let nsid = entry.nsid.get();
+    let namespace = core.queue_set.io.namespaces.serving_mut(nsid)?;
+    if NvmOpcode(entry.opcode) == NvmOpcode::RESERVATION_REPORT {
+        return report_reservations(core, entry, host);
     }
+    let notices = change(&mut namespace.reservations, entry, host)?;
+    for notice in notices.iter() {
+        core.admin.notify_reservation(nsid, notice);
+    }
+    Ok(())
+}
 
-    fn report_reservations<H: Host>(&mut self, entry: &SubmissionQueueEntry, host: &H) -> Result<(), Status> {
-        let is_extended = entry.cdw11.get() & EXTENDED_DATA_STRUCTURE != 0;
-        let host_is_extended = self.admin.features.has_extended_host_identifier();
-        if host_is_extended.is_some_and(|host_is_extended| host_is_extended != is_extended) {
-            return Err(Status::HOST_IDENTIFIER_INCONSISTENT_FORMAT);
-        }
-        let len_bytes = self.queue_set.io.limits.dwords_z(entry.cdw10.get())?;
-        self.with_page(
-            |controller, page| {
-                let namespace = controller.queue_set.io.namespaces.attached(entry.nsid.get())?;
-                namespace.reservations.report(is_extended, page);
-                Ok(())
-            },
-            |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
-        )
+fn report_reservations<H: Host>(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    host: &H,
+) -> Result<(), Status> {
+    let is_extended = entry.cdw11.get() & EXTENDED_DATA_STRUCTURE != 0;
+    let host_is_extended = core.admin.features.has_extended_host_identifier();
+    if host_is_extended.is_some_and(|host_is_extended| host_is_extended != is_extended) {
+        return Err(Status::HOST_IDENTIFIER_INCONSISTENT_FORMAT);
     }
+    let len_bytes = core.queue_set.io.limits.dwords_z(entry.cdw10.get())?;
+    core.with_page(
+        |core, page| {
+            let namespace = core.queue_set.io.namespaces.attached(entry.nsid.get())?;
+            namespace.reservations.report(is_extended, page);
+            Ok(())
+        },
+        |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
+    )
 }
 
 /// Carries out a command that changes something; what there is to tell.

@@ -6,42 +6,40 @@ use nvme_spec::{SelfTestCode, SelfTestResult, Status, SubmissionQueueEntry, NSID
 
 use crate::admin::outcome::Outcome;
 use crate::admin::state::self_test::Operation;
-use crate::controller::Controller;
+use crate::core::Core;
 
-impl Controller {
-    /// An operation under way, if there is one, ends with `result`.
-    pub(crate) fn end_self_test(&mut self, now_ns: u64, result: SelfTestResult) {
-        let now_ns = self.admin.powered_ns(now_ns);
-        self.admin.self_test.settle(now_ns);
-        self.admin.self_test.end(now_ns, result);
-    }
+/// An operation under way, if there is one, ends with `result`.
+pub(crate) fn end_self_test(core: &mut Core, now_ns: u64, result: SelfTestResult) {
+    let now_ns = core.admin.powered_ns(now_ns);
+    core.admin.self_test.settle(now_ns);
+    core.admin.self_test.end(now_ns, result);
+}
 
-    /// Begins or aborts an operation.
-    pub(crate) fn device_self_test(
-        &mut self,
-        entry: &SubmissionQueueEntry,
-        now_ns: u64,
-    ) -> Result<Outcome, Status> {
-        let nsid = entry.nsid.get();
-        if !matches!(nsid, 0 | NSID_BROADCAST) {
-            self.queue_set.io.namespaces.attached(nsid)?;
-        }
-        let now_ns = self.admin.powered_ns(now_ns);
-        let self_test = &mut self.admin.self_test;
-        self_test.settle(now_ns);
-        match SelfTestCode((entry.cdw10.get() & 0xF) as u8) {
-            SelfTestCode::ABORT => self_test.end(now_ns, SelfTestResult::ABORTED_BY_COMMAND),
-            SelfTestCode::SHORT | SelfTestCode::EXTENDED if self_test.operation.is_some() => {
-                return Err(Status::DEVICE_SELF_TEST_IN_PROGRESS);
-            }
-            code @ (SelfTestCode::SHORT | SelfTestCode::EXTENDED) => {
-                self_test.operation = Some(Operation {
-                    code,
-                    started_ns: now_ns,
-                });
-            }
-            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-        }
-        Ok(Outcome::Done(0))
+/// Begins or aborts an operation.
+pub(crate) fn device_self_test(
+    core: &mut Core,
+    entry: &SubmissionQueueEntry,
+    now_ns: u64,
+) -> Result<Outcome, Status> {
+    let nsid = entry.nsid.get();
+    if !matches!(nsid, 0 | NSID_BROADCAST) {
+        core.queue_set.io.namespaces.attached(nsid)?;
     }
+    let now_ns = core.admin.powered_ns(now_ns);
+    let self_test = &mut core.admin.self_test;
+    self_test.settle(now_ns);
+    match SelfTestCode((entry.cdw10.get() & 0xF) as u8) {
+        SelfTestCode::ABORT => self_test.end(now_ns, SelfTestResult::ABORTED_BY_COMMAND),
+        SelfTestCode::SHORT | SelfTestCode::EXTENDED if self_test.operation.is_some() => {
+            return Err(Status::DEVICE_SELF_TEST_IN_PROGRESS);
+        }
+        code @ (SelfTestCode::SHORT | SelfTestCode::EXTENDED) => {
+            self_test.operation = Some(Operation {
+                code,
+                started_ns: now_ns,
+            });
+        }
+        _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+    }
+    Ok(Outcome::Done(0))
 }

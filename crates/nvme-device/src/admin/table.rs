@@ -1,4 +1,8 @@
+//! The admin commands that there are.
+
 use nvme_spec::{effects, AdminOpcode};
+
+use crate::core::Core;
 
 /// Admin commands that this controller has, for the effects log and the dispatch below.
 pub(crate) const SUPPORTED: &[AdminOpcode] = &[
@@ -68,4 +72,10 @@ pub(crate) fn admin_effects(opcode: AdminOpcode) -> u32 {
         AdminOpcode::NAMESPACE_ATTACHMENT => effects::CHANGES_INVENTORY,
         _ => 0,
     }
+}
+
+/// Whether there is such an admin command.
+pub(crate) fn has_command(core: &Core, opcode: AdminOpcode) -> bool {
+    SUPPORTED.contains(&opcode)
+        && (opcode != AdminOpcode::DOORBELL_BUFFER_CONFIG || core.queue_set.has_shadow_doorbells())
 }

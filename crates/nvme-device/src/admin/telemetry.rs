@@ -13,120 +13,118 @@ use zerocopy::IntoBytes;
 use crate::admin::log_request::Request;
 use crate::admin::page::put;
 use crate::admin::state::telemetry::{Header, LOG_BYTES};
-use crate::controller::Controller;
+use crate::core::Core;
 use crate::host::Host;
 
 const CUT_OFF: &[u8] = b"...\n";
 const REASON_OF_HOST: &[u8] = b"the host asked for it";
 const REASON_OF_CONTROLLER: &[u8] = b"the controller failed";
 
-impl Controller {
-    /// Sends what is asked for of a telemetry log, after capturing it if the host wants that.
-    pub(crate) fn send_telemetry<H: Host>(
-        &mut self,
-        request: &Request,
-        now_ns: u64,
-        host: &H,
-    ) -> Result<(), Status> {
-        let block_bytes = TELEMETRY_BLOCK_BYTES;
-        let is_aligned = request.offset % block_bytes as u64 == 0 && request.len_bytes % block_bytes == 0;
-        if !is_aligned || request.offset >= LOG_BYTES as u64 {
-            return Err(Status::INVALID_FIELD_IN_COMMAND);
-        }
-        let log = request.log;
-        if log == LogPageId::TELEMETRY_HOST_INITIATED && request.specific & TELEMETRY_CREATE != 0 {
-            self.capture(log, REASON_OF_HOST, now_ns);
-        }
-        let header = self.admin.telemetry.header(log);
-        let (bytes, _) = self.admin.telemetry.log_mut(log);
-        put(bytes, 0, header.as_bytes());
-        request.send(bytes, host)?;
-        if log == LogPageId::TELEMETRY_CONTROLLER_INITIATED && !request.retains_event {
-            self.admin.telemetry.acknowledge();
-        }
-        Ok(())
+/// Sends what is asked for of a telemetry log, after capturing it if the host wants that.
+pub(crate) fn send_telemetry<H: Host>(
+    core: &mut Core,
+    request: &Request,
+    now_ns: u64,
+    host: &H,
+) -> Result<(), Status> {
+    let block_bytes = TELEMETRY_BLOCK_BYTES;
+    let is_aligned = request.offset % block_bytes as u64 == 0 && request.len_bytes % block_bytes == 0;
+    if !is_aligned || request.offset >= LOG_BYTES as u64 {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
+    let log = request.log;
+    if log == LogPageId::TELEMETRY_HOST_INITIATED && request.specific & TELEMETRY_CREATE != 0 {
+        capture(core, log, REASON_OF_HOST, now_ns);
+    }
+    let header = core.admin.telemetry.header(log);
+    let (bytes, _) = core.admin.telemetry.log_mut(log);
+    put(bytes, 0, header.as_bytes());
+    request.send(bytes, host)?;
+    if log == LogPageId::TELEMETRY_CONTROLLER_INITIATED && !request.retains_event {
+        core.admin.telemetry.acknowledge();
+    }
+    Ok(())
+}
 
-    /// Records that the controller has failed, and captures its state; what was captured before stays until a host has acknowledged it.
-    pub(crate) fn capture_failure(&mut self, now_ns: u64) {
-        let event = HardwareErrorEvent {
-            code: HardwareErrorEvent::CONTROLLER_FATAL_STATUS.into(),
-            ..HardwareErrorEvent::zeroed()
-        };
-        self.admin.record(&event, now_ns);
-        if !self.admin.telemetry.is_available() {
-            self.admin.telemetry.is_available = true;
-            let log = LogPageId::TELEMETRY_CONTROLLER_INITIATED;
-            self.capture(log, REASON_OF_CONTROLLER, now_ns);
+/// Records that the controller has failed, and captures its state; what was captured before stays until a host has acknowledged it.
+pub(crate) fn capture_failure(core: &mut Core, now_ns: u64) {
+    let event = HardwareErrorEvent {
+        code: HardwareErrorEvent::CONTROLLER_FATAL_STATUS.into(),
+        ..HardwareErrorEvent::zeroed()
+    };
+    core.admin.record(&event, now_ns);
+    if !core.admin.telemetry.is_available() {
+        core.admin.telemetry.is_available = true;
+        let log = LogPageId::TELEMETRY_CONTROLLER_INITIATED;
+        capture(core, log, REASON_OF_CONTROLLER, now_ns);
+    }
+}
+
+fn capture(core: &mut Core, captured: LogPageId, reason: &'static [u8], now_ns: u64) {
+    let mut bytes = core::mem::take(core.admin.telemetry.log_mut(captured).0);
+    let data = bytes.get_mut(TELEMETRY_BLOCK_BYTES..).unwrap_or_default();
+    data.fill(0);
+    let mut blocks = Blocks { data, used: 0 };
+    let last_blocks = [
+        blocks.area(|text| write_controller(core, text, now_ns)),
+        blocks.area(|text| write_namespaces(core, text)),
+        blocks.area(|text| write_queues(core, text)),
+    ];
+    let (log, header) = core.admin.telemetry.log_mut(captured);
+    *log = bytes;
+    *header = Header {
+        last_blocks,
+        generation: header.generation.wrapping_add(1),
+        reason,
+    };
+    let event = core.admin.telemetry.header(captured);
+    core.admin.record(&event, now_ns);
+}
+
+fn write_controller(core: &Core, text: &mut impl Write, now_ns: u64) -> fmt::Result {
+    let counters = &core.queue_set.io.counters;
+    let (cc, csts) = (core.cc, core.csts);
+    let revision = core.admin.firmware.running();
+    let revision = core::str::from_utf8(&revision).unwrap_or_default().trim_end();
+    writeln!(text, "firmware_revision {revision}")?;
+    writeln!(text, "time_ns {now_ns}")?;
+    writeln!(text, "powered_ns {}", core.admin.powered_ns(now_ns))?;
+    writeln!(text, "power_cycles {}", core.admin.power_cycles)?;
+    writeln!(text, "unsafe_shutdowns {}", core.admin.unsafe_shutdowns)?;
+    writeln!(text, "cc {cc:#x}")?;
+    writeln!(text, "csts {csts:#x}")?;
+    writeln!(text, "workers {}", core.queue_set.links.len())?;
+    writeln!(text, "errors {}", core.admin.error_log.count())?;
+    writeln!(text, "read_commands {}", counters.read_commands)?;
+    writeln!(text, "write_commands {}", counters.write_commands)?;
+    writeln!(text, "read_bytes {}", counters.read_bytes)?;
+    writeln!(text, "written_bytes {}", counters.written_bytes)?;
+    writeln!(text, "busy_ns {}", counters.busy_ns)
+}
+
+fn write_namespaces(core: &Core, text: &mut impl Write) -> fmt::Result {
+    for namespace in core.queue_set.io.namespaces.iter() {
+        writeln!(text, "namespace {}", namespace.nsid)?;
+        writeln!(text, "command_set {:?}", namespace.command_set())?;
+        writeln!(text, "capacity_bytes {}", namespace.capacity_bytes())?;
+        if let Some(report) = namespace.model.flash_report() {
+            write!(text, "{report}")?;
         }
     }
+    Ok(())
+}
 
-    fn capture(&mut self, captured: LogPageId, reason: &'static [u8], now_ns: u64) {
-        let mut bytes = core::mem::take(self.admin.telemetry.log_mut(captured).0);
-        let data = bytes.get_mut(TELEMETRY_BLOCK_BYTES..).unwrap_or_default();
-        data.fill(0);
-        let mut blocks = Blocks { data, used: 0 };
-        let last_blocks = [
-            blocks.area(|text| self.write_controller(text, now_ns)),
-            blocks.area(|text| self.write_namespaces(text)),
-            blocks.area(|text| self.write_queues(text)),
-        ];
-        let (log, header) = self.admin.telemetry.log_mut(captured);
-        *log = bytes;
-        *header = Header {
-            last_blocks,
-            generation: header.generation.wrapping_add(1),
-            reason,
-        };
-        let event = self.admin.telemetry.header(captured);
-        self.admin.record(&event, now_ns);
+fn write_queues(core: &Core, text: &mut impl Write) -> fmt::Result {
+    for queue in core.shared.statistics().io_queues() {
+        writeln!(text, "queue {}", queue.queue)?;
+        writeln!(text, "pending {}", queue.pending)?;
+        writeln!(text, "in_flight {}", queue.in_flight)?;
+        writeln!(text, "in_flight_max {}", queue.in_flight_max)?;
+        writeln!(text, "dispatch_calls {}", queue.dispatch_calls)?;
+        writeln!(text, "dispatched {}", queue.dispatched)?;
+        writeln!(text, "bytes {}", queue.bytes)?;
     }
-
-    fn write_controller(&self, text: &mut impl Write, now_ns: u64) -> fmt::Result {
-        let counters = &self.queue_set.io.counters;
-        let (cc, csts) = self.configuration_and_status();
-        let revision = self.admin.firmware.running();
-        let revision = core::str::from_utf8(&revision).unwrap_or_default().trim_end();
-        writeln!(text, "firmware_revision {revision}")?;
-        writeln!(text, "time_ns {now_ns}")?;
-        writeln!(text, "powered_ns {}", self.admin.powered_ns(now_ns))?;
-        writeln!(text, "power_cycles {}", self.admin.power_cycles)?;
-        writeln!(text, "unsafe_shutdowns {}", self.admin.unsafe_shutdowns)?;
-        writeln!(text, "cc {cc:#x}")?;
-        writeln!(text, "csts {csts:#x}")?;
-        writeln!(text, "workers {}", self.queue_set.links.len())?;
-        writeln!(text, "errors {}", self.admin.error_log.count())?;
-        writeln!(text, "read_commands {}", counters.read_commands)?;
-        writeln!(text, "write_commands {}", counters.write_commands)?;
-        writeln!(text, "read_bytes {}", counters.read_bytes)?;
-        writeln!(text, "written_bytes {}", counters.written_bytes)?;
-        writeln!(text, "busy_ns {}", counters.busy_ns)
-    }
-
-    fn write_namespaces(&self, text: &mut impl Write) -> fmt::Result {
-        for namespace in self.queue_set.io.namespaces.iter() {
-            writeln!(text, "namespace {}", namespace.nsid)?;
-            writeln!(text, "command_set {:?}", namespace.command_set())?;
-            writeln!(text, "capacity_bytes {}", namespace.capacity_bytes())?;
-            if let Some(report) = namespace.model.flash_report() {
-                write!(text, "{report}")?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_queues(&self, text: &mut impl Write) -> fmt::Result {
-        for queue in self.shared.statistics().io_queues() {
-            writeln!(text, "queue {}", queue.queue)?;
-            writeln!(text, "pending {}", queue.pending)?;
-            writeln!(text, "in_flight {}", queue.in_flight)?;
-            writeln!(text, "in_flight_max {}", queue.in_flight_max)?;
-            writeln!(text, "dispatch_calls {}", queue.dispatch_calls)?;
-            writeln!(text, "dispatched {}", queue.dispatched)?;
-            writeln!(text, "bytes {}", queue.bytes)?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Data blocks being filled with text.

@@ -87,8 +87,39 @@ impl Job {
     }
 }
 
-/// Number of a request from the controller to a worker, returned in the answer.
-pub(crate) type Ticket = u32;
+/// Who asks workers for answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    AdminCommand,
+    Eraser,
+    FusedPair,
+    Reset,
+}
+
+/// Names a request from the controller to a worker, and comes back with the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub asker: Asker,
+    number: u32,
+}
+
+/// Where tickets come from.
+#[derive(Debug, Default)]
+pub(crate) struct Tickets {
+    /// The last one (wrapping).
+    last: u32,
+}
+
+impl Tickets {
+    /// A ticket that differs from all that can be outstanding.
+    pub fn issue(&mut self, asker: Asker) -> Ticket {
+        self.last = self.last.wrapping_add(1);
+        Ticket {
+            asker,
+            number: self.last,
+        }
+    }
+}
 
 /// What the controller tells a worker, in order.
 #[derive(Clone, Copy, Debug)]

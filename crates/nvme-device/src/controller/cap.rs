@@ -1,3 +1,5 @@
+//! CAP: what the controller offers.
+
 use nvme_spec::registers::Capabilities;
 
 use crate::limits::QUEUE_ENTRIES_MAX;

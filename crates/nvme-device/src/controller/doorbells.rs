@@ -10,12 +10,12 @@ impl Controller {
     /// Looks at the head doorbells that cannot wait until room in their queues runs out: the admin queue's, which events are told through; all, if
     /// an interrupt pin has to know whether something is left to tell; and one more at each pass, for values that are wrong.
     pub(crate) fn poll_completion_doorbells(&mut self, bar: Bar<'_>) {
-        if self.shared.config_space().interrupt_pending() {
-            (0..self.queue_set.queues_end).for_each(|cqid| self.queue_set.look_at_head(cqid, bar));
+        if self.core.shared.config_space().interrupt_pending() {
+            (0..self.core.queue_set.queues_end).for_each(|cqid| self.core.queue_set.look_at_head(cqid, bar));
         } else {
-            self.queue_set.look_at_head(0, bar);
+            self.core.queue_set.look_at_head(0, bar);
         }
-        let next = self.queue_set.look_at_next_head(bar);
+        let next = self.core.queue_set.look_at_next_head(bar);
         self.look_for_stray(next, bar);
     }
 
@@ -25,12 +25,14 @@ impl Controller {
         let [is_sq_leased, is_cq_leased] = self.leases.has_queues(qid);
         let has_sq = is_sq_leased
             || self
+                .core
                 .queue_set
                 .submission_queues
                 .get(index)
                 .is_some_and(Option::is_some);
         let has_cq = is_cq_leased
             || self
+                .core
                 .queue_set
                 .completion_queues
                 .get(index)
@@ -38,7 +40,10 @@ impl Controller {
         let stray = (!has_sq && bar.take(sq_tail_doorbell(qid)) != 0)
             | (!has_cq && bar.take(cq_head_doorbell(qid)) != 0);
         if stray {
-            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_REGISTER);
+            self.core
+                .admin
+                .events
+                .error(ERROR_EVENT_INVALID_DOORBELL_REGISTER);
         }
     }
 }

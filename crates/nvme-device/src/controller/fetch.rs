@@ -4,6 +4,7 @@ use nvme_spec::{Status, SubmissionQueueEntry, ERROR_EVENT_INVALID_DOORBELL_VALUE
 
 use crate::activity::Activity;
 use crate::admin::outcome::Outcome;
+use crate::admin::{execute, reservations};
 use crate::command::id::CommandRef;
 use crate::command::job::Job;
 use crate::controller::Controller;
@@ -15,13 +16,13 @@ impl Controller {
     /// Gives the admin queue and each I/O queue that has something to do a turn.
     pub(crate) fn poll_queues<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
         let bar = Bar(host.bar());
-        self.queue_set.burst = self.admin.features.arbitration_burst();
+        self.core.queue_set.burst = self.core.admin.features.arbitration_burst();
         self.has_waiting_command = false;
         self.has_work_for_others = false;
-        let first = self.queue_set.next_queue();
-        for sqids in [0..1, first..self.queue_set.queues_end, 1..first] {
+        let first = self.core.queue_set.next_queue();
+        for sqids in [0..1, first..self.core.queue_set.queues_end, 1..first] {
             let mut from = sqids.start;
-            while let Some(sqid) = self.queue_set.doorbells.next_busy(from..sqids.end, bar) {
+            while let Some(sqid) = self.core.queue_set.doorbells.next_busy(from..sqids.end, bar) {
                 if !self.is_fetching() || self.fused.is_some() {
                     return;
                 }
@@ -35,17 +36,17 @@ impl Controller {
 
     /// Whether an admin command can be taken on: no other one waits for a worker's answer, and there is room for what it may send to workers.
     pub(crate) fn can_start_admin(&mut self) -> bool {
-        !self.admin.is_waiting() && self.queue_set.has_control_room()
+        !self.core.admin.is_waiting() && self.core.queue_set.has_control_room()
     }
 
     fn service_queue<H: Host>(&mut self, sqid: u16, now_ns: u64, host: &H, activity: &mut Activity) {
         let mut turn = Activity::default();
-        if let Some((entry, command)) = self.queue_set.service_queue(sqid, now_ns, host, &mut turn) {
+        if let Some((entry, command)) = self.core.queue_set.service_queue(sqid, now_ns, host, &mut turn) {
             let own = self.take_own(entry, command, now_ns, host);
             self.has_waiting_command |= !matches!(own, Serviced::Fetched);
-            self.queue_set.finish_service(sqid, &own, &mut turn);
+            self.core.queue_set.finish_service(sqid, &own, &mut turn);
         }
-        let queue = self.queue_set.submission_queues.get(usize::from(sqid));
+        let queue = self.core.queue_set.submission_queues.get(usize::from(sqid));
         let is_of_others = matches!(queue, Some(Some(queue)) if self.leases.is_of_others(queue.cqid));
         self.has_work_for_others |= turn.progressed && is_of_others;
         activity.add(turn);
@@ -61,15 +62,15 @@ impl Controller {
         host: &H,
     ) -> Serviced {
         if command.sqid == 0 {
-            self.queue_set.consume(command.sqid, command.cqid);
-            self.queue_set.note_admin_command(host);
+            self.core.queue_set.consume(command.sqid, command.cqid);
+            self.core.queue_set.note_admin_command(host);
             self.start_admin(&entry, command, now_ns, host);
             return Serviced::Fetched;
         }
         if entry.fuse() != 0 {
             return self.service_fused(entry, command, now_ns, host);
         }
-        self.queue_set.consume(command.sqid, command.cqid);
+        self.core.queue_set.consume(command.sqid, command.cqid);
         self.start_reservation(&entry, command, now_ns, host);
         Serviced::Fetched
     }
@@ -81,7 +82,7 @@ impl Controller {
         now_ns: u64,
         host: &H,
     ) {
-        let done = match self.reservation(entry, host) {
+        let done = match reservations::reservation(&mut self.core, entry, host) {
             Ok(()) => Status::SUCCESSFUL_COMPLETION,
             Err(status) => status,
         };
@@ -89,22 +90,23 @@ impl Controller {
             nsid: entry.nsid.get(),
             ..Job::immediate(command, now_ns, done, 0)
         };
-        self.queue_set.finish_dispatch(job.into(), now_ns);
+        self.core.queue_set.finish_dispatch(job.into(), now_ns);
     }
 
     /// Sees to what a pass over the queue set has left to the controller.
     pub(crate) fn handle_deferred(&mut self, bar: Bar<'_>) {
-        let deferred = &mut self.queue_set.deferred;
+        let deferred = &mut self.core.queue_set.deferred;
         if deferred.is_empty() {
             return;
         }
         for failure in deferred.failures.drain(..) {
-            self.admin
+            self.core
+                .admin
                 .error_log
                 .add(failure.command, failure.status, failure.nsid, failure.lba);
         }
         if core::mem::take(&mut deferred.has_invalid_doorbell) {
-            self.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
+            self.core.admin.events.error(ERROR_EVENT_INVALID_DOORBELL_VALUE);
         }
         // The passes that come see to them.
         deferred.has_command = false;
@@ -122,30 +124,36 @@ impl Controller {
         now_ns: u64,
         host: &H,
     ) {
-        let (status, result) = match self.execute_admin(entry, command, now_ns, host) {
+        let (status, result) = match execute::execute_admin(&mut self.core, entry, command, now_ns, host) {
             Ok(Outcome::Done(result)) => (nvme_spec::Status::SUCCESSFUL_COMPLETION, result),
             Ok(Outcome::Later) => return,
             Err(status) => {
-                self.admin.error_log.add(command, status, entry.nsid.get(), 0);
+                self.core
+                    .admin
+                    .error_log
+                    .add(command, status, entry.nsid.get(), 0);
                 (status, 0)
             }
         };
-        self.complete_admin(Job::immediate(command, now_ns, status, result), Bar(host.bar()));
+        self.core
+            .complete_admin(Job::immediate(command, now_ns, status, result));
     }
 
     /// Completes held Asynchronous Event Requests for the events there are; returns whether there were any.
-    pub(crate) fn deliver_events(&mut self, now_ns: u64, bar: Bar<'_>) -> bool {
+    pub(crate) fn deliver_events(&mut self, now_ns: u64, _bar: Bar<'_>) -> bool {
         let mut delivered = false;
         self.raise_zone_notices();
-        while self.admin.events.can_deliver() && self.reserve_admin_completion() {
-            let Some((cid, result)) = self.admin.events.deliver() else {
+        while self.core.admin.events.can_deliver() && self.core.reserve_admin_completion() {
+            let Some((cid, result)) = self.core.admin.events.deliver() else {
                 break;
             };
             let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
-            self.complete_admin(
-                Job::immediate(crate::command::id::admin_command(cid), now_ns, success, result),
-                bar,
-            );
+            self.core.complete_admin(Job::immediate(
+                crate::command::id::admin_command(cid),
+                now_ns,
+                success,
+                result,
+            ));
             delivered = true;
         }
         delivered
@@ -153,16 +161,16 @@ impl Controller {
 
     /// Turns zones that have changed into a notice for their namespace, one after the other: the first one's log is to be read before the next.
     fn raise_zone_notices(&mut self) {
-        if !self.admin.features.wants_zone_notices() {
+        if !self.core.admin.features.wants_zone_notices() {
             return;
         }
-        for namespace in self.queue_set.io.namespaces.iter_attached_mut() {
+        for namespace in self.core.queue_set.io.namespaces.iter_attached_mut() {
             let Some(zoned) = &mut namespace.zoned else {
                 continue;
             };
-            if zoned.changed.wants_event && self.admin.events.can_take_zone_notice() {
+            if zoned.changed.wants_event && self.core.admin.events.can_take_zone_notice() {
                 zoned.changed.wants_event = false;
-                self.admin.events.zone_descriptor_changed(namespace.nsid);
+                self.core.admin.events.zone_descriptor_changed(namespace.nsid);
             }
         }
     }

@@ -8,7 +8,7 @@ use nvme_spec::{Status, SubmissionQueueEntry, FUSED_FIRST, FUSED_SECOND};
 use crate::activity::Activity;
 use crate::command::fetched::Fetched;
 use crate::command::id::CommandRef;
-use crate::command::job::{Dispatched, Job, Ticket, WorkItem};
+use crate::command::job::{Asker, Dispatched, Job, Ticket, WorkItem};
 use crate::command::request::Request;
 use crate::command::transfer::Direction;
 use crate::command::wait::{Progress, Wait};
@@ -60,8 +60,12 @@ impl Controller {
             }
         };
         // There was room for one, so its head may not have been looked at for long.
-        self.queue_set.look_at_head(command.cqid, Bar(host.bar()));
-        let Some(Some(completion_queue)) = self.queue_set.completion_queues.get(usize::from(command.cqid))
+        self.core.queue_set.look_at_head(command.cqid, Bar(host.bar()));
+        let Some(Some(completion_queue)) = self
+            .core
+            .queue_set
+            .completion_queues
+            .get(usize::from(command.cqid))
         else {
             return Serviced::Idle;
         };
@@ -77,15 +81,15 @@ impl Controller {
         if !self.can_start_admin() {
             return Serviced::Waiting(now_ns.saturating_add(LOOK_AGAIN_NS));
         }
-        self.queue_set.consume(command.sqid, command.cqid);
-        self.queue_set.consume(command.sqid, command.cqid);
+        self.core.queue_set.consume(command.sqid, command.cqid);
+        self.core.queue_set.consume(command.sqid, command.cqid);
         let compare = Half { entry, command };
         self.begin_pair(compare, write, now_ns, host)
     }
 
     /// The entry after the one that is to be fetched next, if it is there and is the second of a pair.
     fn second_half<H: Host>(&mut self, first: CommandRef, host: &H) -> Result<Option<Half>, MemoryFault> {
-        let Some(Some(queue)) = self.queue_set.submission_queues.get(usize::from(first.sqid)) else {
+        let Some(Some(queue)) = self.core.queue_set.submission_queues.get(usize::from(first.sqid)) else {
             return Ok(None);
         };
         if queue.pending() < 2 {
@@ -103,7 +107,7 @@ impl Controller {
         status: Status,
         now_ns: u64,
     ) -> Serviced {
-        self.queue_set.consume(command.sqid, command.cqid);
+        self.core.queue_set.consume(command.sqid, command.cqid);
         self.finish_half(Half { entry, command }, status, now_ns, now_ns);
         Serviced::Fetched
     }
@@ -115,7 +119,7 @@ impl Controller {
             lba: Request::parse(&half.entry).slba(),
             ..Job::immediate(half.command, now_ns, status, 0)
         };
-        self.queue_set.finish_dispatch(job.into(), now_ns);
+        self.core.queue_set.finish_dispatch(job.into(), now_ns);
     }
 
     fn begin_pair<H: Host>(&mut self, compare: Half, write: Half, now_ns: u64, host: &H) -> Serviced {
@@ -125,8 +129,8 @@ impl Controller {
             }
             return Serviced::Fetched;
         }
-        let ticket = self.admin.new_ticket();
-        for link in &mut self.queue_set.links {
+        let ticket = self.core.admin.tickets.issue(Asker::FusedPair);
+        for link in &mut self.core.queue_set.links {
             if link.send(WorkItem::Answer { ticket }).is_err() {
                 self.fail(Bar(host.bar()));
                 return Serviced::Idle;
@@ -137,24 +141,22 @@ impl Controller {
             write,
             step: Step::Settling {
                 ticket,
-                unanswered: self.queue_set.links.len(),
+                unanswered: self.core.queue_set.links.len(),
             },
         });
         Serviced::Fetched
     }
 
-    /// A worker has moved everything that came before the pair; whether the answer belongs to one.
-    pub(crate) fn worker_settled(&mut self, answered: Ticket, now_ns: u64) -> bool {
-        let Some(pair) = &mut self.fused else { return false };
-        match &mut pair.step {
-            Step::Settling { ticket, unanswered } if *ticket == answered => {
+    /// A worker has moved everything that came before the pair.
+    pub(crate) fn worker_settled(&mut self, answered: Ticket, now_ns: u64) {
+        let Some(pair) = &mut self.fused else { return };
+        if let Step::Settling { ticket, unanswered } = &mut pair.step {
+            if *ticket == answered {
                 *unanswered -= 1;
                 if *unanswered == 0 {
                     pair.step = Step::Comparing { retry_at_ns: now_ns };
                 }
-                true
             }
-            _ => false,
         }
     }
 
@@ -179,11 +181,11 @@ impl Controller {
     /// Compares; what comes next, if anything does.
     fn compare<H: Host>(&mut self, pair: &FusedPair, now_ns: u64, host: &H) -> Option<Step> {
         let job = match self.dispatch_alone(&pair.compare, now_ns, host) {
-            Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.shared),
+            Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.core.shared),
             Err(Wait { retry_at_ns, .. }) => return Some(Step::Comparing { retry_at_ns }),
         };
         let (is_equal, compared_at_ns) = (job.status.is_success(), job.done_at_ns);
-        self.queue_set.finish_dispatch(job.into(), now_ns);
+        self.core.queue_set.finish_dispatch(job.into(), now_ns);
         if is_equal {
             return Some(Step::Writing {
                 compared_at_ns,
@@ -204,7 +206,7 @@ impl Controller {
         host: &H,
     ) -> Option<Step> {
         let mut job = match self.dispatch_alone(&pair.write, now_ns, host) {
-            Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.shared),
+            Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.core.shared),
             Err(Wait { retry_at_ns, .. }) => {
                 return Some(Step::Writing {
                     compared_at_ns,
@@ -215,7 +217,7 @@ impl Controller {
         // It is written when the comparison is done.
         let write_ns = job.done_at_ns.saturating_sub(now_ns);
         job.done_at_ns = compared_at_ns.max(now_ns).saturating_add(write_ns);
-        self.queue_set.finish_dispatch(job.into(), now_ns);
+        self.core.queue_set.finish_dispatch(job.into(), now_ns);
         None
     }
 
@@ -225,13 +227,13 @@ impl Controller {
         let fetched = Fetched {
             entry: &entry,
             command: half.command,
-            ring: self.queue_set.ring_of(half.command.cqid),
+            ring: self.core.queue_set.ring_of(half.command.cqid),
             progress: Progress::None,
         };
-        if self.queue_set.io.is_key_value(entry.nsid.get()) {
-            self.queue_set.io.key_value(now_ns, &fetched, host)
+        if self.core.queue_set.io.is_key_value(entry.nsid.get()) {
+            self.core.queue_set.io.key_value(now_ns, &fetched, host)
         } else {
-            self.queue_set.io.dispatch(now_ns, &fetched)
+            self.core.queue_set.io.dispatch(now_ns, &fetched)
         }
     }
 }

@@ -1,3 +1,5 @@
+//! A fused pair under way.
+
 use nvme_spec::SubmissionQueueEntry;
 
 use crate::command::id::CommandRef;

@@ -12,6 +12,7 @@
 use nvme_spec::{registers, NSSR_RESET};
 
 use crate::activity::Activity;
+use crate::admin::persistent_events;
 use crate::controller::leases::{Leases, Stage};
 use crate::controller::{Controller, Shutdown, State};
 use crate::dispatch::route::NamespaceOwner;
@@ -41,7 +42,7 @@ impl Controller {
                 if !self.has_to_recall(now_ns, Bar(host.bar())) {
                     return self.poll_own(now_ns, host);
                 }
-                self.shared.set_recalling(true);
+                self.core.shared.set_recalling(true);
                 self.leases.stage = Stage::Recalled;
                 AWAITING
             }
@@ -60,14 +61,15 @@ impl Controller {
         let is_quiet = self.state == State::Ready
             && self.shutdown == Shutdown::No
             && self.fused.is_none()
-            && self.eraser.is_idle()
-            && !self.admin.is_waiting()
+            && self.core.eraser.is_idle()
+            && !self.core.admin.is_waiting()
             && !self.has_waiting_command
             && self.is_usual()
-            && self.queue_set.doorbells.next_busy(0..1, bar).is_none();
+            && self.core.queue_set.doorbells.next_busy(0..1, bar).is_none();
         // A worker must know of a queue before another queue set's commands for it come.
         is_quiet
             && self
+                .core
                 .queue_set
                 .links
                 .iter_mut()
@@ -77,23 +79,25 @@ impl Controller {
 
     /// Whether memory is within reach and interrupts are messages: the pin has to know of all completions.
     fn is_usual(&self) -> bool {
-        self.shared.reaches_memory() && !self.shared.is_asleep() && self.shared.config_space().msix_enabled()
+        self.core.shared.reaches_memory()
+            && !self.core.shared.is_asleep()
+            && self.core.shared.config_space().msix_enabled()
     }
 
     /// Whether there is something that needs all of it.
     fn has_to_recall(&mut self, now_ns: u64, bar: Bar<'_>) -> bool {
-        let flash_log = self.shared.flash_log();
-        bar.load(registers::CC) != self.cc
+        let flash_log = self.core.shared.flash_log();
+        bar.load(registers::CC) != self.core.cc
             || bar.load(registers::NSSR) == NSSR_RESET
             || self.state != State::Ready
             || !self.is_usual()
-            || self.shared.has_call()
-            || !self.queue_set.deferred.is_empty()
-            || self.queue_set.doorbells.next_busy(0..1, bar).is_some()
+            || self.core.shared.has_call()
+            || !self.core.queue_set.deferred.is_empty()
+            || self.core.queue_set.doorbells.next_busy(0..1, bar).is_some()
             || flash_log.has_request()
             || flash_log.has_reset_request()
             || self.new_nvm_parameters.is_some()
-            || self.is_smart_log_snapshot_due(now_ns)
+            || persistent_events::is_smart_log_snapshot_due(&self.core, now_ns)
             || self.lba_status_alert_ns.is_some_and(|due_ns| due_ns <= now_ns)
     }
 
@@ -103,10 +107,10 @@ impl Controller {
         let has_reports = self.collect_reports(now_ns, bar);
         self.restore_read_only(bar);
         self.poll_usual_registers(host);
-        self.queue_set.look_at_head(0, bar);
-        let next = self.queue_set.look_at_next_head(bar);
+        self.core.queue_set.look_at_head(0, bar);
+        let next = self.core.queue_set.look_at_next_head(bar);
         self.look_for_stray(next, bar);
-        let mut activity = self.queue_set.poll(now_ns, host);
+        let mut activity = self.core.queue_set.poll(now_ns, host);
         activity.progressed |= has_reports | self.deliver_events(now_ns, bar);
         // What was found only now: an admin command, say, by its shadow doorbell.
         activity.progressed |= self.has_to_recall(now_ns, bar);
@@ -125,10 +129,10 @@ impl Controller {
             busy_ns,
             stage,
         } = &mut self.leases;
-        *busy_ns = self.queue_set.io.counters.busy_ns;
-        self.queue_set.places.clear();
+        *busy_ns = self.core.queue_set.io.counters.busy_ns;
+        self.core.queue_set.places.clear();
         for nsid in 1..=NAMESPACES_MAX {
-            let place = match self.queue_set.io.namespaces.serving_mut(nsid) {
+            let place = match self.core.queue_set.io.namespaces.serving_mut(nsid) {
                 Err(_) => NamespaceOwner::Nowhere,
                 Ok(namespace) => match namespace.share() {
                     Some(shared) => {
@@ -137,17 +141,18 @@ impl Controller {
                                 queue_set.io.set_shared(nsid, shared.clone());
                             }
                         }
-                        self.queue_set.io.set_shared(nsid, shared);
+                        self.core.queue_set.io.set_shared(nsid, shared);
                         NamespaceOwner::Everywhere
                     }
                     None => NamespaceOwner::QueueSet((nsid - 1) as usize % dispatchers),
                 },
             };
-            self.queue_set.places.push(place);
+            self.core.queue_set.places.push(place);
         }
         for (number, lessee) in (1..).zip(lessees) {
             if let Some(mut queue_set) = lessee.queue_set.take() {
-                self.queue_set
+                self.core
+                    .queue_set
                     .lease_to(&mut queue_set, number, dispatchers, leased_queues);
                 queue_set.begin(now_ns);
                 // There is room: it came from there.
@@ -155,41 +160,41 @@ impl Controller {
                 debug_assert!(lessee.queue_set.is_none(), "there is one queue_set");
             }
         }
-        self.queue_set.begin(now_ns);
+        self.core.queue_set.begin(now_ns);
         *stage = Stage::Leased;
     }
 
     /// Everything has been given back.
     fn take_everything_back(&mut self, bar: Bar<'_>) {
-        self.shared.set_recalling(false);
-        self.shared.clear_call();
+        self.core.shared.set_recalling(false);
+        self.core.shared.clear_call();
         self.leases.stage = Stage::Home;
         self.leases.leased_queues.fill([false; 2]);
-        self.queue_set.end_forwarding();
+        self.core.queue_set.end_forwarding();
         for lessee in &mut self.leases.lessees {
             if let Some(queue_set) = &mut lessee.queue_set {
                 queue_set.end_forwarding();
             }
         }
-        self.queue_set.forget_forwarded();
+        self.core.queue_set.forget_forwarded();
         self.handle_deferred(bar);
-        let mut busy_ns = self.queue_set.io.counters.busy_ns - self.leases.busy_ns;
+        let mut busy_ns = self.core.queue_set.io.counters.busy_ns - self.leases.busy_ns;
         for index in 0..self.leases.lessees.len() {
             let lessee = self.leases.lessees.get_mut(index);
             let Some(queue_set) = lessee.and_then(|lessee| lessee.queue_set.as_mut()) else {
                 continue;
             };
             queue_set.forget_forwarded();
-            self.queue_set.take_back(queue_set);
-            busy_ns = busy_ns.max(self.queue_set.io.add_counts(&queue_set.io));
+            self.core.queue_set.take_back(queue_set);
+            busy_ns = busy_ns.max(self.core.queue_set.io.add_counts(&queue_set.io));
             self.handle_deferred(bar);
         }
-        self.queue_set.io.counters.busy_ns = self.leases.busy_ns + busy_ns;
-        if self.queue_set.shadow_doorbells.is_lost() {
-            self.queue_set.abandon_shadow_doorbells(bar);
+        self.core.queue_set.io.counters.busy_ns = self.leases.busy_ns + busy_ns;
+        if self.core.queue_set.shadow_doorbells.is_lost() {
+            self.core.queue_set.abandon_shadow_doorbells(bar);
         }
-        self.queue_set.places.clear();
-        self.queue_set.io.end_sharing();
+        self.core.queue_set.places.clear();
+        self.core.queue_set.io.end_sharing();
         if let Some(parameters) = self.new_nvm_parameters.take() {
             self.set_nvm_parameters(parameters);
         }

@@ -1,3 +1,5 @@
+//! The queue sets of other dispatchers, leased or not.
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 

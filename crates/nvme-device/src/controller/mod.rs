@@ -2,7 +2,6 @@
 
 pub(crate) mod cap;
 pub(crate) mod doorbells;
-pub(crate) mod erase;
 pub(crate) mod fetch;
 pub(crate) mod fused;
 pub(crate) mod fused_pair;
@@ -17,28 +16,28 @@ use alloc::vec::Vec;
 
 use nvme_spec::registers;
 use nvme_spec::registers::csts;
-use ssd_profile::{NvmParameters, ProfileKind};
+use ssd_profile::NvmParameters;
 
 use crate::activity::Activity;
+use crate::admin::erase_end;
 use crate::admin::state::admin_state::{AdminState, PendingAdmin};
-use crate::command::job::{Job, Report, WorkItem};
-use crate::command::request::Limits;
+use crate::admin::{lba_status, persistent_events, telemetry};
+use crate::command::job::{Asker, Job, Report, Ticket};
 use crate::controller::fused_pair::FusedPair;
-use crate::controller::leases::Leases;
+use crate::controller::leases::{queue_sets, Leases};
 use crate::controller::state::{Shutdown, State};
+use crate::core::{transfer_limits, Core};
 use crate::dispatch::link::WorkerLink;
-use crate::dispatch::queue_set::QueueSet;
 use crate::dispatcher::Dispatcher;
-use crate::erase::Eraser;
+use crate::erase::{Eraser, FinishedErase};
 use crate::host::Host;
 use crate::identity::Identity;
 use crate::io::context::IoContext;
-use crate::limits::transfer_bytes_max;
 use crate::namespace::provisioning::Provisioning;
-use crate::namespace::{Namespace, NamespaceConfig};
+use crate::namespace::Namespace;
 use crate::pci::bar::Bar;
 use crate::ring::Consumer;
-use crate::setup::{SetupError, TryBox};
+use crate::setup::SetupError;
 use crate::shared::Shared;
 use crate::stats::flash::NamespaceReport;
 
@@ -52,22 +51,11 @@ pub(crate) struct Wiring {
 
 /// The controller: everything that reads what the host writes. One thread runs it.
 pub struct Controller {
-    pub(crate) identity: Identity,
-    pub(crate) mdts: u8,
-    /// Largest Zone Append: 2^zasl pages; 0: as MDTS says.
-    pub(crate) zasl: u8,
-    pub(crate) queue_set: TryBox<QueueSet>,
-    pub(crate) provisioning: Provisioning,
-    pub(crate) eraser: Eraser,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) admin: TryBox<AdminState>,
+    pub(crate) core: Core,
     /// Nothing else is fetched while there is one.
     fused: Option<FusedPair>,
     state: State,
     shutdown: Shutdown,
-    /// CC as last acted upon, and CSTS as the host should read it.
-    cc: u32,
-    csts: u32,
     interrupt_mask: u32,
     /// As last seen.
     reaches_memory: bool,
@@ -95,32 +83,12 @@ impl Controller {
         shared: Arc<Shared>,
         has_medium: bool,
     ) -> Result<(Self, Vec<Dispatcher>), SetupError> {
-        let transfer_bytes_max = transfer_bytes_max(mdts);
-        // No more than MDTS (ZNS 1.1 figure 50).
-        let zasl = match smallest_append_limit(
-            namespaces
-                .iter()
-                .map(Namespace::config)
-                .chain(provisioning.templates.all()),
-        ) {
-            zasl if mdts == 0 => zasl,
-            zasl => zasl.min(mdts),
-        };
-        let limits = Limits {
-            transfer_bytes_max,
-            append_bytes_max: match zasl {
-                0 => transfer_bytes_max,
-                zasl => transfer_bytes_max.min(1u32.checked_shl(12 + u32::from(zasl)).unwrap_or(u32::MAX)),
-            },
-        };
+        let (limits, zasl) = transfer_limits(mdts, &namespaces, &provisioning);
         let firmware = identity.firmware_revision;
         let Wiring { links, reports } = wiring;
-        let (queue_set, leases, dispatchers) = crate::controller::leases::queue_sets(
-            IoContext::new(namespaces, limits, has_medium)?,
-            links,
-            &shared,
-        )?;
-        let controller = Self {
+        let (queue_set, leases, dispatchers) =
+            queue_sets(IoContext::new(namespaces, limits, has_medium)?, links, &shared)?;
+        let core = Core {
             identity,
             mdts,
             zasl,
@@ -129,11 +97,14 @@ impl Controller {
             queue_set,
             shared,
             admin: AdminState::new(firmware)?,
+            cc: 0,
+            csts: 0,
+        };
+        let controller = Self {
+            core,
             fused: None,
             state: State::Disabled,
             shutdown: Shutdown::No,
-            cc: 0,
-            csts: 0,
             interrupt_mask: 0,
             reaches_memory: false,
             has_waiting_command: false,
@@ -166,35 +137,35 @@ impl Controller {
     /// A pass over everything.
     fn poll_all<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let bar = Bar(host.bar());
-        self.admin.start(now_ns);
-        self.snapshot_smart_log(now_ns);
+        self.core.admin.start(now_ns);
+        persistent_events::snapshot_smart_log(&mut self.core, now_ns);
         self.serve_flash_log();
         let mut activity = Activity {
             progressed: self.collect_reports(now_ns, bar),
             next_event_ns: None,
         };
-        self.queue_set.recommend_zones(now_ns, &mut activity);
+        self.core.queue_set.recommend_zones(now_ns, &mut activity);
         activity.progressed |= self.poll_reach();
         activity.progressed |= self.poll_registers(now_ns, host);
         self.handle_deferred(bar);
         if !matches!(self.state, State::Resetting { .. }) {
-            self.poll_erase(now_ns, bar, &mut activity);
+            self.poll_eraser(now_ns, &mut activity);
         }
-        if self.state == State::Ready && !self.shared.is_asleep() {
+        if self.state == State::Ready && !self.core.shared.is_asleep() {
             // A host that was told that the shutdown is complete may have given their pages away.
             if self.shutdown != Shutdown::Complete {
-                self.queue_set.poll_shadow_doorbells(host);
+                self.core.queue_set.poll_shadow_doorbells(host);
             }
             self.poll_completion_doorbells(bar);
             self.poll_pin(host);
-            if self.shared.reaches_memory() {
+            if self.core.shared.reaches_memory() {
                 self.poll_fused(now_ns, host, &mut activity);
                 self.handle_deferred(bar);
                 self.poll_queues(now_ns, host, &mut activity);
             }
             // A host that was told that the shutdown is complete may have given its queues' memory away.
             if self.shutdown != Shutdown::Complete {
-                self.lba_status_alert_ns = self.raise_lba_status_alert(now_ns);
+                self.lba_status_alert_ns = lba_status::raise_lba_status_alert(&mut self.core, now_ns);
                 if let Some(due_ns) = self.lba_status_alert_ns {
                     activity.wake_at(due_ns);
                 }
@@ -202,28 +173,48 @@ impl Controller {
             }
             self.finish_shutdown(now_ns, bar);
         }
-        if self.admin.telemetry.take_failure() {
-            self.capture_failure(now_ns);
+        if self.core.admin.telemetry.take_failure() {
+            telemetry::capture_failure(&mut self.core, now_ns);
         }
         activity
     }
 
     /// Workers hold everything back while memory is out of reach; whether it no longer is, so that there may be something to do.
     fn poll_reach(&mut self) -> bool {
-        let reached = core::mem::replace(&mut self.reaches_memory, self.shared.reaches_memory());
+        let reached = core::mem::replace(&mut self.reaches_memory, self.core.shared.reaches_memory());
         self.reaches_memory && !reached
+    }
+
+    /// Takes the erase under way further.
+    fn poll_eraser(&mut self, now_ns: u64, activity: &mut Activity) {
+        let core = &mut self.core;
+        let finished = core
+            .eraser
+            .poll(now_ns, &mut core.queue_set, &mut core.admin.tickets, activity);
+        let Some(FinishedErase { purpose, command }) = finished else {
+            return;
+        };
+        erase_end::erase_is_done(core, purpose, now_ns);
+        if let Some((command, result)) = command {
+            core.complete_admin(Job::immediate(
+                command,
+                now_ns,
+                nvme_spec::Status::SUCCESSFUL_COMPLETION,
+                result.into(),
+            ));
+        }
     }
 
     /// Answers those who want to know what the flash did.
     fn serve_flash_log(&mut self) {
-        let log = self.shared.flash_log();
+        let log = self.core.shared.flash_log();
         if log.take_reset_request() {
-            for namespace in self.queue_set.io.namespaces.iter_mut() {
+            for namespace in self.core.queue_set.io.namespaces.iter_mut() {
                 namespace.model.reset_statistics();
             }
         }
         if log.has_request() {
-            let namespaces = self.queue_set.io.namespaces.by_identifier();
+            let namespaces = self.core.queue_set.io.namespaces.by_identifier();
             log.answer(namespaces.map(|namespace| match namespace {
                 None => NamespaceReport::Absent,
                 Some(namespace) => match namespace.model.flash_report() {
@@ -240,18 +231,11 @@ impl Controller {
             self.new_nvm_parameters = Some(parameters);
             return;
         }
-        for namespace in self.queue_set.io.namespaces.iter_mut() {
+        for namespace in self.core.queue_set.io.namespaces.iter_mut() {
             namespace.set_nvm_parameters(parameters);
         }
-        self.provisioning.templates.set_nvm_parameters(parameters);
-        self.eraser.set_nvm_parameters(parameters);
-    }
-
-    /// Completes an admin command. Its room in the queue was reserved when it was fetched.
-    pub(crate) fn complete_admin(&mut self, job: Job, bar: Bar<'_>) {
-        if self.queue_set.send(0, WorkItem::Job(job)).is_err() {
-            self.fail(bar);
-        }
+        self.core.provisioning.templates.set_nvm_parameters(parameters);
+        self.core.eraser.set_nvm_parameters(parameters);
     }
 
     fn collect_reports(&mut self, now_ns: u64, bar: Bar<'_>) -> bool {
@@ -267,27 +251,36 @@ impl Controller {
 
     fn take_report(&mut self, report: Report, now_ns: u64, bar: Bar<'_>) {
         match report {
-            Report::Done { ticket, found } => {
-                if let Some(pending) = self.admin.take_pending(ticket) {
-                    let result = match pending {
-                        PendingAdmin::DeleteQueue { .. } => 0,
-                        PendingAdmin::Abort { .. } => u64::from(!found),
-                    };
-                    let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
-                    self.complete_admin(Job::immediate(pending.command(), now_ns, success, result), bar);
-                } else if !self.eraser.is_answer(ticket) && !self.worker_settled(ticket, now_ns) {
-                    self.worker_was_reset(ticket, now_ns, bar);
-                }
-            }
+            Report::Done { ticket, found } => self.take_answer(ticket, found, now_ns, bar),
             Report::Failed {
                 command,
                 status,
                 nsid,
                 lba,
             } => {
-                self.admin.error_log.add(command, status, nsid, lba);
+                self.core.admin.error_log.add(command, status, nsid, lba);
             }
             Report::QueueUnreachable => self.fail(bar),
+        }
+    }
+
+    /// A worker has answered.
+    fn take_answer(&mut self, ticket: Ticket, found: bool, now_ns: u64, bar: Bar<'_>) {
+        match ticket.asker {
+            Asker::AdminCommand => {
+                if let Some(pending) = self.core.admin.take_pending(ticket) {
+                    let result = match pending {
+                        PendingAdmin::DeleteQueue { .. } => 0,
+                        PendingAdmin::Abort { .. } => u64::from(!found),
+                    };
+                    let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
+                    self.core
+                        .complete_admin(Job::immediate(pending.command(), now_ns, success, result));
+                }
+            }
+            Asker::Eraser => self.core.eraser.take_answer(ticket),
+            Asker::FusedPair => self.worker_settled(ticket, now_ns),
+            Asker::Reset => self.worker_was_reset(ticket, now_ns, bar),
         }
     }
 
@@ -298,27 +291,12 @@ impl Controller {
             return;
         }
         self.state = State::Failed;
-        self.set_csts(bar, self.csts | csts::CFS);
-        self.admin.telemetry.note_failure();
-    }
-
-    /// CC as last acted upon, and CSTS.
-    pub(crate) fn configuration_and_status(&self) -> (u32, u32) {
-        (self.cc, self.csts)
+        self.set_csts(bar, self.core.csts | csts::CFS);
+        self.core.admin.telemetry.note_failure();
     }
 
     fn set_csts(&mut self, bar: Bar<'_>, value: u32) {
-        self.csts = value;
+        self.core.csts = value;
         bar.store(registers::CSTS, value);
     }
-}
-
-/// The Zone Append limit that holds for every zoned namespace, also for those that can be created: log2 of pages, 0 for none.
-fn smallest_append_limit<'a>(namespaces: impl Iterator<Item = &'a NamespaceConfig>) -> u8 {
-    let zoned = namespaces.filter_map(|namespace| match &namespace.kind {
-        ProfileKind::Zoned(parameters) => Some(parameters.zone.zasl),
-        ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::KeyValue(_) => None,
-    });
-    let limits = zoned.filter(|&zasl| zasl > 0);
-    limits.min().map_or(0, |zasl| zasl.min(0xFF) as u8)
 }

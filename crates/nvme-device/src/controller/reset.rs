@@ -3,7 +3,7 @@
 use nvme_spec::registers::{csts, AdminQueueAttributes, ControllerConfiguration};
 use nvme_spec::{registers, NSSR_RESET, PAGE_SIZE_BYTES};
 
-use crate::command::job::{Ticket, WorkItem};
+use crate::command::job::{Asker, Ticket, WorkItem};
 use crate::controller::state::{Reset, Shutdown, State};
 use crate::controller::Controller;
 use crate::dispatch::link::WorkerLink;
@@ -21,28 +21,33 @@ impl Controller {
         let bar = Bar(host.bar());
         self.restore_read_only(bar);
         if matches!(self.state, State::Resetting { .. }) {
-            self.queue_set.links.iter_mut().for_each(WorkerLink::retry_reset);
+            self.core
+                .queue_set
+                .links
+                .iter_mut()
+                .for_each(WorkerLink::retry_reset);
             return false;
         }
-        if self.shared.is_asleep() {
+        if self.core.shared.is_asleep() {
             return false;
         }
-        if self.shared.config_space().is_resetting() {
+        if self.core.shared.config_space().is_resetting() {
             self.begin_reset(Reset::Function);
             return true;
         }
         if bar.take(registers::NSSR) == NSSR_RESET {
-            self.admin
+            self.core
+                .admin
                 .note_subsystem_reset(self.shutdown == Shutdown::Complete || self.state == State::Disabled);
             self.begin_reset(Reset::Subsystem);
             return true;
         }
         self.poll_usual_registers(host);
         let cc = bar.load(registers::CC);
-        if cc == self.cc {
+        if cc == self.core.cc {
             return false;
         }
-        self.cc = cc;
+        self.core.cc = cc;
         self.configure(ControllerConfiguration(cc), now_ns, host);
         true
     }
@@ -67,9 +72,9 @@ impl Controller {
             self.shutdown = Shutdown::Processing;
             if self.state != State::Ready {
                 self.complete_shutdown(now_ns, bar);
-            } else if self.shared.reaches_memory() {
+            } else if self.core.shared.reaches_memory() {
                 // They were fetched before it, and may have been on their way to another dispatcher.
-                self.queue_set.resume_all(now_ns, host);
+                self.core.queue_set.resume_all(now_ns, host);
             }
         }
     }
@@ -93,9 +98,11 @@ impl Controller {
             return;
         }
         let (sq_entries, cq_entries) = (attributes.asqs_z() + 1, attributes.acqs_z() + 1);
-        self.queue_set
+        self.core
+            .queue_set
             .add_completion_queue(0, CompletionQueue::new(cq_entries, Some(0)), host);
-        self.queue_set
+        self.core
+            .queue_set
             .add_submission_queue(0, SubmissionQueue::for_admin(asq, sq_entries), host);
         let item = WorkItem::CreateCq {
             cqid: 0,
@@ -103,12 +110,12 @@ impl Controller {
             entries: cq_entries,
             vector: Some(0),
         };
-        if self.queue_set.send(0, item).is_err() {
+        if self.core.queue_set.send(0, item).is_err() {
             self.fail(bar);
             return;
         }
-        self.admin.css = cc.css();
-        self.queue_set.io.has_all_command_sets = cc.css() == ControllerConfiguration::CSS_ALL;
+        self.core.admin.css = cc.css();
+        self.core.queue_set.io.has_all_command_sets = cc.css() == ControllerConfiguration::CSS_ALL;
         self.state = State::Ready;
         // A shutdown of the disabled controller ends here, too.
         self.shutdown = Shutdown::No;
@@ -121,19 +128,20 @@ impl Controller {
     /// Tells all workers to forget everything; the reset is done when all have answered.
     pub(crate) fn begin_reset(&mut self, reset: Reset) {
         // An answer that is still on its way belongs to a command that ends here: nothing may follow the reset in a ring.
-        self.admin.forget_pending();
+        self.core.admin.forget_pending();
         self.fused = None;
-        self.eraser.forget_command();
-        let ticket = self.admin.new_ticket();
-        self.shared.set_resetting(true);
-        self.queue_set
+        self.core.eraser.forget_command();
+        let ticket = self.core.admin.tickets.issue(Asker::Reset);
+        self.core.shared.set_resetting(true);
+        self.core
+            .queue_set
             .links
             .iter_mut()
             .for_each(|link| link.request_reset(ticket));
         self.state = State::Resetting {
             reset,
             ticket,
-            unanswered: self.queue_set.links.len(),
+            unanswered: self.core.queue_set.links.len(),
         };
     }
 
@@ -161,20 +169,21 @@ impl Controller {
     }
 
     fn finish_reset(&mut self, reset: Reset, now_ns: u64, bar: Bar<'_>) {
-        self.shared.set_resetting(false);
-        self.queue_set
+        self.core.shared.set_resetting(false);
+        self.core
+            .queue_set
             .links
             .iter_mut()
             .for_each(WorkerLink::forget_in_flight);
         self.leases.forget_in_flight();
         for qid in 0..=IO_QUEUE_PAIRS_MAX {
-            self.shared.statistics().queue(qid).deleted();
+            self.core.shared.statistics().queue(qid).deleted();
         }
-        self.queue_set.forget_queues();
+        self.core.queue_set.forget_queues();
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
-        self.admin.reset(now_ns);
-        self.apply_coalescing();
-        for namespace in self.queue_set.io.namespaces.iter_mut() {
+        self.core.admin.reset(now_ns);
+        self.core.apply_coalescing();
+        for namespace in self.core.queue_set.io.namespaces.iter_mut() {
             namespace.error_recovery.reset();
             if let Some(key_value) = &mut namespace.key_value {
                 key_value.reset();
@@ -182,12 +191,12 @@ impl Controller {
             namespace.reservations.reset(reset == Reset::Subsystem);
             namespace.streams = StreamShare::default();
         }
-        self.queue_set.io.streams.reset();
+        self.core.queue_set.io.streams.reset();
         self.reset_zones(reset == Reset::Subsystem, now_ns);
         self.shutdown = Shutdown::No;
         self.interrupt_mask = 0;
-        self.shared.set_interrupt_mask(0);
-        self.shared.config_space().take_interrupt_pending();
+        self.core.shared.set_interrupt_mask(0);
+        self.core.shared.config_space().take_interrupt_pending();
         bar.store(registers::INTMS, 0);
         if reset != Reset::Controller {
             for register in [
@@ -200,21 +209,21 @@ impl Controller {
             ] {
                 bar.store(register, 0);
             }
-            self.cc = 0;
+            self.core.cc = 0;
         }
         if reset == Reset::Function {
             bar.reset_msix();
         }
         self.state = State::Disabled;
         let subsystem_reset_occurred = match reset {
-            Reset::Controller => self.csts & csts::NSSRO,
+            Reset::Controller => self.core.csts & csts::NSSRO,
             Reset::Function => 0,
             Reset::Subsystem => csts::NSSRO,
         };
         self.set_csts(bar, subsystem_reset_occurred);
         if reset == Reset::Function {
             // Last: from now on the host gets answers, and finds everything as after power on.
-            self.shared.config_space().end_function_level_reset();
+            self.core.shared.config_space().end_function_level_reset();
         }
     }
 
@@ -223,10 +232,10 @@ impl Controller {
         if self.shutdown != Shutdown::Processing {
             return;
         }
-        let queues = (0u16..).zip(&self.queue_set.completion_queues).skip(1);
+        let queues = (0u16..).zip(&self.core.queue_set.completion_queues).skip(1);
         let io_done = queues
             .filter_map(|(cqid, queue)| Some((cqid, queue.as_ref()?)))
-            .all(|(cqid, queue)| queue.unposted(self.shared.cq_posted(cqid)) == self.held_count(cqid));
+            .all(|(cqid, queue)| queue.unposted(self.core.shared.cq_posted(cqid)) == self.held_count(cqid));
         if io_done {
             self.complete_shutdown(now_ns, bar);
         }
@@ -234,14 +243,14 @@ impl Controller {
 
     /// Commands that wait for buffer space and will be completed on this queue, or never: a shutdown does not wait for them.
     fn held_count(&self, cqid: u16) -> u32 {
-        let queues = self.queue_set.submission_queues.iter().flatten();
+        let queues = self.core.queue_set.submission_queues.iter().flatten();
         let of_queue = queues.filter(|queue| queue.cqid == cqid);
         of_queue.map(|queue| queue.held.len() as u32).sum()
     }
 
     /// Notices that were not told of are forgotten with the queues, so changed zones are to be told of again; a subsystem reset is a power cycle.
     fn reset_zones(&mut self, is_power_cycle: bool, now_ns: u64) {
-        for namespace in self.queue_set.io.namespaces.iter_mut() {
+        for namespace in self.core.queue_set.io.namespaces.iter_mut() {
             let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
                 continue;
             };
@@ -255,14 +264,14 @@ impl Controller {
 
     fn complete_shutdown(&mut self, now_ns: u64, bar: Bar<'_>) {
         // Whatever comes next finds the zones as after a power cycle (ZNS 1.1 §2.1.1.3).
-        for namespace in self.queue_set.io.namespaces.iter_mut() {
+        for namespace in self.core.queue_set.io.namespaces.iter_mut() {
             if let Some(model) = namespace.model.zoned_mut() {
                 model.power_cycle(now_ns);
             }
         }
-        self.eraser.forget_command();
+        self.core.eraser.forget_command();
         self.shutdown = Shutdown::Complete;
-        self.set_csts(bar, self.csts & !csts::SHST_MASK | csts::SHST_COMPLETE);
+        self.set_csts(bar, self.core.csts & !csts::SHST_MASK | csts::SHST_COMPLETE);
     }
 
     /// Whether commands are fetched.
@@ -292,8 +301,8 @@ impl Controller {
     /// register already has cannot be seen: `enable` makes up for that.
     fn poll_status(&mut self, bar: Bar<'_>) {
         let seen = bar.load(registers::CSTS);
-        if seen != self.csts {
-            self.set_csts(bar, self.csts & !(seen & csts::NSSRO));
+        if seen != self.core.csts {
+            self.set_csts(bar, self.core.csts & !(seen & csts::NSSRO));
         }
     }
 }

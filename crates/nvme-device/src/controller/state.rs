@@ -1,3 +1,5 @@
+//! Where the controller stands.
+
 use crate::command::job::Ticket;
 
 /// Why the controller is being reset: what is lost differs.

@@ -1,3 +1,5 @@
+//! Moving queues and namespaces between the queue sets of two dispatchers.
+
 use crate::dispatch::queue_set::QueueSet;
 use crate::dispatch::route::NamespaceOwner;
 use crate::limits::{IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX};

@@ -18,7 +18,7 @@ use zerocopy::transmute;
 
 use crate::activity::Activity;
 use crate::command::id::CommandRef;
-use crate::command::job::{Filling, Job, Report, WorkItem, Zeroing};
+use crate::command::job::{Filling, Job, Report, Ticket, WorkItem, Zeroing};
 use crate::command::transfer::{Direction, Extents, Part};
 use crate::command::zone_transfer::ZoneTransfer;
 use crate::host::detached::DetachedHost;
@@ -504,7 +504,7 @@ impl Worker {
         }
     }
 
-    fn answer(&mut self, ticket: u32, found: bool) {
+    fn answer(&mut self, ticket: Ticket, found: bool) {
         let pushed = self.reports.push(Report::Done { ticket, found });
         debug_assert!(
             pushed.is_ok(),

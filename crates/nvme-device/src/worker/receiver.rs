@@ -183,7 +183,9 @@ mod tests {
 
     use super::*;
     use crate::command::id::CommandRef;
+    use crate::command::job::Asker;
     use crate::command::job::Job;
+    use crate::command::job::Tickets;
     use crate::command::transfer::Extents;
     use crate::ring::ring;
     use crate::ring::Producer;
@@ -255,7 +257,11 @@ mod tests {
     #[test]
     fn an_answer_comes_after_what_was_in_other_rings_and_before_what_comes_later() {
         let (mut queue_sets, mut receiver) = receiver(3);
-        queue_sets[0].push(WorkItem::Answer { ticket: 1 }).unwrap();
+        queue_sets[0]
+            .push(WorkItem::Answer {
+                ticket: Tickets::default().issue(Asker::Reset),
+            })
+            .unwrap();
         queue_sets[0].push(job(1)).unwrap();
         for cid in [11, 12] {
             queue_sets[1].push(job(cid)).unwrap();

@@ -1,3 +1,5 @@
+//! All that admin commands keep.
+
 use alloc::vec::Vec;
 
 use nvme_spec::registers::ControllerConfiguration;
@@ -17,7 +19,7 @@ use crate::admin::state::sanitize::SanitizeStatus;
 use crate::admin::state::self_test::SelfTest;
 use crate::admin::state::telemetry::Telemetry;
 use crate::command::id::CommandRef;
-use crate::command::job::Ticket;
+use crate::command::job::{Ticket, Tickets};
 use crate::setup::{table, SetupError, TryBox};
 
 /// An admin command that waits for a worker's answer.
@@ -57,7 +59,7 @@ pub(crate) struct AdminState {
     pub unsafe_shutdowns: u64,
     pub power_cycles: u64,
     pub pending: Option<(Ticket, PendingAdmin)>,
-    next_ticket: Ticket,
+    pub tickets: Tickets,
     /// Where answers of up to a page are put together: kernel stacks are small.
     pub page: Vec<u8>,
 }
@@ -84,7 +86,7 @@ impl AdminState {
             unsafe_shutdowns: 0,
             power_cycles: 1,
             pending: None,
-            next_ticket: 0,
+            tickets: Tickets::default(),
             page: table(PAGE_SIZE_BYTES, || 0)?,
         })
     }
@@ -128,9 +130,12 @@ impl AdminState {
         self.unsafe_shutdowns += u64::from(!was_shut_down);
     }
 
-    pub fn new_ticket(&mut self) -> Ticket {
-        self.next_ticket = self.next_ticket.wrapping_add(1);
-        self.next_ticket
+    /// The host is to be told of a change of an attached namespace.
+    pub fn namespace_has_changed(&mut self, nsid: u32) {
+        self.changed_namespaces.add(nsid);
+        if self.features.wants_namespace_notices() {
+            self.events.namespace_attribute_changed();
+        }
     }
 
     /// Whether a command waits for a worker: the next one has to wait, too.

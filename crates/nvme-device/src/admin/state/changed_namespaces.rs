@@ -1,3 +1,5 @@
+//! The Changed Namespace List (NVMe Base 2.0 §5.16.1.5).
+
 use crate::admin::page::put_dword;
 use crate::limits::NAMESPACES_MAX;
 

@@ -1,3 +1,5 @@
+//! Values of the features.
+
 use nvme_spec::{
     FeatureId, Status, AEC_TELEMETRY_LOG, OAES_LBA_STATUS, OAES_NAMESPACE_ATTRIBUTE,
     OAES_ZONE_DESCRIPTOR_CHANGED,

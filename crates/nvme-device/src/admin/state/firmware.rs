@@ -1,3 +1,5 @@
+//! Firmware slots (NVMe Base 2.0 §3.11).
+
 use nvme_spec::{FirmwareCommitAction, Status, FIRMWARE_REVISION_BYTES, FIRMWARE_SLOT_LOG_BYTES};
 
 use crate::admin::page::put;

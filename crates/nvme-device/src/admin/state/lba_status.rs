@@ -1,3 +1,5 @@
+//! What a host knows of LBAs that may be unrecoverable (NVM CS 1.0 §5.2.1).
+
 /// What a host knows of LBAs that may be unrecoverable.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LbaStatusNews {

@@ -1,3 +1,5 @@
+//! What admin commands keep between them. Nothing here executes a command.
+
 pub(crate) mod admin_state;
 pub(crate) mod changed_namespaces;
 pub(crate) mod error_log;

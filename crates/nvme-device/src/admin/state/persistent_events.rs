@@ -1,3 +1,5 @@
+//! The Persistent Event log (NVMe Base 2.0 §5.16.1.14).
+
 use alloc::vec::Vec;
 
 use nvme_spec::{

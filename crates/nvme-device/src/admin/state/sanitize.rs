@@ -1,3 +1,5 @@
+//! What the Sanitize Status log tells of the last operation (NVMe Base 2.0 §5.16.1.21).
+
 use nvme_spec::SanitizeState;
 
 /// What the log tells of the last operation.

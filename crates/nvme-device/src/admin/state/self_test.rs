@@ -1,3 +1,5 @@
+//! Device self-tests and their log (NVMe Base 2.0 §5.16.1.7, §8.6).
+
 use alloc::vec::Vec;
 
 use nvme_spec::{SelfTestCode, SelfTestLogHeader, SelfTestResult, SelfTestResultEntry, SELF_TEST_RESULTS};

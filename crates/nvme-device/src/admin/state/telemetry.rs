@@ -1,3 +1,5 @@
+//! Captured telemetry (NVMe Base 2.0 §5.16.1.8, §5.16.1.9).
+
 use alloc::vec::Vec;
 
 use nvme_spec::{LogPageId, TelemetryHeader, TELEMETRY_BLOCK_BYTES};

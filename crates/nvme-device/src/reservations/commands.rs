@@ -1,0 +1,152 @@
+//! The commands: Reservation Register, Report, Acquire and Release (NVMe Base 2.0 §7.2 to §7.5).
+
+use nvme_spec::{
+    AcquireAction, ChangePersistence, NvmOpcode, RegisterAction, ReleaseAction, ReservationKeys,
+    ReservationRegistrant, ReservationRegistrantExtended, ReservationStatus, ReservationType, Status,
+    SubmissionQueueEntry, REGISTRANT_HOLDS_RESERVATION, RESERVATION_STATUS_EXTENDED_BYTES,
+};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::{Notices, Reservations};
+use crate::controller::Controller;
+use crate::data_pointer::DataPointer;
+use crate::host::Host;
+use crate::io::check_flags;
+
+const IGNORE_EXISTING_KEY: u32 = 1 << 3;
+const EXTENDED_DATA_STRUCTURE: u32 = 1;
+
+impl Controller {
+    /// Carries a reservation command out.
+    ///
+    /// # Errors
+    /// The command's status.
+    pub(crate) fn reservation<H: Host>(
+        &mut self,
+        entry: &SubmissionQueueEntry,
+        host: &H,
+    ) -> Result<(), Status> {
+        check_flags(entry)?;
+        let nsid = entry.nsid.get();
+        let namespace = self.lane.io.namespaces.serving_mut(nsid)?;
+        if NvmOpcode(entry.opcode) == NvmOpcode::RESERVATION_REPORT {
+            return self.report_reservations(entry, host);
+        }
+        let notices = change(&mut namespace.reservations, entry, host)?;
+        for notice in notices.iter() {
+            self.admin.notify_reservation(nsid, notice);
+        }
+        Ok(())
+    }
+
+    fn report_reservations<H: Host>(&mut self, entry: &SubmissionQueueEntry, host: &H) -> Result<(), Status> {
+        let is_extended = entry.cdw11.get() & EXTENDED_DATA_STRUCTURE != 0;
+        let host_is_extended = self.admin.features.has_extended_host_identifier();
+        if host_is_extended.is_some_and(|host_is_extended| host_is_extended != is_extended) {
+            return Err(Status::HOST_IDENTIFIER_INCONSISTENT_FORMAT);
+        }
+        let len_bytes = self.lane.io.limits.dwords_z(entry.cdw10.get())?;
+        self.with_page(
+            |controller, page| {
+                let namespace = controller.lane.io.namespaces.attached(entry.nsid.get())?;
+                namespace.reservations.report(is_extended, page);
+                Ok(())
+            },
+            |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
+        )
+    }
+}
+
+/// Carries out a command that changes something; what there is to tell.
+fn change<H: Host>(
+    reservations: &mut Reservations,
+    entry: &SubmissionQueueEntry,
+    host: &H,
+) -> Result<Notices, Status> {
+    let cdw10 = entry.cdw10.get();
+    let action = (cdw10 & 0b111) as u8;
+    let kind = ReservationType((cdw10 >> 8 & 0xFF) as u8);
+    let ignores_key = cdw10 & IGNORE_EXISTING_KEY != 0;
+    let mut keys = ReservationKeys::default();
+    if NvmOpcode(entry.opcode) == NvmOpcode::RESERVATION_REGISTER {
+        let persistence = ChangePersistence((cdw10 >> 30) as u8);
+        let persists = match persistence {
+            ChangePersistence::NO_CHANGE => reservations.persists(),
+            ChangePersistence::CLEAR => false,
+            ChangePersistence::SET => true,
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        };
+        DataPointer::of(entry).read(host, keys.as_mut_bytes())?;
+        let notices = reservations.register(RegisterAction(action), ignores_key, &keys)?;
+        reservations.set_persistence(persists);
+        return Ok(notices);
+    }
+    // A host that does not know its key has no business here.
+    if ignores_key {
+        return Err(Status::INVALID_FIELD_IN_COMMAND);
+    }
+    if NvmOpcode(entry.opcode) == NvmOpcode::RESERVATION_ACQUIRE {
+        DataPointer::of(entry).read(host, keys.as_mut_bytes())?;
+        return reservations.acquire(AcquireAction(action), kind, &keys);
+    }
+    DataPointer::of(entry).read(host, keys.current.as_mut_bytes())?;
+    reservations.release(ReleaseAction(action), kind, keys.current.get())
+}
+
+impl Reservations {
+    /// Writes the report into `page`, which is all zeros.
+    fn report(&self, is_extended: bool, page: &mut [u8]) {
+        let head = ReservationStatus {
+            generation: self.generation.into(),
+            reservation_type: self.held.map_or(0, |held| held.kind.0),
+            registrants: (self.registrants.len() as u16).into(),
+            persists_through_power_loss: self.persists.into(),
+            ..ReservationStatus::new_zeroed()
+        };
+        let head_bytes = if is_extended {
+            RESERVATION_STATUS_EXTENDED_BYTES
+        } else {
+            size_of::<ReservationStatus>()
+        };
+        put(page, head.as_bytes());
+        let mut rest = page.get_mut(head_bytes..).unwrap_or_default();
+        for registrant in &self.registrants {
+            let status = if self.is_held_by(&registrant.host) {
+                REGISTRANT_HOLDS_RESERVATION
+            } else {
+                0
+            };
+            let [short @ .., _, _, _, _, _, _, _, _] = registrant.host;
+            let len = if is_extended {
+                put(
+                    rest,
+                    ReservationRegistrantExtended {
+                        status,
+                        key: registrant.key.into(),
+                        host_identifier: registrant.host,
+                        ..ReservationRegistrantExtended::new_zeroed()
+                    }
+                    .as_bytes(),
+                )
+            } else {
+                put(
+                    rest,
+                    ReservationRegistrant {
+                        status,
+                        host_identifier: short,
+                        key: registrant.key.into(),
+                        ..ReservationRegistrant::new_zeroed()
+                    }
+                    .as_bytes(),
+                )
+            };
+            rest = rest.get_mut(len..).unwrap_or_default();
+        }
+    }
+}
+
+/// Puts `bytes` at the beginning of `into`, as far as there is room; how many there are.
+fn put(into: &mut [u8], bytes: &[u8]) -> usize {
+    into.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
+    bytes.len()
+}

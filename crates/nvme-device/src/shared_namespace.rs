@@ -1,0 +1,54 @@
+//! A namespace that all dispatchers time commands of at once.
+
+use alloc::sync::Arc;
+
+use nvme_spec::NvmOpcode;
+use ssd_model::nvm::SharedUnits;
+use ssd_model::{Command, Refusal};
+use ssd_profile::NvmParameters;
+
+use crate::io::Placed;
+use crate::namespace::{ByteRange, LbaSpace};
+use crate::work::Extents;
+
+/// What reading and writing a namespace without flash takes, while nothing about it changes: no command that would need more is given to it
+/// ([`SharedNamespace::serves`]).
+#[derive(Clone, Debug)]
+pub(crate) struct SharedNamespace {
+    pub space: LbaSpace,
+    pub media_offset: u64,
+    pub parameters: NvmParameters,
+    pub units: Arc<SharedUnits>,
+}
+
+impl SharedNamespace {
+    /// Whether a command with this opcode needs nothing else of its namespace.
+    pub fn serves(opcode: u8) -> bool {
+        matches!(
+            NvmOpcode(opcode),
+            NvmOpcode::READ
+                | NvmOpcode::WRITE
+                | NvmOpcode::FLUSH
+                | NvmOpcode::COMPARE
+                | NvmOpcode::WRITE_ZEROES
+                | NvmOpcode::DATASET_MANAGEMENT
+                | NvmOpcode::VERIFY
+        )
+    }
+
+    /// Takes a command on that reads, writes or flushes `range`, and says where its data is.
+    ///
+    /// # Errors
+    /// As [`ssd_model::Model::submit`].
+    pub fn place(&self, now_ns: u64, command: &Command, range: ByteRange) -> Result<Placed, Refusal> {
+        let accepted = self.units.submit(&self.parameters, now_ns, command)?;
+        Ok(Placed {
+            done_at_ns: accepted.done_at_ns,
+            result: accepted.result,
+            extents: Extents::whole(self.media_offset + range.offset_bytes, range.len_bytes),
+            zone: None,
+            clears_on_failure: false,
+            zeroing: None,
+        })
+    }
+}

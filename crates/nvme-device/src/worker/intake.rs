@@ -1,0 +1,285 @@
+//! What a worker has to do: items from the rings of all lanes, in an order that keeps what belongs together.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use crate::device::{table, SetupError};
+use crate::ring::Consumer;
+use crate::work::WorkItem;
+
+/// What a worker has done for a lane. The lane limits by it what is in flight.
+#[derive(Debug, Default)]
+pub(crate) struct WorkCounts {
+    /// Items done with (wrapping).
+    pub completed: AtomicU32,
+    /// What was filled with zeros for commands, bytes (wrapping).
+    pub filled_bytes: AtomicU32,
+}
+
+/// The worker's end of the connection to a lane.
+pub(crate) struct Inlet {
+    pub items: Consumer<WorkItem>,
+    pub done: Arc<WorkCounts>,
+}
+
+/// The controller's own lane, the only one through which it tells a worker what concerns other rings.
+const CONTROLLER: usize = 0;
+
+/// All inlets of a worker. Each ring's items come out in their order, and besides:
+/// - what concerns more than one command (queues that go, aborts, an answer that says that all before it is done) comes after everything that was in the
+///   other rings before it. The controller sends such an item while the lanes are with it, so that nothing is put into the others meanwhile;
+/// - the parts of a Copy are not separated from its job.
+pub(super) struct Intake {
+    inlets: Vec<Inlet>,
+    /// For each inlet, how many of its items come before `held`.
+    owed: Vec<usize>,
+    held: Option<WorkItem>,
+    /// Inlet that the last item came from; its next one comes next if it belongs to the same command.
+    current: usize,
+    is_amid_copy: bool,
+}
+
+impl Intake {
+    /// From these inlets.
+    pub fn new(inlets: Vec<Inlet>) -> Result<Self, SetupError> {
+        Ok(Self {
+            owed: table(inlets.len(), || 0)?,
+            inlets,
+            held: None,
+            current: 0,
+            is_amid_copy: false,
+        })
+    }
+
+    /// The next item; [`Intake::inlet`] says where it came from.
+    // By itself, and inlined: items are long.
+    #[inline(always)]
+    pub fn next(&mut self) -> Option<WorkItem> {
+        if let [only] = &mut *self.inlets {
+            return only.items.pop();
+        }
+        self.next_of_several()
+    }
+
+    /// What `look` makes of the item that probably comes next, if there is one.
+    #[inline]
+    pub fn peek<R>(&mut self, look: impl Fn(&WorkItem) -> R) -> Option<R> {
+        if let [only] = &mut *self.inlets {
+            return only.items.peek(0, look);
+        }
+        let count = self.inlets.len();
+        self.turns()
+            .find_map(|index| self.inlets.get_mut(index % count)?.items.peek(0, &look))
+    }
+
+    /// The inlets that the next item may come from, in the order in which they are looked at: numbers, of which the rest by the count of inlets is meant.
+    fn turns(&self) -> Range<usize> {
+        let after = self.current + 1;
+        match self.is_amid_copy {
+            true => self.current..after,
+            false => after..after + self.inlets.len(),
+        }
+    }
+
+    /// The inlet that the last item came from.
+    #[inline]
+    pub fn inlet(&self) -> usize {
+        self.current
+    }
+
+    /// An item of this inlet that had to wait is the last one now.
+    pub fn set_inlet(&mut self, inlet: usize) {
+        self.current = inlet;
+    }
+
+    fn next_of_several(&mut self) -> Option<WorkItem> {
+        if self.is_amid_copy {
+            return self.pop(self.current);
+        }
+        if self.held.is_some() {
+            return self.next_before_held();
+        }
+        let count = self.inlets.len();
+        let item = self.turns().find_map(|index| self.pop(index % count))?;
+        if !concerns_others(&item) {
+            return Some(item);
+        }
+        for (other, (owed, inlet)) in self.owed.iter_mut().zip(&mut self.inlets).enumerate() {
+            *owed = if other == self.current {
+                0
+            } else {
+                inlet.items.count()
+            };
+        }
+        self.held = Some(item);
+        self.next_before_held()
+    }
+
+    /// What was there before the item that is held, and then that.
+    fn next_before_held(&mut self) -> Option<WorkItem> {
+        while let Some(index) = self.owed.iter().position(|&owed| owed > 0) {
+            if let Some(owed) = self.owed.get_mut(index) {
+                *owed -= 1;
+            }
+            if let Some(found) = self.pop(index) {
+                return Some(found);
+            }
+        }
+        self.current = CONTROLLER;
+        self.held.take()
+    }
+
+    fn pop(&mut self, index: usize) -> Option<WorkItem> {
+        let item = self.inlets.get_mut(index)?.items.pop()?;
+        self.current = index;
+        match item {
+            WorkItem::Gather { .. } => self.is_amid_copy = true,
+            WorkItem::Job(_) => self.is_amid_copy = false,
+            _ => {}
+        }
+        Some(item)
+    }
+
+    /// An item of inlet `index` that its lane counts as in flight is done with.
+    pub fn count_completed(&self, index: usize) {
+        if let Some(inlet) = self.inlets.get(index) {
+            add(&inlet.done.completed, 1);
+        }
+    }
+
+    /// So much that inlet `index` wanted filled with zeros is filled.
+    pub fn count_filled(&self, index: usize, len_bytes: u32) {
+        if let Some(inlet) = self.inlets.get(index) {
+            add(&inlet.done.filled_bytes, len_bytes);
+        }
+    }
+}
+
+/// Adds to a count that only one thread changes.
+fn add(count: &AtomicU32, more: u32) {
+    let before = count.load(Ordering::Relaxed);
+    count.store(before.wrapping_add(more), Ordering::Release);
+}
+
+/// Whether what is in other rings has to come before it.
+fn concerns_others(item: &WorkItem) -> bool {
+    match item {
+        WorkItem::Job(_) | WorkItem::Zero(_) | WorkItem::Gather { .. } => false,
+        WorkItem::Fill(_)
+        | WorkItem::CreateCq { .. }
+        | WorkItem::DeleteCq { .. }
+        | WorkItem::AbortQueue { .. }
+        | WorkItem::AbortCommand { .. }
+        | WorkItem::Answer { .. }
+        | WorkItem::Reset { .. } => true,
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use crate::ring::{ring, Producer};
+    use crate::work::{CommandRef, Extents, Job};
+    use nvme_spec::Status;
+
+    fn intake(lanes: usize) -> (Vec<Producer<WorkItem>>, Intake) {
+        let (producers, inlets): (Vec<_>, Vec<_>) = (0..lanes)
+            .map(|_| {
+                let (producer, items) = ring(16).unwrap();
+                let done = Arc::new(WorkCounts::default());
+                (producer, Inlet { items, done })
+            })
+            .unzip();
+        (producers, Intake::new(inlets).unwrap())
+    }
+
+    fn job(cid: u16) -> WorkItem {
+        let command = CommandRef {
+            sqid: 1,
+            cqid: 1,
+            cid,
+        };
+        WorkItem::Job(Job::immediate(command, 0, Status::SUCCESSFUL_COMPLETION, 0))
+    }
+
+    fn gather() -> WorkItem {
+        WorkItem::Gather {
+            extents: Extents::NONE,
+            len_bytes: 512,
+        }
+    }
+
+    /// The next item, which is the one that was seen before it was taken, if there was nothing to wait for.
+    fn next_as_seen(intake: &mut Intake) -> Option<WorkItem> {
+        let seen = intake.peek(|item| *item).filter(|item| !concerns_others(item));
+        let is_held = intake.held.is_some();
+        let item = intake.next();
+        if let (Some(seen), false) = (seen, is_held) {
+            assert_eq!(std::format!("{seen:?}"), std::format!("{:?}", item.unwrap()));
+        }
+        item
+    }
+
+    /// Inlet, and what the item is: a job's identifier, a part of a Copy, or something else.
+    fn taken(intake: &mut Intake) -> Vec<(usize, Option<u16>)> {
+        let mut all = Vec::new();
+        while let Some(item) = next_as_seen(intake) {
+            let what = match item {
+                WorkItem::Job(job) => Some(job.command.cid),
+                WorkItem::Gather { .. } => Some(0),
+                _ => None,
+            };
+            all.push((intake.inlet(), what));
+        }
+        all
+    }
+
+    #[test]
+    fn lanes_take_turns() {
+        let (mut lanes, mut intake) = intake(2);
+        for cid in [1, 2] {
+            lanes[0].push(job(cid)).unwrap();
+            lanes[1].push(job(10 + cid)).unwrap();
+        }
+        let order = [(1, Some(11)), (0, Some(1)), (1, Some(12)), (0, Some(2))];
+        assert_eq!(taken(&mut intake), order);
+    }
+
+    #[test]
+    fn an_answer_comes_after_what_was_in_other_rings_and_before_what_comes_later() {
+        let (mut lanes, mut intake) = intake(3);
+        lanes[0].push(WorkItem::Answer { ticket: 1 }).unwrap();
+        lanes[0].push(job(1)).unwrap();
+        for cid in [11, 12] {
+            lanes[1].push(job(cid)).unwrap();
+        }
+        lanes[2].push(job(21)).unwrap();
+        assert!(intake.next().is_some());
+        assert_eq!(intake.inlet(), 1, "the controller's lane was the last one");
+        // The controller has lent the lanes again.
+        lanes[1].push(job(13)).unwrap();
+        let others = taken(&mut intake);
+        let answer = others.iter().position(|&(_, cid)| cid.is_none()).unwrap();
+        let at = |cid| others.iter().position(|&(_, other)| other == Some(cid)).unwrap();
+        // The answer was met after the job of the third lane; what the second has more than it had then may come before or after.
+        assert!([12, 21].into_iter().all(|cid| at(cid) < answer), "{others:?}");
+        assert!(answer < at(1), "{others:?}");
+    }
+
+    #[test]
+    fn a_copy_is_not_torn_apart() {
+        let (mut lanes, mut intake) = intake(2);
+        lanes[1].push(gather()).unwrap();
+        lanes[0].push(gather()).unwrap();
+        lanes[0].push(job(1)).unwrap();
+        assert_eq!(taken(&mut intake), [(1, Some(0))], "the rest is on its way");
+        lanes[1].push(gather()).unwrap();
+        lanes[1].push(job(11)).unwrap();
+        let order = [(1, Some(0)), (1, Some(11)), (0, Some(0)), (0, Some(1))];
+        assert_eq!(taken(&mut intake), order);
+    }
+}
