@@ -78,7 +78,7 @@ impl Dma {
         unsafe { shim::nvmev_dma_is_open(self.engines.as_ptr(), worker as u32) != 0 }
     }
 
-    /// See [`nvme_device::Host::begin_copy`]. The caller has checked the range on the medium.
+    /// See [`nvme_device::CopyEngine::begin_copy`]. The caller has checked the range on the medium.
     pub fn begin(&self, batch: CopyBatch, copy: &DataCopy) -> usize {
         let CopyBatch { worker, batch } = batch;
         if worker >= self.workers {
@@ -98,7 +98,7 @@ impl Dma {
         }
     }
 
-    /// See [`nvme_device::Host::issue_copies`].
+    /// See [`nvme_device::CopyEngine::issue_copies`].
     pub fn issue(&self, worker: usize) {
         if worker < self.workers {
             // SAFETY: the worker is one, and the calling thread's.
@@ -106,7 +106,7 @@ impl Dma {
         }
     }
 
-    /// See [`nvme_device::Host::copies_state`].
+    /// See [`nvme_device::CopyEngine::copies_state`].
     pub fn state(&self, batch: CopyBatch) -> CopyState {
         let CopyBatch { worker, batch } = batch;
         if worker >= self.workers {
@@ -120,7 +120,7 @@ impl Dma {
         }
     }
 
-    /// See [`nvme_device::Host::abandon_copies`].
+    /// See [`nvme_device::CopyEngine::abandon_copies`].
     pub fn abandon(&self, worker: usize) {
         if worker < self.workers {
             // SAFETY: the worker is one, and the calling thread's, which may sleep.
@@ -128,7 +128,7 @@ impl Dma {
         }
     }
 
-    /// See [`nvme_device::Host::remove_engine`].
+    /// See [`nvme_device::CopyEngine::remove_engine`].
     pub fn remove(&self, worker: usize) {
         if worker < self.workers {
             error!(

@@ -6,7 +6,7 @@ use core::ffi::{c_char, c_void, CStr};
 use core::slice;
 
 use module_params::{RawParams, TextBuffer};
-use nvme_device::Host;
+use nvme_device::HostMemory;
 
 use crate::hotplug;
 use crate::instance::Instance;

@@ -4,7 +4,9 @@
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
 
-use nvme_device::{CopyBatch, CopyState, DataCopy, Host, MemoryFault, BAR_SIZE_BYTES};
+use nvme_device::{
+    CopyBatch, CopyEngine, CopyState, DataCopy, HostMemory, InterruptLines, Media, MemoryFault, BAR_SIZE_BYTES,
+};
 
 use crate::dma::Dma;
 use crate::memory::Mapping;
@@ -59,7 +61,7 @@ impl Drop for Peers {
     }
 }
 
-/// Implements [`Host`] with the kernel's memory, that of other PCI functions, our mappings and our interrupts. Not under a lock: what another
+/// Implements [`nvme_device::Host`] with the kernel's memory, that of other PCI functions, our mappings and our interrupts. Not under a lock: what another
 /// function has is mapped at the first access.
 pub struct KernelHost {
     /// Before what it copies from and to: fields are dropped in their order.
@@ -134,7 +136,7 @@ fn copied(done: u32, address: u64) -> Result<(), MemoryFault> {
     Ok(())
 }
 
-impl Host for KernelHost {
+impl HostMemory for KernelHost {
     fn bar(&self) -> &[AtomicU32] {
         // SAFETY: the mapping is page-aligned, has this many bytes and lives as long as `self`; all of it is memory that
         // the host's driver and we only ever access as atomic words.
@@ -176,7 +178,9 @@ impl Host for KernelHost {
             address,
         )
     }
+}
 
+impl Media for KernelHost {
     fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         let Some(from) = self.media(media_offset, len_bytes, address)? else {
             return self.write_zeros(address, len_bytes);
@@ -236,7 +240,9 @@ impl Host for KernelHost {
         unsafe { at.write_bytes(0, len_bytes) };
         Ok(())
     }
+}
 
+impl InterruptLines for KernelHost {
     fn raise_msix(&self, vector: u16) {
         // SAFETY: the interrupts live as long as `self`.
         unsafe { shim::nvmev_raise_msix(self.irqs.as_ptr(), vector.into()) }
@@ -246,7 +252,9 @@ impl Host for KernelHost {
         // SAFETY: as above.
         unsafe { shim::nvmev_raise_intx(self.irqs.as_ptr()) }
     }
+}
 
+impl CopyEngine for KernelHost {
     fn has_engine(&self, worker: usize) -> bool {
         self.dma.as_ref().is_some_and(|dma| dma.is_open(worker))
     }

@@ -8,7 +8,7 @@ use module_params::cpus::DISPATCHER_COUNT_MAX;
 use module_params::namespaces::NamespaceListError;
 use module_params::pci_domain::PlaceError;
 use module_params::{MemorySource, ParamError, RawParams};
-use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig, BAR_SIZE_BYTES, DISPATCHERS_MAX};
+use nvme_device::{Device, DeviceConfig, HostMemory, Identity, NamespaceConfig, BAR_SIZE_BYTES, DISPATCHERS_MAX};
 use ssd_model::profiles;
 use ssd_profile::SetError;
 

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use module_params::cpus::CPU_COUNT_MAX;
 use module_params::LiveTimes;
-use nvme_device::{Host, Shared};
+use nvme_device::{HostMemory, Shared};
 use ssd_profile::{NvmParameters, Timing};
 
 use crate::host::KernelHost;

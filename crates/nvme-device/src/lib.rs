@@ -46,7 +46,9 @@ pub use activity::Activity;
 pub use controller::Controller;
 pub use device::{Device, DeviceConfig};
 pub use dispatcher::Dispatcher;
-pub use host::{CopyBatch, CopyState, DataCopy, Host, MemoryFault};
+pub use host::{
+    CopyBatch, CopyEngine, CopyState, DataCopy, Host, HostMemory, InterruptLines, Media, MemoryFault,
+};
 pub use identity::Identity;
 pub use limits::{
     BAR_SIZE_BYTES, DISPATCHERS_MAX, IO_QUEUE_PAIRS_MAX, NAMESPACES_MAX, QUEUE_ENTRIES_MAX, VECTORS_MAX,

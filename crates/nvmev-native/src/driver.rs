@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use nvme_device::pci::MSIX_TABLE_OFFSET;
-use nvme_device::{Host, Shared, VECTORS_MAX};
+use nvme_device::{HostMemory, Shared, VECTORS_MAX};
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell, DOORBELLS};
 use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 use nvmev_sim::host::commands;

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use nvme_device::{DataCopy, Host, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX};
+use nvme_device::{
+    CopyEngine, DataCopy, HostMemory, InterruptLines, Media, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX,
+};
 use nvme_spec::SubmissionQueueEntry;
 use zerocopy::IntoBytes;
 
@@ -23,14 +25,14 @@ pub enum Medium {
     Zeros,
 }
 
-/// Implements [`Host`] with memory of this process. Several threads use it at once.
+/// Implements [`nvme_device::Host`] with memory of this process. Several threads use it at once.
 pub struct Machine {
     ram: Memory,
     /// The medium, if there is one, and otherwise whether reads give zeros.
     medium: Option<Memory>,
     reads_zeros: bool,
     bar: Box<[AtomicU32]>,
-    /// Interrupts raised, per MSI-X vector and by the pin. Not by atomic additions: those wait until all that was written before is in the caches, which
+    /// InterruptLines raised, per MSI-X vector and by the pin. Not by atomic additions: those wait until all that was written before is in the caches, which
     /// would be most of what is measured. So workers that raise the same one at once may count one for two.
     msix: Box<[AtomicU64]>,
     intx: AtomicU64,
@@ -61,7 +63,7 @@ impl Machine {
         RAM_BASE + self.ram.len() as u64
     }
 
-    /// Interrupts raised so far: by all vectors, and by the pin.
+    /// InterruptLines raised so far: by all vectors, and by the pin.
     pub fn interrupts(&self) -> (u64, u64) {
         let raised = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (self.msix.iter().map(raised).sum(), raised(&self.intx))
@@ -144,7 +146,7 @@ fn found(done: Option<()>, address: u64) -> Result<(), MemoryFault> {
     done.ok_or(MemoryFault { address })
 }
 
-impl Host for Machine {
+impl HostMemory for Machine {
     #[inline]
     fn bar(&self) -> &[AtomicU32] {
         &self.bar
@@ -178,7 +180,9 @@ impl Host for Machine {
             .and_then(|offset| self.ram.publish(offset, halves));
         found(done, address)
     }
+}
 
+impl Media for Machine {
     #[inline]
     fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         let done = match (&self.medium, self.reads_zeros) {
@@ -233,7 +237,9 @@ impl Host for Machine {
         };
         found(done, media_offset)
     }
+}
 
+impl InterruptLines for Machine {
     #[inline]
     fn raise_msix(&self, vector: u16) {
         if let Some(counter) = self.msix.get(usize::from(vector)) {
@@ -246,3 +252,5 @@ impl Host for Machine {
         count(&self.intx);
     }
 }
+
+impl CopyEngine for Machine {}

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use nvme_device::Host;
+use nvme_device::HostMemory;
 use nvme_spec::{Status, SubmissionQueueEntry};
 
 use crate::Machine;

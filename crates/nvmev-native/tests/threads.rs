@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use nvme_device::{Device, DeviceConfig, Host, Identity, NamespaceConfig};
+use nvme_device::{Device, DeviceConfig, HostMemory, Identity, NamespaceConfig};
 use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 use nvmev_native::{Clock, Driver, Layout, Machine, Medium, QueuePair, Threads};
 use nvmev_sim::host::{commands, Random};

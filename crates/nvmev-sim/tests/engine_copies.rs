@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nvme_device::Host;
+use nvme_device::CopyEngine;
 use nvme_spec::registers::{self, csts};
 use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry};
 use nvmev_sim::host::{commands, sgl, EngineFaults, Random, TestHost};

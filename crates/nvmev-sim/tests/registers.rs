@@ -1,6 +1,6 @@
 //! Registers: enabling, disabling, shutdown, resets, and what a host may write that it should not.
 
-use nvme_device::{Controller, Host};
+use nvme_device::{Controller, HostMemory};
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
 use nvme_spec::{AdminOpcode, NvmOpcode, Status, NSSR_RESET};
 use nvmev_sim::host::{commands, TestHost};

@@ -12,7 +12,7 @@ use crate::admin::outcome::Outcome;
 use crate::admin::page::put;
 use crate::core::Core;
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::namespace::streams::{Streams, STREAMS_MAX};
 use crate::namespace::Namespace;
 
@@ -40,7 +40,7 @@ impl Directive {
     }
 }
 
-pub(crate) fn directive_receive<H: Host>(
+pub(crate) fn directive_receive<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,

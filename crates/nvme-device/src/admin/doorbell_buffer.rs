@@ -4,12 +4,12 @@ use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 
 use crate::admin::outcome::Outcome;
 use crate::core::Core;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::queue::shadow::DoorbellBuffers;
 
 /// Sets the shadow doorbells up, or moves them. Buffers that are not pages of memory, or the same page, are an Invalid Field: so the
 /// specification has it for wrong memory ranges, whatever is wrong with them.
-pub(crate) fn doorbell_buffer_config<H: Host>(
+pub(crate) fn doorbell_buffer_config<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,

@@ -10,12 +10,12 @@ use crate::admin::{
 };
 use crate::command::id::CommandRef;
 use crate::core::Core;
-use crate::host::Host;
+use crate::host::{CopyEngine, HostMemory};
 use crate::pci::bar::Bar;
 use crate::queue::completion::CompletionQueue;
 
 /// Carries an admin command out.
-pub(crate) fn execute_admin<H: Host>(
+pub(crate) fn execute_admin<H: HostMemory + CopyEngine>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     command: CommandRef,

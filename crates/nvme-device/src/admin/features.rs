@@ -12,7 +12,7 @@ use crate::admin::state::features::{Timestamp, Values};
 use crate::admin::{io_queues, namespace_features, reservations};
 use crate::core::Core;
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::limits::IO_QUEUE_PAIRS_MAX;
 
 const SAVE: u32 = 1 << 31;
@@ -75,7 +75,7 @@ fn host_identifier_len(cdw11: u32) -> usize {
     }
 }
 
-pub(crate) fn get_features<H: Host>(
+pub(crate) fn get_features<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     now_ns: u64,
@@ -158,7 +158,7 @@ pub(crate) fn get_features<H: Host>(
     Ok(Outcome::Done(result.into()))
 }
 
-pub(crate) fn set_features<H: Host>(
+pub(crate) fn set_features<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     now_ns: u64,

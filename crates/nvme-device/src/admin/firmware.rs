@@ -11,9 +11,9 @@ use crate::admin::state::firmware::{Revision, GRANULARITY_BYTES, IMAGE_BYTES_MAX
 use crate::core::Core;
 use crate::data_pointer::role::Role;
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 
-pub(crate) fn firmware_image_download<H: Host>(
+pub(crate) fn firmware_image_download<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,
@@ -34,7 +34,7 @@ pub(crate) fn firmware_image_download<H: Host>(
 }
 
 /// Reads all the host's `len` bytes, and returns the first ones.
-fn read_through<H: Host>(
+fn read_through<H: HostMemory>(
     core: &mut Core,
     pointer: DataPointer,
     len: usize,

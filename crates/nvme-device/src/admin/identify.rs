@@ -18,7 +18,7 @@ use crate::admin::state::{error_log, events, features, firmware, persistent_even
 use crate::core::Core;
 use crate::data_pointer::sgl::SUPPORT as SGL_SUPPORT;
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::{CopyEngine, HostMemory};
 use crate::io::copy::FORMATS as COPY_FORMATS;
 use crate::limits::{COPY_RANGES_MAX, NAMESPACES_MAX};
 use crate::namespace::key_value::KeyValue;
@@ -84,7 +84,7 @@ mod controller_fields {
     pub const ACL_Z: u8 = 3;
 }
 
-pub(crate) fn identify<H: Host>(
+pub(crate) fn identify<H: HostMemory + CopyEngine>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,

@@ -8,7 +8,7 @@ use crate::admin::state::admin_state::PendingAdmin;
 use crate::command::id::CommandRef;
 use crate::command::job::{Asker, Job, WorkItem};
 use crate::core::Core;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::limits::{QUEUE_ENTRIES_MAX, VECTORS_MAX};
 use crate::pci::bar::Bar;
 use crate::queue::completion::CompletionQueue;
@@ -19,7 +19,7 @@ const INTERRUPTS_ENABLED: u32 = 1 << 1;
 const IOSQES_64_BYTES: u8 = 6;
 const IOCQES_16_BYTES: u8 = 4;
 
-pub(crate) fn create_io_completion_queue<H: Host>(
+pub(crate) fn create_io_completion_queue<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,
@@ -51,7 +51,7 @@ pub(crate) fn create_io_completion_queue<H: Host>(
     Ok(Outcome::Done(0))
 }
 
-pub(crate) fn create_io_submission_queue<H: Host>(
+pub(crate) fn create_io_submission_queue<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,

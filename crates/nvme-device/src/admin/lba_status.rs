@@ -12,10 +12,10 @@ use crate::admin::outcome::Outcome;
 use crate::admin::page::put;
 use crate::core::Core;
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::namespace::Namespace;
 
-pub(crate) fn get_lba_status<H: Host>(
+pub(crate) fn get_lba_status<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,

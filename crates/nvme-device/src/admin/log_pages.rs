@@ -16,7 +16,7 @@ use crate::admin::state::error_log;
 use crate::admin::table::{admin_effects, scope, SUPPORTED};
 use crate::admin::{lba_status, persistent_events, sanitize, table, telemetry};
 use crate::core::Core;
-use crate::host::Host;
+use crate::host::HostMemory;
 
 const SUPPORTED_PAGES: &[LogPageId] = &[
     LogPageId::SUPPORTED_LOG_PAGES,
@@ -131,7 +131,7 @@ const ZONED_EFFECTS: [(NvmOpcode, u32); 3] = [
 const PAGE_BYTES_MAX: usize = PAGE_SIZE_BYTES;
 const _: () = assert!(error_log::ENTRIES * 64 <= PAGE_BYTES_MAX && EFFECTS_LOG_BYTES <= PAGE_BYTES_MAX);
 
-pub(crate) fn get_log_page<H: Host>(
+pub(crate) fn get_log_page<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     now_ns: u64,

@@ -4,7 +4,7 @@ use nvme_spec::{LogPageId, Status, SubmissionQueueEntry};
 
 use crate::command::request::Limits;
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 
 const RETAIN_ASYNC_EVENT: u32 = 1 << 15;
 const OFFSET_IS_INDEX: u32 = 1 << 23;
@@ -49,7 +49,7 @@ impl Request {
     }
 
     /// Sends what is asked for of the log's `bytes`. Beyond their end there are zeros, but the offset must lie inside.
-    pub fn send<H: Host>(&self, bytes: &[u8], host: &H) -> Result<(), Status> {
+    pub fn send<H: HostMemory>(&self, bytes: &[u8], host: &H) -> Result<(), Status> {
         let content = usize::try_from(self.offset)
             .ok()
             .filter(|&offset| offset < bytes.len())

@@ -17,11 +17,11 @@ use crate::command::id::CommandRef;
 use crate::core::Core;
 use crate::data_pointer::DataPointer;
 use crate::erase::{ErasePattern, ErasePlan, ErasePurpose};
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::limits::NAMESPACES_MAX;
 use crate::namespace::{Namespace, NamespaceConfig, LBA_FORMATS_LOG2};
 
-pub(crate) fn namespace_management<H: Host>(
+pub(crate) fn namespace_management<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     command: CommandRef,
@@ -158,7 +158,7 @@ fn delete_namespaces(core: &mut Core, nsid: u32, command: CommandRef) -> Result<
     Ok(())
 }
 
-pub(crate) fn namespace_attachment<H: Host>(
+pub(crate) fn namespace_attachment<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,
@@ -190,7 +190,7 @@ pub(crate) fn namespace_attachment<H: Host>(
 }
 
 /// The only list that there can be is the one with the only core.
-fn check_controller_list<H: Host>(
+fn check_controller_list<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,

@@ -11,7 +11,7 @@ use crate::admin::state::persistent_events::{
     LOG_HEADER_BYTES, LOG_REVISION, RECORDED, SNAPSHOT_INTERVAL_NS,
 };
 use crate::core::Core;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::limits::NANOSECONDS_PER_HOUR;
 use crate::pci::config as pci;
 
@@ -26,13 +26,13 @@ pub(crate) fn snapshot_smart_log(core: &mut Core, now_ns: u64) {
     core.admin.record(&snapshot, now_ns);
 }
 
-/// Whether [`Controller::snapshot_smart_log`] has something to do.
+/// Whether [`snapshot_smart_log`] has something to do.
 pub(crate) fn is_smart_log_snapshot_due(core: &Core, now_ns: u64) -> bool {
     core.admin.powered_ns(now_ns) >= core.admin.persistent_events.snapshot_due_ns
 }
 
 /// Sends what is asked for of the log, as the action says. A command that fails establishes nothing.
-pub(crate) fn send_persistent_events<H: Host>(
+pub(crate) fn send_persistent_events<H: HostMemory>(
     core: &mut Core,
     request: &Request,
     now_ns: u64,

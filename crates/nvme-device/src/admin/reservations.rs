@@ -10,7 +10,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::command::fetched::check_flags;
 use crate::core::Core;
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::namespace::reservations::{Notices, Reservations};
 use crate::namespace::Namespace;
 
@@ -39,7 +39,7 @@ const EXTENDED_DATA_STRUCTURE: u32 = 1;
 ///
 /// # Errors
 /// The command's status.
-pub(crate) fn reservation<H: Host>(
+pub(crate) fn reservation<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,
@@ -57,7 +57,7 @@ pub(crate) fn reservation<H: Host>(
     Ok(())
 }
 
-fn report_reservations<H: Host>(
+fn report_reservations<H: HostMemory>(
     core: &mut Core,
     entry: &SubmissionQueueEntry,
     host: &H,
@@ -79,7 +79,7 @@ fn report_reservations<H: Host>(
 }
 
 /// Carries out a command that changes something; what there is to tell.
-fn change<H: Host>(
+fn change<H: HostMemory>(
     reservations: &mut Reservations,
     entry: &SubmissionQueueEntry,
     host: &H,

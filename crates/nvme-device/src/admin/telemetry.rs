@@ -14,14 +14,14 @@ use crate::admin::log_request::Request;
 use crate::admin::page::put;
 use crate::admin::state::telemetry::{Header, LOG_BYTES};
 use crate::core::Core;
-use crate::host::Host;
+use crate::host::HostMemory;
 
 const CUT_OFF: &[u8] = b"...\n";
 const REASON_OF_HOST: &[u8] = b"the host asked for it";
 const REASON_OF_CONTROLLER: &[u8] = b"the controller failed";
 
 /// Sends what is asked for of a telemetry log, after capturing it if the host wants that.
-pub(crate) fn send_telemetry<H: Host>(
+pub(crate) fn send_telemetry<H: HostMemory>(
     core: &mut Core,
     request: &Request,
     now_ns: u64,

@@ -6,7 +6,7 @@
 //! - They are leased when there is work for another dispatcher, and come back when one of them has had none for some milliseconds: of an idle drive only
 //!   the controller looks for work.
 //! - A queue belongs to the dispatcher of its completion queue, by identifier.
-//! - A drive without flash is timed by all at once ([`SharedNamespace`]), any other namespace by one of them, by identifier: others' commands for it
+//! - A drive without flash is timed by all at once ([`SharedNamespace`](crate::namespace::shared::SharedNamespace)), any other namespace by one of them, by identifier: others' commands for it
 //!   are forwarded ([`crate::dispatch::forward`]).
 
 use nvme_spec::{registers, NSSR_RESET};

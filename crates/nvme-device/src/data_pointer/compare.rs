@@ -2,7 +2,7 @@
 
 use nvme_spec::Status;
 
-use crate::host::{Host, MemoryFault};
+use crate::host::{HostMemory, MemoryFault};
 
 /// So many bytes are compared at a time: they have room on a kernel's stack.
 const CHUNK_BYTES: usize = 512;
@@ -13,7 +13,7 @@ pub(crate) struct Comparison<'a, H> {
     is_equal: bool,
 }
 
-impl<'a, H: Host> Comparison<'a, H> {
+impl<'a, H: HostMemory> Comparison<'a, H> {
     pub fn new(host: &'a H) -> Self {
         Self { host, is_equal: true }
     }

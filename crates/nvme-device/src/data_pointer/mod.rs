@@ -9,7 +9,7 @@ use nvme_spec::{SglDescriptor, SglDescriptorType, Status, SubmissionQueueEntry, 
 
 use crate::data_pointer::prp::Prps;
 use crate::data_pointer::role::Role;
-use crate::host::{Host, MemoryFault};
+use crate::host::{HostMemory, MemoryFault};
 
 /// The data pointer of a command, as the host wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl DataPointer {
     /// # Errors
     /// The status that the specification has for what is wrong with the PRPs or the SGL, Data Transfer Error for memory that is not there
     /// (pieces before the bad one have then been passed to `f`), or what `f` returns.
-    pub fn for_each_piece<H: Host>(
+    pub fn for_each_piece<H: HostMemory>(
         self,
         role: Role,
         host: &H,
@@ -71,7 +71,7 @@ impl DataPointer {
     ///
     /// # Errors
     /// As [`DataPointer::for_each_piece`].
-    pub fn for_each_piece_of<H: Host>(
+    pub fn for_each_piece_of<H: HostMemory>(
         self,
         role: Role,
         host: &H,
@@ -89,7 +89,12 @@ impl DataPointer {
     ///
     /// # Errors
     /// As [`DataPointer::for_each_piece`].
-    pub fn write_to_buffer<H: Host>(self, host: &H, bytes: &[u8], buffer_bytes: usize) -> Result<(), Status> {
+    pub fn write_to_buffer<H: HostMemory>(
+        self,
+        host: &H,
+        bytes: &[u8],
+        buffer_bytes: usize,
+    ) -> Result<(), Status> {
         let (role, len_bytes) = (Role::Destination, bytes.len());
         self.for_each_piece_of(role, host, buffer_bytes, len_bytes, |address, offset, len| {
             host.write(address, bytes.get(offset..offset + len).unwrap_or_default())
@@ -100,7 +105,7 @@ impl DataPointer {
     ///
     /// # Errors
     /// As [`DataPointer::for_each_piece`].
-    pub fn write<H: Host>(self, host: &H, bytes: &[u8], len_bytes: usize) -> Result<(), Status> {
+    pub fn write<H: HostMemory>(self, host: &H, bytes: &[u8], len_bytes: usize) -> Result<(), Status> {
         self.for_each_piece(Role::Destination, host, len_bytes, |address, offset, len| {
             let from = bytes.get(offset..).unwrap_or_default();
             let from = from.get(..len).unwrap_or(from);
@@ -113,7 +118,7 @@ impl DataPointer {
     ///
     /// # Errors
     /// As [`DataPointer::for_each_piece`].
-    pub fn read<H: Host>(self, host: &H, into: &mut [u8]) -> Result<(), Status> {
+    pub fn read<H: HostMemory>(self, host: &H, into: &mut [u8]) -> Result<(), Status> {
         self.for_each_piece(Role::Source, host, into.len(), |address, offset, len| match into
             .get_mut(offset..offset + len)
         {
@@ -126,8 +131,8 @@ impl DataPointer {
 /// Fills `len` bytes of the host's memory at `address` with zeros.
 ///
 /// # Errors
-/// As [`Host::write`].
-pub(crate) fn write_zeros<H: Host>(host: &H, address: u64, len: usize) -> Result<(), MemoryFault> {
+/// As [`HostMemory::write`].
+pub(crate) fn write_zeros<H: HostMemory>(host: &H, address: u64, len: usize) -> Result<(), MemoryFault> {
     static ZEROS: [u8; PAGE_SIZE_BYTES] = [0; PAGE_SIZE_BYTES];
     let mut done = 0;
     while done < len {

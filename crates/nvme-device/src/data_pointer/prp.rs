@@ -2,7 +2,7 @@
 
 use nvme_spec::{Status, PAGE_SIZE_BYTES};
 
-use crate::host::{Host, MemoryFault};
+use crate::host::{HostMemory, MemoryFault};
 
 const PAGE: u64 = PAGE_SIZE_BYTES as u64;
 const ENTRY_BYTES: u64 = 8;
@@ -21,7 +21,7 @@ impl Prps {
     ///
     /// # Errors
     /// As there, with PRP Offset Invalid for an entry with an offset that it must not have.
-    pub(crate) fn for_each_piece_of<H: Host>(
+    pub(crate) fn for_each_piece_of<H: HostMemory>(
         self,
         host: &H,
         buffer_bytes: usize,
@@ -126,7 +126,7 @@ impl List {
     }
 
     /// The next page address, when `wanted` (>= 1) more are needed in all.
-    fn next<H: Host>(&mut self, host: &H, wanted: usize) -> Result<u64, Status> {
+    fn next<H: HostMemory>(&mut self, host: &H, wanted: usize) -> Result<u64, Status> {
         if self.used == self.fetched {
             self.fetch(host, wanted)?;
         }
@@ -141,7 +141,7 @@ impl List {
 
     /// Fetches entries up to the page's end. The page's last entry is a pointer to the next page of the list if more
     /// than one page is still wanted when it is reached.
-    fn fetch<H: Host>(&mut self, host: &H, wanted: usize) -> Result<(), Status> {
+    fn fetch<H: HostMemory>(&mut self, host: &H, wanted: usize) -> Result<(), Status> {
         let in_page = ((PAGE - self.address % PAGE) / ENTRY_BYTES) as usize;
         if in_page == 1 && wanted > 1 {
             self.read(host, 1)?;
@@ -151,13 +151,18 @@ impl List {
         self.fetch_within_page(host, wanted, in_page)
     }
 
-    fn fetch_within_page<H: Host>(&mut self, host: &H, wanted: usize, in_page: usize) -> Result<(), Status> {
+    fn fetch_within_page<H: HostMemory>(
+        &mut self,
+        host: &H,
+        wanted: usize,
+        in_page: usize,
+    ) -> Result<(), Status> {
         // The last slot of the page is left for the next call if it has to be a pointer.
         let data_entries = if wanted > in_page { in_page - 1 } else { wanted };
         self.read(host, data_entries.min(FETCH))
     }
 
-    fn read<H: Host>(&mut self, host: &H, count: usize) -> Result<(), Status> {
+    fn read<H: HostMemory>(&mut self, host: &H, count: usize) -> Result<(), Status> {
         let entries = self.entries.get_mut(..count).unwrap_or_default();
         host.read(self.address, entries.as_flattened_mut())?;
         self.address = self.address.wrapping_add(count as u64 * ENTRY_BYTES);

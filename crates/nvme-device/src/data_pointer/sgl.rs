@@ -4,7 +4,7 @@ use nvme_spec::{sgl_support, SglDescriptor, SglDescriptorType, Status, SGL_SUB_T
 use zerocopy::IntoBytes;
 
 use crate::data_pointer::role::Role;
-use crate::host::{Host, MemoryFault};
+use crate::host::{HostMemory, MemoryFault};
 
 /// SGLS. Data is copied byte by byte, so nothing needs to be aligned, and what an SGL has beyond the data is not looked at. Not among it: the bits
 /// about the metadata pointer, because no namespace has metadata; and those of offsets and keys, which are for fabrics.
@@ -25,7 +25,7 @@ const SEGMENT_ALIGNMENT_BYTES: u64 = 8;
 ///
 /// # Errors
 /// As there.
-pub(crate) fn for_each_piece<H: Host>(
+pub(crate) fn for_each_piece<H: HostMemory>(
     first: SglDescriptor,
     role: Role,
     host: &H,
@@ -93,7 +93,7 @@ impl List {
     }
 
     /// The next stretch of data, however many segments away.
-    fn next_block<H: Host>(&mut self, host: &H) -> Result<Block, Status> {
+    fn next_block<H: HostMemory>(&mut self, host: &H) -> Result<Block, Status> {
         loop {
             let descriptor = self.next_descriptor(host)?;
             let is_at_end = self.used == self.fetched && self.unfetched == 0;
@@ -142,7 +142,7 @@ impl List {
         Ok(())
     }
 
-    fn next_descriptor<H: Host>(&mut self, host: &H) -> Result<SglDescriptor, Status> {
+    fn next_descriptor<H: HostMemory>(&mut self, host: &H) -> Result<SglDescriptor, Status> {
         self.budget = self
             .budget
             .checked_sub(1)
@@ -155,7 +155,7 @@ impl List {
         Ok(descriptor)
     }
 
-    fn fetch<H: Host>(&mut self, host: &H) -> Result<(), Status> {
+    fn fetch<H: HostMemory>(&mut self, host: &H) -> Result<(), Status> {
         let count = (self.unfetched as usize).min(FETCH);
         if count == 0 {
             return Err(Status::DATA_SGL_LENGTH_INVALID);

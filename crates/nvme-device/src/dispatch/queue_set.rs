@@ -1,7 +1,7 @@
 //! What a dispatcher works with: queues, the namespaces that their commands are for, and rings to all workers.
 //!
 //! With one dispatcher there is one queue set, the controller's, with all of it. With several, the controller leases parts of its own to the queue sets of the others
-//! (see [`crate::controller::leasing`]).
+//! (see [`crate::controller::lease`]).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -13,7 +13,7 @@ use crate::dispatch::deferred::Failure;
 use crate::dispatch::link::WorkerLink;
 use crate::dispatch::queue_set::QueueSet;
 use crate::dispatch::route::{NamespaceOwner, Route, Serviced};
-use crate::host::{Host, MemoryFault};
+use crate::host::{Host, HostMemory, MemoryFault};
 use crate::limits::{BURST_MAX, LOOK_AGAIN_NS};
 use crate::namespace::shared::SharedNamespace;
 use crate::namespace::streams::directive;
@@ -25,7 +25,10 @@ use crate::queue::submission::SubmissionQueue;
 const ENTRY_BYTES: usize = size_of::<SubmissionQueueEntry>();
 
 /// The submission queue entry at `address`.
-pub(crate) fn fetch_entry<H: Host>(address: u64, host: &H) -> Result<SubmissionQueueEntry, MemoryFault> {
+pub(crate) fn fetch_entry<H: HostMemory>(
+    address: u64,
+    host: &H,
+) -> Result<SubmissionQueueEntry, MemoryFault> {
     let mut bytes = [0; ENTRY_BYTES];
     host.read(address, &mut bytes)?;
     Ok(transmute!(bytes))
@@ -46,7 +49,7 @@ fn is_for_controller(entry: &SubmissionQueueEntry, sqid: u16) -> bool {
 }
 
 impl QueueSet {
-    pub fn add_submission_queue<H: Host>(&mut self, sqid: u16, queue: SubmissionQueue, host: &H) {
+    pub fn add_submission_queue<H: HostMemory>(&mut self, sqid: u16, queue: SubmissionQueue, host: &H) {
         Bar(host.bar()).store(sq_tail_doorbell(sqid), 0);
         self.doorbells.begin(sqid);
         self.begin_submission_shadow(sqid, host);
@@ -61,7 +64,7 @@ impl QueueSet {
         }
     }
 
-    pub fn add_completion_queue<H: Host>(&mut self, cqid: u16, queue: CompletionQueue, host: &H) {
+    pub fn add_completion_queue<H: HostMemory>(&mut self, cqid: u16, queue: CompletionQueue, host: &H) {
         Bar(host.bar()).store(cq_head_doorbell(cqid), 0);
         self.begin_completion_shadow(cqid, host);
         self.queues_end = self.queues_end.max(cqid.saturating_add(1));

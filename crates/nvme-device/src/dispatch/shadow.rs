@@ -3,7 +3,7 @@
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
 
 use crate::dispatch::queue_set::QueueSet;
-use crate::host::{Host, MemoryFault};
+use crate::host::{HostMemory, MemoryFault};
 use crate::pci::bar::Bar;
 use crate::queue::shadow::{
     is_fetching, AdminShadows, DoorbellBuffers, Setup, ShadowDoorbells, COMMANDS_BY_REGISTER, DOORBELL_BYTES,
@@ -31,7 +31,7 @@ impl QueueSet {
     ///
     /// # Errors
     /// If the buffers are not in memory.
-    pub fn use_shadow_doorbells<H: Host>(
+    pub fn use_shadow_doorbells<H: HostMemory>(
         &mut self,
         buffers: DoorbellBuffers,
         host: &H,
@@ -85,16 +85,16 @@ impl QueueSet {
     }
 
     /// A submission queue is there from now on; its tail is 0.
-    pub(crate) fn begin_submission_shadow<H: Host>(&mut self, sqid: u16, host: &H) {
+    pub(crate) fn begin_submission_shadow<H: HostMemory>(&mut self, sqid: u16, host: &H) {
         self.begin_shadow(sqid, TAIL, host);
     }
 
     /// A completion queue is there from now on; its head is 0.
-    pub(crate) fn begin_completion_shadow<H: Host>(&mut self, cqid: u16, host: &H) {
+    pub(crate) fn begin_completion_shadow<H: HostMemory>(&mut self, cqid: u16, host: &H) {
         self.begin_shadow(cqid, HEAD, host);
     }
 
-    fn begin_shadow<H: Host>(&mut self, qid: u16, which: usize, host: &H) {
+    fn begin_shadow<H: HostMemory>(&mut self, qid: u16, which: usize, host: &H) {
         self.shadow_doorbells.set_seen(qid, which, 0);
         let Some(setup) = self.shadow_doorbells.setup else {
             return;
@@ -111,7 +111,7 @@ impl QueueSet {
     }
 
     /// An admin command was fetched: whether the host told of it by the register alone shows what it has the shadows of queue 0 for.
-    pub(crate) fn note_admin_command<H: Host>(&mut self, host: &H) {
+    pub(crate) fn note_admin_command<H: HostMemory>(&mut self, host: &H) {
         let Some(Setup {
             buffers,
             admin_words,
@@ -140,7 +140,7 @@ impl QueueSet {
     }
 
     /// Takes over what the host has written to the shadow doorbells.
-    pub(crate) fn poll_shadow_doorbells<H: Host>(&mut self, host: &H) {
+    pub(crate) fn poll_shadow_doorbells<H: HostMemory>(&mut self, host: &H) {
         let ShadowDoorbells {
             setup: Some(setup),
             read,
@@ -168,7 +168,12 @@ impl QueueSet {
     }
 
     /// Takes over what was read from the shadows of `qid`, unless the pages turn out not to be the host's doorbells any more: whether they are.
-    fn take_shadows<H: Host>(&mut self, qid: u16, read: [u32; 2], host: &H) -> Result<bool, MemoryFault> {
+    fn take_shadows<H: HostMemory>(
+        &mut self,
+        qid: u16,
+        read: [u32; 2],
+        host: &H,
+    ) -> Result<bool, MemoryFault> {
         let Some(setup) = &mut self.shadow_doorbells.setup else {
             return Ok(true);
         };

@@ -18,7 +18,7 @@ pub struct DataCopy {
     pub is_to_host: bool,
     /// Where it is in host memory.
     pub address: u64,
-    /// Where it is on the medium. See [`Host::media_to_host`].
+    /// Where it is on the medium. See [`Media::media_to_host`].
     pub media_offset: u64,
     /// How much it is.
     pub len_bytes: usize,
@@ -44,14 +44,10 @@ pub enum CopyState {
     Failed,
 }
 
-/// The machine around the device: its memory, the BAR it writes to, the medium's bytes, its interrupt lines.
+/// Host memory, and the BAR that the host writes to.
 ///
-/// One value serves the dispatcher and all workers at once, so every method takes `&self`. Host memory is shared with a
-/// host that may change it at any moment; implementations copy and never hand out references into it.
-///
-/// A machine may be without a medium ([`crate::device::DeviceConfig::has_medium`]): then what reads it gets zeros, what writes it does nothing, and host memory is
-/// written, and checked, as ever.
-pub trait Host {
+/// Host memory is shared with a host that may change it at any moment. Implementations copy, and never hand out references into it.
+pub trait HostMemory {
     /// BAR0 as the host sees it, [`crate::limits::BAR_SIZE_BYTES`] / 4 little-endian words. Host and device both write here.
     fn bar(&self) -> &[AtomicU32];
 
@@ -80,7 +76,13 @@ pub trait Host {
     /// # Errors
     /// [`MemoryFault`] if `address` is not memory.
     fn publish(&self, address: u64, entry: &[u8; 16]) -> Result<(), MemoryFault>;
+}
 
+/// The medium: the memory that stands for the flash.
+///
+/// A machine may be without a medium ([`crate::DeviceConfig::has_medium`]). Then reading it gives zeros, writing it does nothing, and host memory is
+/// written and checked all the same.
+pub trait Media {
     /// Copies `len_bytes` of the medium at `media_offset` into host memory at `address`.
     /// The range on the medium lies inside the device's storage: the core has checked it; an implementation checks again.
     ///
@@ -88,46 +90,52 @@ pub trait Host {
     /// [`MemoryFault`] if any byte on either side is not there.
     fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault>;
 
-    /// Copies `len_bytes` of host memory at `address` to the medium at `media_offset`. See [`Host::media_to_host`].
+    /// Copies `len_bytes` of host memory at `address` to the medium at `media_offset`. See [`Media::media_to_host`].
     ///
     /// # Errors
     /// [`MemoryFault`] if any byte on either side is not there.
     fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault>;
 
-    /// Copies `into.len()` bytes of the medium at `media_offset` out. See [`Host::media_to_host`].
+    /// Copies `into.len()` bytes of the medium at `media_offset` out. See [`Media::media_to_host`].
     ///
     /// # Errors
     /// [`MemoryFault`] if any byte is not there.
     fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault>;
 
-    /// Copies `from` to the medium at `media_offset`. See [`Host::media_to_host`].
+    /// Copies `from` to the medium at `media_offset`. See [`Media::media_to_host`].
     ///
     /// # Errors
     /// [`MemoryFault`] if any byte is not there.
     fn write_media(&self, media_offset: u64, from: &[u8]) -> Result<(), MemoryFault>;
 
-    /// Fills `len_bytes` of the medium at `media_offset` with zeros. See [`Host::media_to_host`].
+    /// Fills `len_bytes` of the medium at `media_offset` with zeros. See [`Media::media_to_host`].
     ///
     /// # Errors
     /// [`MemoryFault`] if any byte is not there.
     fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault>;
 
+    /// A copy that begins with this one will be asked for soon: this much may be fetched into the cache. Nothing else comes of it, whatever is at those
+    /// places.
+    fn prefetch(&self, _beginning: &DataCopy) {}
+}
+
+/// The interrupt lines to the host.
+pub trait InterruptLines {
     /// Fires message-signalled interrupt `vector` (index into the MSI-X table).
     fn raise_msix(&self, vector: u16);
 
     /// Pulls the pin-based interrupt.
     fn raise_intx(&self);
+}
 
-    /// A copy that begins with this one will be asked for soon: this much may be fetched into the cache. Nothing else comes of it, whatever is at those
-    /// places.
-    fn prefetch(&self, _beginning: &DataCopy) {}
-
+/// DMA engines that copy between host memory and the medium. Without one, every method keeps its default.
+pub trait CopyEngine {
     /// Whether `worker` has a DMA engine that copies for it. Without one, the other functions about copies are not called.
     fn has_engine(&self, _worker: usize) -> bool {
         false
     }
 
-    /// Gives the engine a copy that belongs to `batch`; it need not start before [`Host::issue_copies`]. Returns how many bytes that are, from the first
+    /// Gives the engine a copy that belongs to `batch`; it need not start before [`CopyEngine::issue_copies`]. Returns how many bytes that are, from the first
     /// one on, or 0 if the engine is busy or cannot copy this: then nothing has happened.
     fn begin_copy(&self, _batch: CopyBatch, _copy: &DataCopy) -> usize {
         0
@@ -146,6 +154,13 @@ pub trait Host {
     fn abandon_copies(&self, _worker: usize) {}
 
     /// Takes the engine away from `worker`: one of its copies does not come to an end. When this returns, none of them goes on, those that were under
-    /// way have failed, and [`Host::has_engine`] says so from then on.
+    /// way have failed, and [`CopyEngine::has_engine`] says so from then on.
     fn remove_engine(&self, _worker: usize) {}
 }
+
+/// The machine around the device: all that a shell provides.
+///
+/// One value serves the dispatchers and all workers at once, so every method takes `&self`.
+pub trait Host: HostMemory + Media + InterruptLines + CopyEngine {}
+
+impl<T: HostMemory + Media + InterruptLines + CopyEngine> Host for T {}

@@ -12,7 +12,7 @@ use crate::command::lba::{ByteRange, LbaSpace};
 use crate::command::transfer::{Direction, Extents, Transfer};
 use crate::command::wait::{Progress, Wait};
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::io::context::IoContext;
 use crate::limits::COPY_RANGES_MAX;
 
@@ -71,7 +71,7 @@ impl CopyRequest {
     ///
     /// # Errors
     /// The command's status.
-    pub fn fetch<H: Host>(
+    pub fn fetch<H: HostMemory>(
         entry: &SubmissionQueueEntry,
         space: LbaSpace,
         transfer_bytes_max: u32,
@@ -118,7 +118,7 @@ impl CopyRequest {
 
 impl IoContext {
     /// Takes a Copy on. What is in [`IoContext::gathering`] then is to be gathered, in order, before the job. As [`IoContext::dispatch`].
-    pub fn copy<H: Host>(
+    pub fn copy<H: HostMemory>(
         &mut self,
         now_ns: u64,
         fetched: &Fetched<'_>,
@@ -138,7 +138,7 @@ impl IoContext {
         }
     }
 
-    fn submit_copy<H: Host>(
+    fn submit_copy<H: HostMemory>(
         &mut self,
         now_ns: u64,
         fetched: &Fetched<'_>,

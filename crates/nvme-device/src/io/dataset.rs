@@ -8,7 +8,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::command::lba::{ByteRange, LbaSpace};
 use crate::command::wait::Position;
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::setup::{table, SetupError};
 
 /// Most ranges of a command: NR has eight bits, and there is no other limit (DMRL, DMRSL and DMSL are 0).
@@ -54,7 +54,7 @@ impl RangeList {
     ///
     /// # Errors
     /// The status of the whole command: with one wrong range, none is touched.
-    pub fn fetch<H: Host>(
+    pub fn fetch<H: HostMemory>(
         &mut self,
         entry: &SubmissionQueueEntry,
         space: LbaSpace,

@@ -59,7 +59,7 @@ impl CompletionQueue {
         self.doorbell.shadow
     }
 
-    /// As [`SubmissionQueue::end_shadow_doorbell`].
+    /// As [`end_shadow_doorbell`](crate::queue::submission::SubmissionQueue::end_shadow_doorbell) of a submission queue.
     pub fn end_shadow_doorbell(&mut self, register: u32) {
         let (head, entries, outstanding) = (self.head, self.entries, self.outstanding());
         let is_new = |index| u32::from(distance(head, index, entries)) <= outstanding;

@@ -15,7 +15,7 @@
 //!
 //! - **Marks.** No driver writes an EventIdx, the last words of the page of shadows, or, with the drivers of Linux and SPDK, the shadows of queue 0. The
 //!   controller puts a mark there: a number in the upper half of the word, which is reserved in a doorbell, not 0, and another one for each setup. The marks
-//!   are read *after* the shadow that changed ([`Host::load`] keeps the order). If one of them is gone, so are the pages. As the page of
+//!   are read *after* the shadow that changed ([`HostMemory::load`] keeps the order). If one of them is gone, so are the pages. As the page of
 //!   shadows has a mark at its beginning and one at its end, a page that is being cleared has lost one of them before a doorbell in it reads as zero,
 //!   whichever end the host began at. EventIdx alone would not do: SPDK's page of shadows is zero while that of EventIdx values is still whole.
 //! - **Queue 0.** A driver that follows the specification to the letter writes the shadows of queue 0, too. Until it has, they hold their marks. After two
@@ -34,7 +34,7 @@ use alloc::vec::Vec;
 use nvme_spec::registers::ControllerConfiguration;
 use nvme_spec::{registers, PAGE_SIZE_BYTES};
 
-use crate::host::{Host, MemoryFault};
+use crate::host::{HostMemory, MemoryFault};
 use crate::limits::{IO_QUEUE_PAIRS_MAX, QUEUE_ENTRIES_MAX};
 use crate::pci::bar::Bar;
 use crate::setup::{table, SetupError};
@@ -105,7 +105,7 @@ impl Setup {
     }
 
     /// Whether the pages are still the host's doorbells. True also of what was read from queue `qid`'s shadows before.
-    pub fn has_pages<H: Host>(&self, qid: u16, host: &H) -> Result<bool, MemoryFault> {
+    pub fn has_pages<H: HostMemory>(&self, qid: u16, host: &H) -> Result<bool, MemoryFault> {
         let load_pair = |address| {
             let mut pair = [0; 2];
             host.load(address, &mut pair)?;
@@ -125,7 +125,7 @@ impl Setup {
     }
 
     /// Puts the marks into both pages.
-    pub fn write_marks<H: Host>(&self, host: &H) -> Result<(), MemoryFault> {
+    pub fn write_marks<H: HostMemory>(&self, host: &H) -> Result<(), MemoryFault> {
         let bytes = |pair: [u32; 2]| (u64::from(pair[1]) << 32 | u64::from(pair[0])).to_le_bytes();
         for qid in 0..=IO_QUEUE_PAIRS_MAX {
             host.write(self.event_indices(qid), &bytes([self.mark; 2]))?;
@@ -137,7 +137,7 @@ impl Setup {
         )
     }
 
-    pub fn write_shadow<H: Host>(
+    pub fn write_shadow<H: HostMemory>(
         &self,
         qid: u16,
         which: usize,

@@ -10,6 +10,7 @@ use crate::command::id::CommandRef;
 use crate::command::transfer::Transfer;
 use crate::command::zone_transfer::ZoneTransfers;
 use crate::data_pointer::DataPointer;
+use crate::host::{CopyEngine, HostMemory, InterruptLines, Media};
 use crate::limits::BAR_SIZE_BYTES;
 use crate::ring::ring;
 use crate::worker::receiver::WorkCounts;
@@ -45,7 +46,7 @@ impl Machine {
     }
 }
 
-impl Host for Machine {
+impl HostMemory for Machine {
     fn bar(&self) -> &[AtomicU32] {
         &self.bar
     }
@@ -69,7 +70,9 @@ impl Host for Machine {
         self.entry[1].store(second, Ordering::Release);
         Ok(())
     }
+}
 
+impl Media for Machine {
     fn media_to_host(&self, _media_offset: u64, address: u64, _len_bytes: usize) -> Result<(), MemoryFault> {
         assert_eq!(address, BUFFER);
         self.buffer.with_mut(|_| ());
@@ -97,11 +100,15 @@ impl Host for Machine {
             address: media_offset,
         })
     }
+}
 
+impl InterruptLines for Machine {
     fn raise_msix(&self, _vector: u16) {}
 
     fn raise_intx(&self) {}
 }
+
+impl CopyEngine for Machine {}
 
 fn read_of_512_bytes() -> Job {
     let command = CommandRef {

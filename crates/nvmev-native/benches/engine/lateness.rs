@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::Duration;
 
-use nvme_device::{DataCopy, Device, DeviceConfig, Host, Identity, MemoryFault, NamespaceConfig};
+use nvme_device::{
+    CopyEngine, DataCopy, Device, DeviceConfig, HostMemory, Identity, InterruptLines, Media, MemoryFault,
+    NamespaceConfig,
+};
 use nvme_spec::{NvmOpcode, SubmissionQueueEntry};
 use nvmev_native::{Clock, Driver, Layout, Machine, Medium, QueuePair, Threads};
 use nvmev_sim::host::{commands, Random};
@@ -118,10 +121,11 @@ impl Watched {
     }
 }
 
-impl Host for Watched {
+impl HostMemory for Watched {
     fn bar(&self) -> &[AtomicU32] {
         self.machine.bar()
     }
+
     fn read(&self, address: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
         self.machine.read(address, into)?;
         if self.is_watching.load(Ordering::Relaxed) {
@@ -131,12 +135,15 @@ impl Host for Watched {
         }
         Ok(())
     }
+
     fn load(&self, address: u64, into: &mut [u32]) -> Result<(), MemoryFault> {
         self.machine.load(address, into)
     }
+
     fn write(&self, address: u64, from: &[u8]) -> Result<(), MemoryFault> {
         self.machine.write(address, from)
     }
+
     fn publish(&self, address: u64, entry: &[u8; 16]) -> Result<(), MemoryFault> {
         self.machine.publish(address, entry)?;
         if self.is_watching.load(Ordering::Relaxed) {
@@ -144,31 +151,45 @@ impl Host for Watched {
         }
         Ok(())
     }
+}
+
+impl Media for Watched {
     fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         self.machine.media_to_host(media_offset, address, len_bytes)
     }
+
     fn host_to_media(&self, address: u64, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         self.machine.host_to_media(address, media_offset, len_bytes)
     }
+
     fn prefetch(&self, copy: &DataCopy) {
         self.machine.prefetch(copy);
     }
+
     fn read_media(&self, media_offset: u64, into: &mut [u8]) -> Result<(), MemoryFault> {
         self.machine.read_media(media_offset, into)
     }
+
     fn write_media(&self, media_offset: u64, from: &[u8]) -> Result<(), MemoryFault> {
         self.machine.write_media(media_offset, from)
     }
+
     fn zero_media(&self, media_offset: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         self.machine.zero_media(media_offset, len_bytes)
     }
+}
+
+impl InterruptLines for Watched {
     fn raise_msix(&self, vector: u16) {
         self.machine.raise_msix(vector);
     }
+
     fn raise_intx(&self) {
         self.machine.raise_intx();
     }
 }
+
+impl CopyEngine for Watched {}
 
 /// A driver that submits a random read each so many ns, and shares the dispatcher's thread.
 struct Pump {

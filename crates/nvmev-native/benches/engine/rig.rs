@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nvme_device::{
-    Activity, Controller, Device, DeviceConfig, Dispatcher, Host, Identity, NamespaceConfig, Shared, Worker,
+    Activity, Controller, Device, DeviceConfig, Dispatcher, HostMemory, Identity, NamespaceConfig, Shared,
+    Worker,
 };
 use nvme_spec::{NvmOpcode, Status, PAGE_SIZE_BYTES};
 use nvmev_native::{pin, Driver, Machine, Medium, QueuePair};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nvme_device::pci::MSIX_TABLE_OFFSET;
-use nvme_device::{Activity, Device, DeviceConfig, Host, Identity, NamespaceConfig, VECTORS_MAX};
+use nvme_device::{Activity, Device, DeviceConfig, HostMemory, Identity, NamespaceConfig, VECTORS_MAX};
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
 use nvme_spec::{CompletionQueueEntry, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 use ssd_model::profiles;

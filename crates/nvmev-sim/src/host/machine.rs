@@ -3,7 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU32;
 
-use nvme_device::{CopyBatch, CopyState, DataCopy, Host, MemoryFault, BAR_SIZE_BYTES, VECTORS_MAX};
+use nvme_device::{
+    CopyBatch, CopyEngine, CopyState, DataCopy, HostMemory, InterruptLines, Media, MemoryFault,
+    BAR_SIZE_BYTES, VECTORS_MAX,
+};
 use zerocopy::IntoBytes;
 
 use super::engine::{Copy, Engine, EngineCounts, EngineFaults};
@@ -207,7 +210,7 @@ impl Machine {
         self.interrupts.replace(none)
     }
 
-    /// Reads of host memory by the device so far (one per call of [`Host::read`]).
+    /// Reads of host memory by the device so far (one per call of [`HostMemory::read`]).
     pub fn device_reads(&self) -> u64 {
         self.reads.get()
     }
@@ -294,7 +297,7 @@ fn ram_index(ram: &[u8], address: u64, len: usize) -> Result<usize, MemoryFault>
     }
 }
 
-impl Host for Machine {
+impl HostMemory for Machine {
     fn bar(&self) -> &[AtomicU32] {
         &self.bar
     }
@@ -334,7 +337,9 @@ impl Host for Machine {
         assert_eq!(address % 16, 0, "a completion queue entry is aligned");
         self.write(address, entry)
     }
+}
 
+impl Media for Machine {
     fn media_to_host(&self, media_offset: u64, address: u64, len_bytes: usize) -> Result<(), MemoryFault> {
         self.copies.set(self.copies.get() + 1);
         let mut data = vec![0; len_bytes];
@@ -372,6 +377,15 @@ impl Host for Machine {
         Ok(())
     }
 
+    fn prefetch(&self, copy: &DataCopy) {
+        self.check_media_range(copy.media_offset, copy.len_bytes);
+        if let Some(upcoming) = self.upcoming.borrow_mut().as_mut() {
+            upcoming.push((*copy, self.copies.get()));
+        }
+    }
+}
+
+impl InterruptLines for Machine {
     fn raise_msix(&self, vector: u16) {
         self.interrupts.borrow_mut().msix[usize::from(vector)] += 1;
     }
@@ -379,14 +393,9 @@ impl Host for Machine {
     fn raise_intx(&self) {
         self.interrupts.borrow_mut().intx += 1;
     }
+}
 
-    fn prefetch(&self, copy: &DataCopy) {
-        self.check_media_range(copy.media_offset, copy.len_bytes);
-        if let Some(upcoming) = self.upcoming.borrow_mut().as_mut() {
-            upcoming.push((*copy, self.copies.get()));
-        }
-    }
-
+impl CopyEngine for Machine {
     fn has_engine(&self, worker: usize) -> bool {
         let engine = self.engine.borrow();
         engine.as_ref().is_some_and(|engine| engine.is_there_for(worker))

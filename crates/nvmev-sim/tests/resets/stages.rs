@@ -1,6 +1,6 @@
 //! One reset, or one loss of power or of the way to memory, with commands at a known stage.
 
-use nvme_device::Host;
+use nvme_device::HostMemory;
 use nvme_spec::registers::{self, cq_head_doorbell, csts, sq_tail_doorbell};
 use nvme_spec::{AdminOpcode, CompletionQueueEntry, Status};
 use nvmev_sim::host::{commands, TestHost};

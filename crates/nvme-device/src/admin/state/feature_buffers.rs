@@ -11,7 +11,7 @@ use nvme_spec::{
 use zerocopy::FromZeros;
 
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 
 /// Maximum power in 0.01 W, whether the state is non-operational, and its entry and exit latencies, µs. State 0 has the most that a slot gives
 /// without negotiation.
@@ -64,7 +64,7 @@ impl PowerTransitions {
     ///
     /// # Errors
     /// Invalid Field for a transition to a state that is not there or is no idle one; nothing has changed then.
-    pub fn set<H: Host>(&mut self, entry: &SubmissionQueueEntry, host: &H) -> Result<(), Status> {
+    pub fn set<H: HostMemory>(&mut self, entry: &SubmissionQueueEntry, host: &H) -> Result<(), Status> {
         let cdw11 = entry.cdw11.get();
         if cdw11 & !1 != 0 {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
@@ -91,7 +91,7 @@ impl PowerTransitions {
     }
 
     /// Sends the table to the host; the result is dword 0.
-    pub fn get<H: Host>(&self, entry: &SubmissionQueueEntry, host: &H) -> Result<u32, Status> {
+    pub fn get<H: HostMemory>(&self, entry: &SubmissionQueueEntry, host: &H) -> Result<u32, Status> {
         DataPointer::of(entry).write(host, &self.table, self.table.len())?;
         Ok(self.is_enabled.into())
     }
@@ -110,7 +110,7 @@ impl HostBehavior {
     ///
     /// # Errors
     /// Invalid Field for a value without meaning; nothing has changed then.
-    pub fn set<H: Host>(&mut self, entry: &SubmissionQueueEntry, host: &H) -> Result<(), Status> {
+    pub fn set<H: HostMemory>(&mut self, entry: &SubmissionQueueEntry, host: &H) -> Result<(), Status> {
         let mut bytes = [0; HOST_BEHAVIOR_BYTES];
         DataPointer::of(entry).read(host, &mut bytes)?;
         let [retry, telemetry, formats, ..] = bytes;
@@ -123,7 +123,7 @@ impl HostBehavior {
     }
 
     /// Sends it to the host.
-    pub fn get<H: Host>(&self, entry: &SubmissionQueueEntry, host: &H) -> Result<u32, Status> {
+    pub fn get<H: HostMemory>(&self, entry: &SubmissionQueueEntry, host: &H) -> Result<u32, Status> {
         DataPointer::of(entry).write(host, &self.0, HOST_BEHAVIOR_BYTES)?;
         Ok(0)
     }

@@ -61,7 +61,7 @@ pub(crate) struct PersistentEvents {
     context_bytes: usize,
     /// Contexts established, wrapping.
     generation: u16,
-    /// When the next SMART / Health snapshot is due, of [`AdminState::powered_ns`].
+    /// When the next SMART / Health snapshot is due, of [`AdminState::powered_ns`](crate::admin::state::admin_state::AdminState::powered_ns).
     pub snapshot_due_ns: u64,
 }
 

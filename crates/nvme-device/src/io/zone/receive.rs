@@ -10,7 +10,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::command::request::Limits;
 use crate::data_pointer::role::Role;
 use crate::data_pointer::{write_zeros, DataPointer};
-use crate::host::{Host, MemoryFault};
+use crate::host::{HostMemory, MemoryFault};
 use crate::namespace::zoned::Zoned;
 use crate::namespace::Namespace;
 
@@ -49,7 +49,7 @@ impl ReceiveRequest {
     ///
     /// # Errors
     /// The command's status.
-    pub fn execute<H: Host>(
+    pub fn execute<H: HostMemory>(
         self,
         namespace: &Namespace,
         limits: Limits,
@@ -174,7 +174,7 @@ impl Report<'_> {
     }
 
     /// Writes the next `len` bytes of the report to `address`.
-    fn write<H: Host>(&mut self, host: &H, address: u64, len: usize) -> Result<(), MemoryFault> {
+    fn write<H: HostMemory>(&mut self, host: &H, address: u64, len: usize) -> Result<(), MemoryFault> {
         let mut done = 0;
         while done < len {
             let address = address.wrapping_add(done as u64);

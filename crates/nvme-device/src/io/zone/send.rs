@@ -7,7 +7,7 @@ use ssd_model::{Command, Model, Refusal, ZoneAction};
 
 use crate::command::job::Zeroing;
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::io::zone::target::Target;
 
 /// A Zone Management Send, taken apart.
@@ -51,7 +51,7 @@ impl SendRequest {
     ///
     /// # Errors
     /// The command's status, or when to try again.
-    pub fn execute<H: Host>(
+    pub fn execute<H: HostMemory>(
         self,
         now_ns: u64,
         target: &mut Target<'_>,

@@ -8,7 +8,7 @@ use crate::command::job::{Placed, Zeroing};
 use crate::command::lba::ByteRange;
 use crate::command::transfer::Extents;
 use crate::data_pointer::DataPointer;
-use crate::host::Host;
+use crate::host::HostMemory;
 use crate::limits::LOOK_AGAIN_NS;
 use crate::namespace::zoned::Zoned;
 
@@ -164,7 +164,7 @@ impl Target<'_> {
     }
 
     /// Fetches a descriptor extension for `zone` if that can get one.
-    pub(crate) fn fetch_extension<H: Host>(
+    pub(crate) fn fetch_extension<H: HostMemory>(
         &mut self,
         zone: u32,
         pointer: DataPointer,
