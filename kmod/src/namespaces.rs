@@ -11,9 +11,7 @@ use ssd_model::conventional::Geometry;
 use ssd_model::key_value;
 use ssd_model::zoned::ZonedGeometry;
 use ssd_model::{namespace_bytes, profiles};
-use ssd_profile::{
-    KeyValueCommandSet, KeyValueParameters, NvmParameters, ParameterError, Profile, ProfileKind,
-};
+use ssd_profile::{KeyValueParameters, NvmParameters, ParameterError, Profile, ProfileKind};
 
 use crate::instance::LoadError;
 use crate::log::info;
@@ -69,7 +67,7 @@ pub fn plan<'a>(settings: &Settings<'a>) -> Result<Vec<NamespaceConfig>, LoadErr
         profile
             .validate()
             .map_err(|error| refuse(NamespaceError::Parameter(error)))?;
-        if !settings.has_medium && matches!(profile.kind, ProfileKind::KeyValue(_)) {
+        if !settings.has_medium && profile.kind.needs_medium() {
             return Err(refuse(NamespaceError::KeysWithoutData));
         }
         let config = NamespaceConfig {
@@ -88,35 +86,21 @@ pub fn plan<'a>(settings: &Settings<'a>) -> Result<Vec<NamespaceConfig>, LoadErr
 
 /// Puts the timing parameters that NVMeVirt had into `profile`. A drive with flash has no such parameters.
 fn apply_times(profile: &mut Profile<'_>, given: &NvmOverrides) {
-    match &mut profile.kind {
-        ProfileKind::Nvm(parameters)
-        | ProfileKind::KeyValue(KeyValueParameters {
-            timing: parameters, ..
-        }) => {
-            *parameters = with_times(*parameters, given.apply(times_of(parameters)));
-        }
-        ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => {
-            if !given.is_empty() {
-                info!(
-                    "profile {} has no use for read_time, write_time, nr_io_units and the like",
-                    profile.name
-                );
-            }
-        }
+    if let Some(parameters) = profile.kind.nvm_mut() {
+        *parameters = with_times(*parameters, given.apply(times_of(parameters)));
+    } else if !given.is_empty() {
+        info!(
+            "profile {} has no use for read_time, write_time, nr_io_units and the like",
+            profile.name
+        );
     }
 }
 
 /// The timing that `/proc` shows, and can change for all such namespaces: that of the first one without flash; if there is none, zeros, which
 /// `/proc` cannot change.
 pub fn first_nvm(plan: &[NamespaceConfig]) -> NvmParameters {
-    let mut parameters = plan.iter().filter_map(|namespace| match namespace.kind {
-        ProfileKind::Nvm(parameters)
-        | ProfileKind::KeyValue(KeyValueParameters {
-            timing: parameters, ..
-        }) => Some(parameters),
-        ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => None,
-    });
-    parameters.next().unwrap_or_default()
+    let mut parameters = plan.iter().filter_map(|namespace| namespace.kind.nvm());
+    parameters.next().copied().unwrap_or_default()
 }
 
 /// Says what the namespaces are, for whoever compares them with others.
@@ -174,7 +158,7 @@ fn describe_pairs(
         parameters.unit_bytes,
         tables.memory_bytes >> 20
     );
-    if parameters.command_set == KeyValueCommandSet::WithoutLbas {
+    if !namespace.kind.has_lbas() {
         info!("Key-value: Linux shows this namespace as /dev/ngXnY, without a block device");
     }
     Ok(())

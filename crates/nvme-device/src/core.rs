@@ -3,7 +3,6 @@
 use alloc::sync::Arc;
 
 use nvme_spec::Status;
-use ssd_profile::ProfileKind;
 
 use crate::admin::state::admin_state::AdminState;
 use crate::command::job::{Job, WorkItem};
@@ -116,10 +115,6 @@ pub(crate) fn transfer_limits(
 
 /// The Zone Append limit that holds for every zoned namespace, also for those that can be created: log2 of pages, 0 for none.
 fn smallest_append_limit<'a>(namespaces: impl Iterator<Item = &'a NamespaceConfig>) -> u8 {
-    let zoned = namespaces.filter_map(|namespace| match &namespace.kind {
-        ProfileKind::Zoned(parameters) => Some(parameters.zone.zasl),
-        ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::KeyValue(_) => None,
-    });
-    let limits = zoned.filter(|&zasl| zasl > 0);
+    let limits = namespaces.filter_map(|namespace| namespace.kind.append_limit());
     limits.min().map_or(0, |zasl| zasl.min(0xFF) as u8)
 }

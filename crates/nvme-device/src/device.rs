@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicU32;
 
-use ssd_profile::ProfileKind;
 
 use crate::command::job::Report;
 use crate::command::zone_transfer::ZoneTransfers;
@@ -97,7 +96,7 @@ impl Device {
                 needed_bytes,
             });
         }
-        let needs_medium = |namespace: &NamespaceConfig| matches!(namespace.kind, ProfileKind::KeyValue(_));
+        let needs_medium = |namespace: &NamespaceConfig| namespace.kind.needs_medium();
         if !config.has_medium && config.namespaces.iter().any(needs_medium) {
             return Err(SetupError::NoMediumForKeys);
         }
@@ -230,10 +229,7 @@ fn build_namespaces(config: &DeviceConfig, traits: &DeviceTraits) -> Result<Vec<
 
 /// What every zone has of the medium at least.
 fn smallest_zone_bytes<'a>(namespaces: impl Iterator<Item = &'a NamespaceConfig>) -> u64 {
-    let zones = namespaces.filter_map(|namespace| match &namespace.kind {
-        ProfileKind::Zoned(parameters) => Some(u64::from(parameters.zone.usable_kib()) << 10),
-        ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::KeyValue(_) => None,
-    });
+    let zones = namespaces.filter_map(|namespace| namespace.kind.zone_capacity_bytes());
     zones.min().unwrap_or(u64::MAX)
 }
 

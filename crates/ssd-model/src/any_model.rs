@@ -2,7 +2,7 @@
 
 use ssd_profile::{KeyValueCommandSet, ProfileKind};
 
-use crate::conventional::{ConventionalModel, Geometry};
+use crate::conventional::{ConventionalModel, Geometry, PAGE_BYTES};
 use crate::key_value;
 use crate::nand::Nand;
 use crate::nvm::NvmModel;
@@ -114,6 +114,30 @@ impl AnyModel {
             Self::Nvm(_) => None,
             Self::Conventional(model) => Some((model.nand(), model.link_busy_ns())),
             Self::Zoned(model) => Some((model.nand(), model.link_busy_ns())),
+        }
+    }
+
+    /// The unit in which a translation layer maps addresses to flash, bytes; `None`: there is no such layer.
+    pub const fn mapping_unit_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Conventional(_) => Some(PAGE_BYTES),
+            Self::Nvm(_) | Self::Zoned(_) => None,
+        }
+    }
+
+    /// The model of a drive without flash.
+    pub const fn nvm(&self) -> Option<&NvmModel> {
+        match self {
+            Self::Nvm(model) => Some(model),
+            Self::Conventional(_) | Self::Zoned(_) => None,
+        }
+    }
+
+    /// As [`AnyModel::nvm`], to be changed.
+    pub const fn nvm_mut(&mut self) -> Option<&mut NvmModel> {
+        match self {
+            Self::Nvm(model) => Some(model),
+            Self::Conventional(_) | Self::Zoned(_) => None,
         }
     }
 

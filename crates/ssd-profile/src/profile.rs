@@ -3,9 +3,11 @@
 use core::fmt;
 use core::ops::RangeInclusive;
 
+use nvme_spec::CommandSet;
+
 use crate::{
-    ConventionalParameters, Field, KeyValueParameters, NvmParameters, ParameterError, SetError,
-    ZonedParameters,
+    ConventionalParameters, Field, KeyValueCommandSet, KeyValueParameters, NvmParameters, ParameterError,
+    SetError, ZonedParameters,
 };
 
 /// MDTS: from two pages to 2^13 pages of 4 KiB, 32 MiB. 0 would mean "no limit", which no drive here has.
@@ -66,6 +68,74 @@ impl ProfileKind {
             "key-value" => Some(Self::KeyValue(KeyValueParameters::default())),
             _ => None,
         }
+    }
+
+    /// The parameters of the NVM model, if that times the drive: a drive without flash.
+    pub const fn nvm(&self) -> Option<&NvmParameters> {
+        match self {
+            Self::Nvm(timing) | Self::KeyValue(KeyValueParameters { timing, .. }) => Some(timing),
+            Self::Conventional(_) | Self::Zoned(_) => None,
+        }
+    }
+
+    /// As [`ProfileKind::nvm`], to be changed.
+    pub const fn nvm_mut(&mut self) -> Option<&mut NvmParameters> {
+        match self {
+            Self::Nvm(timing) | Self::KeyValue(KeyValueParameters { timing, .. }) => Some(timing),
+            Self::Conventional(_) | Self::Zoned(_) => None,
+        }
+    }
+
+    /// The parameters of a zoned drive.
+    pub const fn zoned(&self) -> Option<&ZonedParameters> {
+        match self {
+            Self::Zoned(parameters) => Some(parameters),
+            Self::Nvm(_) | Self::Conventional(_) | Self::KeyValue(_) => None,
+        }
+    }
+
+    /// The parameters of a key-value drive.
+    pub const fn key_value(&self) -> Option<&KeyValueParameters> {
+        match self {
+            Self::KeyValue(parameters) => Some(parameters),
+            Self::Nvm(_) | Self::Conventional(_) | Self::Zoned(_) => None,
+        }
+    }
+
+    /// The I/O command set of a namespace on the drive.
+    pub fn command_set(&self) -> CommandSet {
+        match self {
+            Self::Nvm(_) | Self::Conventional(_) => CommandSet::NVM,
+            Self::Zoned(_) => CommandSet::ZONED,
+            Self::KeyValue(parameters) => match parameters.command_set {
+                KeyValueCommandSet::WithoutLbas => CommandSet::KEY_VALUE,
+                KeyValueCommandSet::WithLbas => CommandSet::NVM,
+            },
+        }
+    }
+
+    /// Whether hosts address the drive by LBA. Otherwise they can only address it by key.
+    pub fn has_lbas(&self) -> bool {
+        self.command_set() != CommandSet::KEY_VALUE
+    }
+
+    /// Whether the drive cannot work without memory for its data: keys are found by reading them there.
+    pub const fn needs_medium(&self) -> bool {
+        self.key_value().is_some()
+    }
+
+    /// The limit of Zone Append, as log2 of pages of 4 KiB (ZASL, NVMe ZNS 1.1 figure 51); `None`: no limit of its own, or no zones.
+    pub const fn append_limit(&self) -> Option<u32> {
+        match self.zoned() {
+            Some(parameters) if parameters.zone.zasl > 0 => Some(parameters.zone.zasl),
+            _ => None,
+        }
+    }
+
+    /// Bytes of a zone that can be written; `None`: there are no zones.
+    pub fn zone_capacity_bytes(&self) -> Option<u64> {
+        let parameters = self.zoned()?;
+        Some(u64::from(parameters.zone.usable_kib()) << 10)
     }
 }
 

@@ -4,9 +4,10 @@ use std::borrow::ToOwned;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use nvme_spec::CommandSet;
 use proptest::prelude::*;
 
-use crate::{Profile, ProfileKind, SetError};
+use crate::{KeyValueCommandSet, Profile, ProfileKind, SetError};
 
 fn blank(kind: &str) -> Profile<'static> {
     Profile {
@@ -22,6 +23,40 @@ fn list(profile: &Profile<'_>) -> String {
     let mut entries = Vec::new();
     profile.for_each_field(|key, value| entries.push(std::format!("{key}={value}")));
     entries.join(",")
+}
+
+#[test]
+fn a_kind_says_what_follows_from_it() {
+    let kind = |name: &str| blank(name).kind;
+    for (name, command_set, is_timed_without_flash) in [
+        ("nvm", CommandSet::NVM, true),
+        ("conventional", CommandSet::NVM, false),
+        ("zoned", CommandSet::ZONED, false),
+        ("key-value", CommandSet::KEY_VALUE, true),
+    ] {
+        assert_eq!(kind(name).command_set(), command_set, "{name}");
+        assert_eq!(kind(name).nvm().is_some(), is_timed_without_flash, "{name}");
+        assert_eq!(
+            kind(name).zone_capacity_bytes().is_some(),
+            name == "zoned",
+            "{name}"
+        );
+        assert_eq!(kind(name).needs_medium(), name == "key-value", "{name}");
+    }
+    let mut with_lbas = kind("key-value");
+    if let ProfileKind::KeyValue(parameters) = &mut with_lbas {
+        parameters.command_set = KeyValueCommandSet::WithLbas;
+    }
+    assert!(with_lbas.has_lbas() && with_lbas.needs_medium());
+    let mut zoned = kind("zoned");
+    assert_eq!(zoned.append_limit(), None);
+    if let ProfileKind::Zoned(parameters) = &mut zoned {
+        parameters.zone.zasl = 5;
+        parameters.zone.size_kib = 2048;
+        parameters.zone.capacity_kib = 1024;
+    }
+    assert_eq!(zoned.append_limit(), Some(5));
+    assert_eq!(zoned.zone_capacity_bytes(), Some(1 << 20));
 }
 
 const CONVENTIONAL: &str = "mdts=6,reference_quirks=false,nand.channels=8,nand.luns_per_channel=2,\

@@ -22,7 +22,6 @@ use crate::host::{CopyEngine, HostMemory};
 use crate::io::copy::FORMATS as COPY_FORMATS;
 use crate::limits::{COPY_RANGES_MAX, NAMESPACES_MAX};
 use crate::namespace::key_value::KeyValue;
-use crate::namespace::provisioning::command_set_of;
 use crate::namespace::zoned::Zoned;
 use crate::namespace::{Namespace, LBA_FORMATS_LOG2};
 use crate::pci::config as pci;
@@ -234,7 +233,7 @@ fn namespace_for_identify(
 /// The I/O command sets that namespaces can have, a bit for each (NVMe Base 2.0 figure 290).
 fn command_sets(core: &Core) -> u64 {
     let templates = core.provisioning.templates.all();
-    templates.fold(0, |bits, template| bits | 1 << command_set_of(&template.kind).0)
+    templates.fold(0, |bits, template| bits | 1 << template.kind.command_set().0)
 }
 
 fn require_command_set(core: &Core, asked: CommandSet) -> Result<(), Status> {

@@ -223,7 +223,7 @@ fn checked_size_bytes(asked: &NamespaceToCreate, lba_log2: u8, kind: &ProfileKin
     if capacity_bytes > size_bytes {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
-    let ProfileKind::Zoned(parameters) = kind else {
+    let Some(parameters) = kind.zoned() else {
         return match capacity_bytes == size_bytes {
             true => Ok(size_bytes),
             false => Err(Status::THIN_PROVISIONING_NOT_SUPPORTED),

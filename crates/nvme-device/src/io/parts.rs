@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry};
-use ssd_model::{AnyModel, Command, Model, Refusal};
+use ssd_model::{Command, Model, Refusal};
 
 use crate::command::fetched::{check_flags, Fetched, NotDone};
 use crate::command::job::{Dispatched, Job, Zeroing};
@@ -170,7 +170,7 @@ impl IoContext {
         let has_mapping = deallocation
             .namespace
             .as_ref()
-            .is_some_and(|namespace| matches!(namespace.model, AnyModel::Conventional(_)));
+            .is_some_and(|namespace| namespace.model.mapping_unit_bytes().is_some());
         deallocation.part_bytes = match has_mapping || deallocation.media_offset.is_some() {
             true => PART_BYTES,
             false => EASY_PART_BYTES,

@@ -17,7 +17,7 @@ use nvme_spec::CommandSet;
 use ssd_model::nvm::SharedUnits;
 use ssd_model::zoned::ZonedGeometry;
 use ssd_model::{namespace_bytes, table_bytes, AnyModel, Command, Model, Refusal};
-use ssd_profile::{KeyValueCommandSet, KeyValueParameters, NvmParameters, ProfileKind};
+use ssd_profile::{NvmParameters, ProfileKind};
 
 use crate::command::job::Placed;
 use crate::command::lba::{ByteRange, LbaSpace};
@@ -55,20 +55,16 @@ impl NamespaceConfig {
     /// # Errors
     /// What [`namespace_bytes`] says of a drive that cannot be.
     pub fn table_bytes(&self) -> Result<u64, ssd_model::SetupError> {
-        let size_lbas = match &self.kind {
-            ProfileKind::KeyValue(parameters)
-                if parameters.command_set == KeyValueCommandSet::WithoutLbas =>
-            {
-                0
-            }
-            _ => namespace_bytes(&self.kind, self.media_len_bytes)? / u64::from(self.lba_bytes.max(1)),
+        let size_lbas = match self.kind.has_lbas() {
+            true => namespace_bytes(&self.kind, self.media_len_bytes)? / u64::from(self.lba_bytes.max(1)),
+            false => 0,
         };
-        let zones_bytes = match &self.kind {
-            ProfileKind::Zoned(parameters) => {
+        let zones_bytes = match self.kind.zoned() {
+            Some(parameters) => {
                 let geometry = ZonedGeometry::new(parameters, self.media_len_bytes)?;
                 Zoned::table_bytes(parameters, &geometry)
             }
-            ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::KeyValue(_) => 0,
+            None => 0,
         };
         let model_bytes = table_bytes(&self.kind, self.media_len_bytes)?;
         Ok(model_bytes + UncorrectableLbas::table_bytes(size_lbas) + zones_bytes)
@@ -76,11 +72,8 @@ impl NamespaceConfig {
 
     /// Gives a drive without flash other timing parameters.
     pub(crate) fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
-        match &mut self.kind {
-            ProfileKind::Nvm(timing) | ProfileKind::KeyValue(KeyValueParameters { timing, .. }) => {
-                *timing = parameters;
-            }
-            ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => {}
+        if let Some(timing) = self.kind.nvm_mut() {
+            *timing = parameters;
         }
     }
 }
@@ -156,7 +149,7 @@ impl Namespace {
     /// Gives a drive without flash other timing parameters, also for when it is made anew.
     pub fn set_nvm_parameters(&mut self, parameters: NvmParameters) {
         self.config.set_nvm_parameters(parameters);
-        if let AnyModel::Nvm(model) = &mut self.model {
+        if let Some(model) = self.model.nvm_mut() {
             model.set_parameters(parameters);
         }
     }
@@ -192,8 +185,8 @@ impl Namespace {
             });
         }
         let model = AnyModel::new(&config.kind, config.media_len_bytes)?;
-        let zoned = match (&config.kind, &model) {
-            (ProfileKind::Zoned(parameters), AnyModel::Zoned(model)) => Some(Zoned::new(
+        let zoned = match (config.kind.zoned(), model.zoned()) {
+            (Some(parameters), Some(model)) => Some(Zoned::new(
                 parameters,
                 *model.geometry(),
                 config.media_offset,
@@ -201,16 +194,23 @@ impl Namespace {
             )?),
             _ => None,
         };
-        let key_value = match &config.kind {
-            ProfileKind::KeyValue(parameters) => Some(KeyValue::new(
+        let key_value = match config.kind.key_value() {
+            Some(parameters) => Some(KeyValue::new(
                 parameters,
                 config.media_len_bytes,
                 device.hash_seed,
                 device.transfer_bytes_max,
             )?),
-            ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::Zoned(_) => None,
+            None => None,
         };
-        let has_lbas = key_value.as_ref().is_none_or(KeyValue::has_lbas);
+        let has_lbas = config.kind.has_lbas();
+        // The times of a drive without flash, whose dispatchers need nothing else of it.
+        let units = match model.nvm() {
+            Some(_) if key_value.is_none() && device.has_several_dispatchers => {
+                Some(Arc::new(SharedUnits::new()?))
+            }
+            _ => None,
+        };
         Ok(Self {
             nsid,
             unique_number,
@@ -224,10 +224,7 @@ impl Namespace {
             reservations: Reservations::new()?,
             streams: StreamShare::default(),
             error_recovery: NamespaceFeature::default(),
-            units: match &config.kind {
-                ProfileKind::Nvm(_) if device.has_several_dispatchers => Some(Arc::new(SharedUnits::new()?)),
-                _ => None,
-            },
+            units,
             zoned,
             key_value,
         })
@@ -235,9 +232,7 @@ impl Namespace {
 
     /// What all dispatchers can time commands with, until [`Namespace::end_sharing`]; nothing if a command may need more than that.
     pub fn share(&self) -> Option<SharedNamespace> {
-        let AnyModel::Nvm(model) = &self.model else {
-            return None;
-        };
+        let model = self.model.nvm()?;
         let units = self.units.as_ref()?;
         if self.uncorrectable.count() > 0 || !self.reservations.allow_everything() {
             return None;
@@ -253,7 +248,7 @@ impl Namespace {
 
     /// Goes on where those are who shared it.
     pub fn end_sharing(&mut self, shared: &SharedNamespace) {
-        if let AnyModel::Nvm(model) = &mut self.model {
+        if let Some(model) = self.model.nvm_mut() {
             model.take_back(&shared.units);
         }
     }
@@ -277,13 +272,7 @@ impl Namespace {
 
     /// The I/O command set that the namespace speaks.
     pub fn command_set(&self) -> CommandSet {
-        if self.has_pairs_only() {
-            return CommandSet::KEY_VALUE;
-        }
-        match self.model {
-            AnyModel::Nvm(_) | AnyModel::Conventional(_) => CommandSet::NVM,
-            AnyModel::Zoned(_) => CommandSet::ZONED,
-        }
+        self.config.kind.command_set()
     }
 
     /// Whether the namespace speaks the Key Value Command Set, and so has no LBAs.
@@ -300,10 +289,9 @@ impl Namespace {
 
     /// What writes and deallocations are best multiples of: the unit of mapping, or of writing, where there is one.
     pub fn granularity_bytes(&self) -> Option<u64> {
-        match (&self.model, &self.zoned) {
-            (AnyModel::Conventional(_), _) => Some(ssd_model::conventional::PAGE_BYTES),
-            (_, Some(zoned)) => Some(zoned.zone.write_unit_bytes.into()),
-            (AnyModel::Nvm(_) | AnyModel::Zoned(_), None) => None,
+        match &self.zoned {
+            Some(zoned) => Some(zoned.zone.write_unit_bytes.into()),
+            None => self.model.mapping_unit_bytes(),
         }
     }
 

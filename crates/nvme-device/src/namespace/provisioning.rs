@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use nvme_spec::CommandSet;
 use ssd_model::{namespace_bytes, profiles};
-use ssd_profile::{KeyValueCommandSet, NvmParameters, ProfileKind};
+use ssd_profile::{NvmParameters, ProfileKind};
 
 use crate::namespace::table::NamespaceTable;
 use crate::namespace::{DeviceTraits, NamespaceConfig};
@@ -35,7 +35,7 @@ impl Templates {
         templates.try_reserve_exact(DEFAULT_PROFILES.len())?;
         for (command_set, profile) in DEFAULT_PROFILES {
             let mut namespaces = namespaces.iter();
-            let first = namespaces.find(|namespace| command_set_of(&namespace.kind) == command_set);
+            let first = namespaces.find(|namespace| namespace.kind.command_set() == command_set);
             let built_in = || {
                 profiles::by_name(profile).map(|profile| NamespaceConfig {
                     kind: profile.kind,
@@ -66,18 +66,7 @@ impl Templates {
 
     pub fn of(&self, command_set: CommandSet) -> Option<&NamespaceConfig> {
         self.all()
-            .find(|template| command_set_of(&template.kind) == command_set)
-    }
-}
-
-/// The I/O command set that a drive of `kind` speaks.
-pub(crate) fn command_set_of(kind: &ProfileKind) -> CommandSet {
-    match kind {
-        ProfileKind::Zoned(_) => CommandSet::ZONED,
-        ProfileKind::KeyValue(parameters) if parameters.command_set == KeyValueCommandSet::WithoutLbas => {
-            CommandSet::KEY_VALUE
-        }
-        ProfileKind::Nvm(_) | ProfileKind::Conventional(_) | ProfileKind::KeyValue(_) => CommandSet::NVM,
+            .find(|template| template.kind.command_set() == command_set)
     }
 }
 

@@ -111,7 +111,7 @@ impl Simulator {
     /// # Errors
     /// If the profile and the capacity do not make one, or it is a key-value drive.
     pub fn new(kind: &ProfileKind, capacity_bytes: u64) -> Result<Self, SimulatorError> {
-        if matches!(kind, ProfileKind::KeyValue(_)) {
+        if kind.key_value().is_some() {
             return Err(SimulatorError::KeyValue);
         }
         Ok(Self {
