@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicU32;
 
-
 use crate::command::job::Report;
 use crate::command::zone_transfer::ZoneTransfers;
 use crate::controller::{Controller, Wiring};

@@ -1,71 +1,124 @@
 //! What a drive with flash did, for people who study it.
+//!
+//! Each counter is declared once, in [`counters!`]: name, documentation and order. `/proc`, the simulator's report and the
+//! device's log for other threads follow from that. A *line* is a superblock: a block of each LUN of a partition, which
+//! are written and erased together.
 
 use core::fmt;
 
 use nvme_spec::ZoneState;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Size of the pages that are counted, bytes.
 const PAGE_BYTES: u64 = 4096;
 
-/// What was counted since set-up, or since the counters were last reset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlashStatistics {
-    /// Bytes that hosts read.
-    pub host_read_bytes: u64,
-    /// Bytes that hosts wrote.
-    pub host_written_bytes: u64,
-    /// 4 KiB pages that hosts' writes put on flash.
-    pub host_pages: u64,
-    /// 4 KiB pages that garbage collection moved.
-    pub moved_pages: u64,
-    /// 4 KiB pages that the host deallocated and that had data.
-    pub deallocated_pages: u64,
-    /// Bytes read from the flash array, for hosts and for garbage collection.
-    pub nand_read_bytes: u64,
-    /// Bytes programmed, in whole one-shot pages.
-    pub nand_programmed_bytes: u64,
-    /// Lines that garbage collection emptied.
-    pub collections: u64,
-    /// Commands refused because the write buffer had no room, each attempt counted.
-    pub buffer_stalls: u64,
+/// Declares a structure of counters, each a `u64`, and names them in that order.
+macro_rules! counters {
+    ($(#[$about:meta])* pub struct $name:ident { $($(#[$doc:meta])* pub $counter:ident,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+        #[repr(C)]
+        pub struct $name {
+            $($(#[$doc])* pub $counter: u64,)*
+        }
+
+        impl $name {
+            /// Each counter with its name.
+            pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($counter), self.$counter)),*].into_iter()
+            }
+        }
+    };
 }
 
-impl FlashStatistics {
-    /// Write amplification in thousandths: pages that went to flash for each page that hosts wrote; `None` before
-    /// anything was written.
-    pub fn write_amplification_milli(&self) -> Option<u64> {
-        let written = self.host_pages.saturating_add(self.moved_pages);
-        written.saturating_mul(1000).checked_div(self.host_pages)
+counters! {
+    /// What was counted since set-up, or since the counters were last reset.
+    pub struct FlashStatistics {
+        /// Bytes that hosts read.
+        pub host_read_bytes,
+        /// Bytes that hosts wrote.
+        pub host_written_bytes,
+        /// 4 KiB pages that hosts' writes put on flash.
+        pub host_pages,
+        /// 4 KiB pages that garbage collection moved.
+        pub moved_pages,
+        /// Lines that garbage collection emptied.
+        pub collections,
+        /// 4 KiB pages that the host deallocated and that had data.
+        pub deallocated_pages,
+        /// Bytes read from the flash array, for hosts and for garbage collection.
+        pub nand_read_bytes,
+        /// Bytes programmed, in whole one-shot pages.
+        pub nand_programmed_bytes,
+        /// Commands refused because the write buffer had no room, each attempt counted.
+        pub buffer_stalls,
     }
 }
 
-/// How many lines are in which state, over all partitions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LineCounts {
-    /// Erased, to be written.
-    pub free: u64,
-    /// Being written, for hosts or by garbage collection.
-    pub open: u64,
-    /// Written, every page valid.
-    pub full: u64,
-    /// Written, some page invalid: candidates of garbage collection.
-    pub victim: u64,
+impl FlashStatistics {
+    /// 4 KiB pages that went to flash, for hosts and for garbage collection.
+    fn written_pages(&self) -> u64 {
+        self.host_pages.saturating_add(self.moved_pages)
+    }
+
+    /// Write amplification of pages: those that went to flash for each that hosts' writes put there.
+    pub fn write_amplification(&self) -> Amplification {
+        Amplification {
+            flash: self.written_pages(),
+            host: self.host_pages,
+        }
+    }
+
+    /// Write amplification of pages in thousandths; `None` before anything was written.
+    pub fn write_amplification_milli(&self) -> Option<u64> {
+        self.write_amplification().milli()
+    }
 }
 
-/// How many zones are in which state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "the fields are the states of a zone (NVMe ZNS 1.1 figure 7)"
-)]
-pub struct ZoneCounts {
-    pub empty: u64,
-    pub implicitly_opened: u64,
-    pub explicitly_opened: u64,
-    pub closed: u64,
-    pub full: u64,
-    pub read_only: u64,
-    pub offline: u64,
+/// Write amplification: what went to flash for what hosts wrote, both in the same unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amplification {
+    /// What went to flash.
+    pub flash: u64,
+    /// What hosts wrote.
+    pub host: u64,
+}
+
+impl Amplification {
+    /// The ratio in thousandths; `None` before anything was written.
+    pub fn milli(self) -> Option<u64> {
+        let whole = self.flash.checked_div(self.host)?;
+        let rest = (self.flash % self.host).saturating_mul(1000) / self.host;
+        Some(whole.saturating_mul(1000).saturating_add(rest))
+    }
+}
+
+counters! {
+    /// How many lines are in which state, over all partitions.
+    pub struct LineCounts {
+        /// Erased, to be written.
+        pub free,
+        /// Being written, for hosts or by garbage collection.
+        pub open,
+        /// Written, every page valid.
+        pub full,
+        /// Written, some page invalid: candidates of garbage collection.
+        pub victim,
+    }
+}
+
+counters! {
+    /// How many zones are in which state (NVMe ZNS 1.1 figure 7).
+    #[expect(missing_docs, reason = "the fields are the states of a zone")]
+    pub struct ZoneCounts {
+        pub empty,
+        pub implicitly_opened,
+        pub explicitly_opened,
+        pub closed,
+        pub full,
+        pub read_only,
+        pub offline,
+    }
 }
 
 impl ZoneCounts {
@@ -84,18 +137,20 @@ impl ZoneCounts {
 }
 
 /// How often lines were erased, or zones reset, since set-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 pub struct EraseCounts {
-    /// The least used one.
-    pub min: u32,
     /// The mean, in thousandths.
     pub mean_milli: u64,
+    /// The least used one.
+    pub min: u32,
     /// The most used one.
     pub max: u32,
 }
 
-/// A drive's inside at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The state of a drive with flash at one moment. It is laid out without padding, so that it can be shared as words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
 pub struct FlashReport {
     /// What was counted.
     pub statistics: FlashStatistics,
@@ -122,24 +177,38 @@ pub struct FlashReport {
 impl FlashReport {
     /// Bytes that went to flash, for hosts and for garbage collection: whole pages; where there are zones, what was programmed.
     pub fn flash_bytes(&self) -> u64 {
-        if self.zones == ZoneCounts::default() {
-            let pages = self
-                .statistics
-                .host_pages
-                .saturating_add(self.statistics.moved_pages);
-            pages.saturating_mul(PAGE_BYTES)
-        } else {
-            self.statistics.nand_programmed_bytes
+        match self.has_zones() {
+            false => self.statistics.written_pages().saturating_mul(PAGE_BYTES),
+            true => self.statistics.nand_programmed_bytes,
         }
     }
 
-    /// Write amplification of bytes, in thousandths: [`FlashReport::flash_bytes`] for each byte that hosts wrote; `None` before anything was
-    /// written. It is more than that of pages where writes do not cover whole pages.
+    /// Write amplification of bytes: [`FlashReport::flash_bytes`] for each byte that hosts wrote. It is more than that of pages where writes do not cover
+    /// whole pages.
+    pub fn write_amplification_bytes(&self) -> Amplification {
+        Amplification {
+            flash: self.flash_bytes(),
+            host: self.statistics.host_written_bytes,
+        }
+    }
+
+    /// Write amplification of bytes in thousandths; `None` before anything was written.
     pub fn write_amplification_bytes_milli(&self) -> Option<u64> {
-        let (flash, host) = (self.flash_bytes(), self.statistics.host_written_bytes);
-        let whole = flash.checked_div(host)?;
-        let rest = (flash % host).saturating_mul(1000) / host;
-        Some(whole.saturating_mul(1000).saturating_add(rest))
+        self.write_amplification_bytes().milli()
+    }
+
+    fn has_zones(&self) -> bool {
+        self.zones != ZoneCounts::default()
+    }
+
+    fn write_amplifications(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, amplification) in [
+            ("write_amplification", self.statistics.write_amplification()),
+            ("write_amplification_bytes", self.write_amplification_bytes()),
+        ] {
+            writeln!(out, "{name} {}", Thousandths(amplification.milli().unwrap_or(0)))?;
+        }
+        Ok(())
     }
 }
 
@@ -158,7 +227,7 @@ impl fmt::Display for FlashReport {
             statistics,
             lines,
             zones,
-            erases,
+            erases: EraseCounts { mean_milli, min, max },
             mapped_pages,
             logical_pages,
             physical_pages,
@@ -166,89 +235,35 @@ impl fmt::Display for FlashReport {
             buffer_bytes,
             metadata_bytes,
         } = *self;
-        let FlashStatistics {
-            host_read_bytes,
-            host_written_bytes,
-            host_pages,
-            moved_pages,
-            deallocated_pages,
-            nand_read_bytes,
-            nand_programmed_bytes,
-            collections,
-            buffer_stalls,
-        } = statistics;
-        let write_amplification_milli = statistics.write_amplification_milli().unwrap_or(0);
-        let write_amplification_bytes_milli = self.write_amplification_bytes_milli().unwrap_or(0);
-        writeln!(out, "host_read_bytes {host_read_bytes}")?;
-        writeln!(out, "host_written_bytes {host_written_bytes}")?;
-        writeln!(out, "host_pages {host_pages}")?;
-        writeln!(out, "moved_pages {moved_pages}")?;
-        writeln!(
-            out,
-            "write_amplification {}",
-            Thousandths(write_amplification_milli)
-        )?;
-        writeln!(
-            out,
-            "write_amplification_bytes {}",
-            Thousandths(write_amplification_bytes_milli)
-        )?;
-        writeln!(out, "collections {collections}")?;
-        writeln!(out, "deallocated_pages {deallocated_pages}")?;
-        writeln!(out, "nand_read_bytes {nand_read_bytes}")?;
-        writeln!(out, "nand_programmed_bytes {nand_programmed_bytes}")?;
-        writeln!(out, "buffer_stalls {buffer_stalls}")?;
-        writeln!(out, "buffered_bytes {buffered_bytes} of {buffer_bytes}")?;
-        if zones == ZoneCounts::default() {
-            write_lines(out, lines, erases)?;
-        } else {
-            write_zones(out, zones, erases)?;
+        for (name, count) in statistics.rows() {
+            writeln!(out, "{name} {count}")?;
+            if name == "moved_pages" {
+                // The pages of which it is the ratio are the lines before.
+                self.write_amplifications(out)?;
+            }
         }
+        writeln!(out, "buffered_bytes {buffered_bytes} of {buffer_bytes}")?;
+        let erased = match self.has_zones() {
+            false => {
+                for (state, count) in lines.rows() {
+                    writeln!(out, "lines_{state} {count}")?;
+                }
+                "line_erases"
+            }
+            true => {
+                for (state, count) in zones.rows() {
+                    writeln!(out, "zones_{state} {count}")?;
+                }
+                "zone_resets"
+            }
+        };
+        writeln!(out, "{erased}_min {min}")?;
+        writeln!(out, "{erased}_mean {}", Thousandths(mean_milli))?;
+        writeln!(out, "{erased}_max {max}")?;
         writeln!(out, "mapped_pages {mapped_pages} of {logical_pages}")?;
         writeln!(out, "physical_pages {physical_pages}")?;
         writeln!(out, "metadata_bytes {metadata_bytes}")
     }
-}
-
-fn write_lines(out: &mut fmt::Formatter<'_>, lines: LineCounts, erases: EraseCounts) -> fmt::Result {
-    let LineCounts {
-        free,
-        open,
-        full,
-        victim,
-    } = lines;
-    let EraseCounts { min, mean_milli, max } = erases;
-    writeln!(out, "lines_free {free}")?;
-    writeln!(out, "lines_open {open}")?;
-    writeln!(out, "lines_full {full}")?;
-    writeln!(out, "lines_victim {victim}")?;
-    writeln!(out, "line_erases_min {min}")?;
-    writeln!(out, "line_erases_mean {}", Thousandths(mean_milli))?;
-    writeln!(out, "line_erases_max {max}")
-}
-
-/// What a zoned drive has instead of lines.
-fn write_zones(out: &mut fmt::Formatter<'_>, zones: ZoneCounts, resets: EraseCounts) -> fmt::Result {
-    let ZoneCounts {
-        empty,
-        implicitly_opened,
-        explicitly_opened,
-        closed,
-        full,
-        read_only,
-        offline,
-    } = zones;
-    let EraseCounts { min, mean_milli, max } = resets;
-    writeln!(out, "zones_empty {empty}")?;
-    writeln!(out, "zones_implicitly_opened {implicitly_opened}")?;
-    writeln!(out, "zones_explicitly_opened {explicitly_opened}")?;
-    writeln!(out, "zones_closed {closed}")?;
-    writeln!(out, "zones_full {full}")?;
-    writeln!(out, "zones_read_only {read_only}")?;
-    writeln!(out, "zones_offline {offline}")?;
-    writeln!(out, "zone_resets_min {min}")?;
-    writeln!(out, "zone_resets_mean {}", Thousandths(mean_milli))?;
-    writeln!(out, "zone_resets_max {max}")
 }
 
 /// A number of thousandths as a decimal fraction.

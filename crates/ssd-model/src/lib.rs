@@ -34,7 +34,9 @@ pub mod zoned;
 
 pub use any_model::{namespace_bytes, table_bytes, AnyModel};
 pub use error::SetupError;
-pub use flash_report::{EraseCounts, FlashReport, FlashStatistics, LineCounts, Utilisation, ZoneCounts};
+pub use flash_report::{
+    Amplification, EraseCounts, FlashReport, FlashStatistics, LineCounts, Utilisation, ZoneCounts,
+};
 
 use nvme_spec::Status;
 pub use nvme_spec::ZoneState;

@@ -6,11 +6,13 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{fence, AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
-use ssd_model::{EraseCounts, FlashReport, FlashStatistics, LineCounts, ZoneCounts};
+use ssd_model::FlashReport;
+use zerocopy::transmute;
 
 use crate::setup::{table, SetupError};
 
-const FIELDS: usize = 29;
+/// A report in words of 64 bits: it has no padding, or [`transmute!`] would refuse it.
+const WORDS: usize = size_of::<FlashReport>() / size_of::<u64>();
 
 /// A namespace as seen by who reads the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ const FLASH: u8 = 2;
 #[derive(Debug)]
 struct Slot {
     kind: AtomicU8,
-    fields: [AtomicU64; FIELDS],
+    words: [AtomicU64; WORDS],
 }
 
 /// The reports of all namespaces.
@@ -54,7 +56,7 @@ impl FlashLog {
     pub fn new(namespaces: usize) -> Result<Self, SetupError> {
         let slot = || Slot {
             kind: AtomicU8::new(ABSENT),
-            fields: [const { AtomicU64::new(0) }; FIELDS],
+            words: [const { AtomicU64::new(0) }; WORDS],
         };
         Ok(Self {
             slots: table(namespaces, slot)?,
@@ -82,12 +84,12 @@ impl FlashLog {
         };
         loop {
             let generation = self.generation.load(Ordering::Acquire);
-            let fields = slot.fields.each_ref().map(|field| field.load(Ordering::Relaxed));
+            let words = slot.words.each_ref().map(|word| word.load(Ordering::Relaxed));
             let kind = slot.kind.load(Ordering::Relaxed);
             fence(Ordering::Acquire);
             if generation % 2 == 0 && self.generation.load(Ordering::Relaxed) == generation {
                 return match kind {
-                    FLASH => NamespaceReport::Flash(from_fields(fields)),
+                    FLASH => NamespaceReport::Flash(transmute!(words)),
                     WITHOUT_FLASH => NamespaceReport::WithoutFlash,
                     _ => NamespaceReport::Absent,
                 };
@@ -121,7 +123,7 @@ impl FlashLog {
         let generation = self.generation.load(Ordering::Relaxed);
         self.generation
             .store(generation.wrapping_add(1), Ordering::Relaxed);
-        // The odd generation is seen before any field that changes under it.
+        // The odd generation is seen before any word that changes under it.
         fence(Ordering::Release);
         for (slot, report) in self.slots.iter().zip(reports) {
             let (kind, report) = match report {
@@ -130,130 +132,14 @@ impl FlashLog {
                 NamespaceReport::Flash(report) => (FLASH, report),
             };
             slot.kind.store(kind, Ordering::Relaxed);
-            for (field, value) in slot.fields.iter().zip(to_fields(report)) {
-                field.store(value, Ordering::Relaxed);
+            let words: [u64; WORDS] = transmute!(report);
+            for (word, value) in slot.words.iter().zip(words) {
+                word.store(value, Ordering::Relaxed);
             }
         }
         self.generation
             .store(generation.wrapping_add(2), Ordering::Release);
         self.answered.store(request, Ordering::Release);
-    }
-}
-
-fn to_fields(report: FlashReport) -> [u64; FIELDS] {
-    // Every field is named, so that a new one cannot be forgotten.
-    let FlashReport {
-        statistics:
-            FlashStatistics {
-                host_read_bytes,
-                host_written_bytes,
-                host_pages,
-                moved_pages,
-                deallocated_pages,
-                nand_read_bytes,
-                nand_programmed_bytes,
-                collections,
-                buffer_stalls,
-            },
-        lines:
-            LineCounts {
-                free,
-                open,
-                full,
-                victim,
-            },
-        zones:
-            ZoneCounts {
-                empty,
-                implicitly_opened,
-                explicitly_opened,
-                closed,
-                full: full_zones,
-                read_only,
-                offline,
-            },
-        erases: EraseCounts { min, mean_milli, max },
-        mapped_pages,
-        logical_pages,
-        physical_pages,
-        buffered_bytes,
-        buffer_bytes,
-        metadata_bytes,
-    } = report;
-    [
-        host_read_bytes,
-        host_written_bytes,
-        host_pages,
-        moved_pages,
-        deallocated_pages,
-        nand_read_bytes,
-        nand_programmed_bytes,
-        collections,
-        buffer_stalls,
-        free,
-        open,
-        full,
-        victim,
-        empty,
-        implicitly_opened,
-        explicitly_opened,
-        closed,
-        full_zones,
-        read_only,
-        offline,
-        min.into(),
-        mean_milli,
-        max.into(),
-        mapped_pages,
-        logical_pages,
-        physical_pages,
-        buffered_bytes,
-        buffer_bytes,
-        metadata_bytes,
-    ]
-}
-
-fn from_fields(fields: [u64; FIELDS]) -> FlashReport {
-    let [host_read_bytes, host_written_bytes, host_pages, moved_pages, deallocated_pages, nand_read_bytes, nand_programmed_bytes, collections, buffer_stalls, free, open, full, victim, empty, implicitly_opened, explicitly_opened, closed, full_zones, read_only, offline, min, mean_milli, max, mapped_pages, logical_pages, physical_pages, buffered_bytes, buffer_bytes, metadata_bytes] =
-        fields;
-    FlashReport {
-        statistics: FlashStatistics {
-            host_read_bytes,
-            host_written_bytes,
-            host_pages,
-            moved_pages,
-            deallocated_pages,
-            nand_read_bytes,
-            nand_programmed_bytes,
-            collections,
-            buffer_stalls,
-        },
-        lines: LineCounts {
-            free,
-            open,
-            full,
-            victim,
-        },
-        zones: ZoneCounts {
-            empty,
-            implicitly_opened,
-            explicitly_opened,
-            closed,
-            full: full_zones,
-            read_only,
-            offline,
-        },
-        erases: EraseCounts {
-            min: min as u32,
-            mean_milli,
-            max: max as u32,
-        },
-        mapped_pages,
-        logical_pages,
-        physical_pages,
-        buffered_bytes,
-        buffer_bytes,
-        metadata_bytes,
     }
 }
 
@@ -263,9 +149,12 @@ mod tests {
 
     #[test]
     fn every_field_comes_back_as_it_was() {
-        let mut fields = [0; FIELDS];
-        (1..).zip(&mut fields).for_each(|(value, field)| *field = value);
-        assert_eq!(to_fields(from_fields(fields)), fields);
+        let mut words = [0_u64; WORDS];
+        (1..).zip(&mut words).for_each(|(value, word)| *word = value);
+        let report: FlashReport = transmute!(words);
+        let log = FlashLog::new(1).unwrap();
+        log.answer([NamespaceReport::Flash(report)].into_iter());
+        assert_eq!(log.read(0), NamespaceReport::Flash(report));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a phase came to: numbers for tables, for machines and for plots.
 
-use serde::Serialize;
-use ssd_model::{AnyModel, ZoneCounts};
+use serde::{Serialize, Serializer};
+use ssd_model::{Amplification, AnyModel, FlashStatistics, ZoneCounts};
 
 use super::measure::{Direction, DirectionMeasure, Measure};
 use super::{Series, TraceReport};
@@ -85,22 +85,9 @@ pub struct FlashPhaseReport {
     /// Bytes written to flash for each byte that the host wrote; 0 if it wrote none. More than `write_amplification` where writes do not cover whole
     /// pages.
     pub write_amplification_bytes: f64,
-    /// Bytes that the host wrote.
-    pub host_written_bytes: u64,
-    /// 4 KiB pages that the host's writes put on flash.
-    pub host_pages: u64,
-    /// 4 KiB pages that garbage collection moved.
-    pub moved_pages: u64,
-    /// 4 KiB pages deallocated.
-    pub deallocated_pages: u64,
-    /// Bytes read from the array.
-    pub nand_read_bytes: u64,
-    /// Bytes programmed.
-    pub nand_programmed_bytes: u64,
-    /// Lines collected.
-    pub collections: u64,
-    /// Attempts of writes that found no room in the buffer.
-    pub buffer_stalls: u64,
+    /// What was counted during the phase. Each counter is a field of its own in JSON.
+    #[serde(flatten, serialize_with = "rows")]
+    pub statistics: FlashStatistics,
     /// Erases of the least used line since the drive was new.
     pub line_erases_min: u32,
     /// Mean erases of a line since the drive was new.
@@ -244,29 +231,25 @@ impl DirectionReport {
     }
 }
 
+/// Writes counters under their names.
+fn rows<S: Serializer>(statistics: &FlashStatistics, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(statistics.rows())
+}
+
+/// What went to flash for what the host wrote; 0 if it wrote nothing.
+fn ratio(amplification: Amplification) -> f64 {
+    match amplification.host {
+        0 => 0.0,
+        host => amplification.flash as f64 / host as f64,
+    }
+}
+
 fn flash(model: &AnyModel) -> Option<FlashPhaseReport> {
     let report = model.flash_report()?;
-    let statistics = report.statistics;
-    let written = statistics.host_pages + statistics.moved_pages;
     Some(FlashPhaseReport {
-        write_amplification: if statistics.host_pages == 0 {
-            0.0
-        } else {
-            written as f64 / statistics.host_pages as f64
-        },
-        write_amplification_bytes: if statistics.host_written_bytes == 0 {
-            0.0
-        } else {
-            report.flash_bytes() as f64 / statistics.host_written_bytes as f64
-        },
-        host_written_bytes: statistics.host_written_bytes,
-        host_pages: statistics.host_pages,
-        moved_pages: statistics.moved_pages,
-        deallocated_pages: statistics.deallocated_pages,
-        nand_read_bytes: statistics.nand_read_bytes,
-        nand_programmed_bytes: statistics.nand_programmed_bytes,
-        collections: statistics.collections,
-        buffer_stalls: statistics.buffer_stalls,
+        write_amplification: ratio(report.statistics.write_amplification()),
+        write_amplification_bytes: ratio(report.write_amplification_bytes()),
+        statistics: report.statistics,
         line_erases_min: report.erases.min,
         line_erases_mean: report.erases.mean_milli as f64 / 1000.0,
         line_erases_max: report.erases.max,

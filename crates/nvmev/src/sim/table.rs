@@ -78,16 +78,16 @@ fn write_flash(flash: &FlashPhaseReport, output: &mut dyn Write) -> io::Result<(
         "  flash: write amplification {:.3} ({:.3} of bytes), {} lines collected, {} pages moved, {} deallocated",
         flash.write_amplification,
         flash.write_amplification_bytes,
-        flash.collections,
-        flash.moved_pages,
-        flash.deallocated_pages
+        flash.statistics.collections,
+        flash.statistics.moved_pages,
+        flash.statistics.deallocated_pages
     )?;
     writeln!(
         output,
         "         read {}, programmed {}; write buffer full {} times",
-        bytes(flash.nand_read_bytes),
-        bytes(flash.nand_programmed_bytes),
-        flash.buffer_stalls
+        bytes(flash.statistics.nand_read_bytes),
+        bytes(flash.statistics.nand_programmed_bytes),
+        flash.statistics.buffer_stalls
     )?;
     writeln!(
         output,
@@ -100,9 +100,9 @@ fn write_zones(flash: &FlashPhaseReport, zones: &ZonesReport, output: &mut dyn W
     writeln!(
         output,
         "  flash: read {}, programmed {}; write buffer full {} times",
-        bytes(flash.nand_read_bytes),
-        bytes(flash.nand_programmed_bytes),
-        flash.buffer_stalls
+        bytes(flash.statistics.nand_read_bytes),
+        bytes(flash.statistics.nand_programmed_bytes),
+        flash.statistics.buffer_stalls
     )?;
     writeln!(
         output,
