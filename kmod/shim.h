@@ -11,6 +11,8 @@
 
 #include <linux/types.h>
 
+#include "parameters.h"
+
 #define NVMEV_VECTORS_MAX 129 /* one for the admin queue, 128 for I/O queues */
 
 /* Zones a memory block can be in; where a block goes back to at unload. */
@@ -49,30 +51,9 @@ enum nvmev_proc_file {
 
 /* The module's parameters as the user wrote them; NULL where not given. Not const because module_param() has it so. */
 struct nvmev_params {
-	char *memmap_start;
-	char *memmap_size;
-	char *size;
-	char *data;
-	char *cpus;
-	char *dispatchers;
-	char *profile;
-	char *ns;
-	char *profile_set;
-	char *lba_size;
-	char *serial;
-	char *read_time;
-	char *read_delay;
-	char *read_trailing;
-	char *write_time;
-	char *write_delay;
-	char *write_trailing;
-	char *nr_io_units;
-	char *io_unit_shift;
-	char *idle_timeout_us;
-	char *lateness_bound_ns;
-	char *shadow_doorbells;
-	char *dma;
-	char *debug;
+#define NVMEV_MEMBER(name, description) char *name;
+	NVMEV_PARAMETERS(NVMEV_MEMBER)
+#undef NVMEV_MEMBER
 };
 
 struct nvmev_pci;

@@ -20,34 +20,11 @@
 /* Taken as text: Rust parses and checks all of them in one place and can say what is wrong with each. */
 static struct nvmev_params params;
 
-#define NVMEV_PARAM(name, description)                             \
+#define MODULE_PARAMETER(name, description)                        \
 	module_param_named(name, params.name, charp, 0444);        \
-	MODULE_PARM_DESC(name, description)
+	MODULE_PARM_DESC(name, description);
 
-NVMEV_PARAM(memmap_start, "Start of the memory reserved with memmap=SIZE$START on the kernel command line, e.g. 4G");
-NVMEV_PARAM(memmap_size, "Size of the reserved memory, e.g. 2G; the first 1 MiB holds the registers");
-NVMEV_PARAM(size, "Take this much memory from the running kernel instead, e.g. 1G; no memmap= needed");
-NVMEV_PARAM(data, "Where data is kept: memory (default), or none: NOTHING THAT IS WRITTEN IS KEPT, reads return zeros, size= says how large the drive is");
-NVMEV_PARAM(cpus, "CPUs to use, e.g. 2,3: the first runs the dispatcher, the others I/O workers");
-NVMEV_PARAM(dispatchers, "How many of the CPUs run dispatchers, which divide the queues among themselves; default 1");
-NVMEV_PARAM(profile, "Device to emulate");
-NVMEV_PARAM(ns, "Namespaces of different kinds: PROFILE:SIZE,PROFILE:SIZE,...; one without a size has what is left");
-NVMEV_PARAM(profile_set, "Parameters of the profile to change, e.g. nand.program_ns=200000,ftl.victim=random; with ns=, 1/nand.program_ns=200000 for the first");
-NVMEV_PARAM(lba_size, "Logical block size: 512 or 4096");
-NVMEV_PARAM(serial, "Serial number, up to 20 characters");
-NVMEV_PARAM(read_time, "Read time per I/O unit in nanoseconds");
-NVMEV_PARAM(read_delay, "Delay before a read in nanoseconds");
-NVMEV_PARAM(read_trailing, "Delay after a read in nanoseconds");
-NVMEV_PARAM(write_time, "Write time per I/O unit in nanoseconds");
-NVMEV_PARAM(write_delay, "Delay before a write in nanoseconds");
-NVMEV_PARAM(write_trailing, "Delay after a write in nanoseconds");
-NVMEV_PARAM(nr_io_units, "Number of I/O units that work in parallel");
-NVMEV_PARAM(io_unit_shift, "Size of an I/O unit as a power of two");
-NVMEV_PARAM(idle_timeout_us, "Microseconds without work after which the threads begin to sleep; 0: never");
-NVMEV_PARAM(lateness_bound_ns, "Nanoseconds after which a completion is posted too late, for /proc/nvmev/lateness");
-NVMEV_PARAM(shadow_doorbells, "Whether hosts can have shadow doorbells (Doorbell Buffer Config): 1 or 0; default 1");
-NVMEV_PARAM(dma, "DMA engines that copy data: off (default), any, or the name of a device or a channel, such as dma0 or dma0chan1");
-NVMEV_PARAM(debug, "Accepted for compatibility with NVMeVirt; has no effect");
+NVMEV_PARAMETERS(MODULE_PARAMETER)
 
 /* What Rust gave us for this load of the module. */
 static void *instance;

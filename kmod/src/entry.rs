@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use core::ffi::{c_char, c_void, CStr};
 use core::slice;
 
-use module_params::{RawParams, TextBuffer};
+use module_params::TextBuffer;
 use nvme_device::HostMemory;
 
 use crate::hotplug;
@@ -34,62 +34,8 @@ unsafe fn text<'a>(text: *const c_char) -> Option<&'a str> {
 /// `params` holds null pointers or C strings, and `instance` is C's to fill in.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmev_rs_load(params: &Params, instance: &mut *mut c_void) -> i32 {
-    // Every field is named, so that a new one cannot be forgotten.
-    let Params {
-        memmap_start,
-        memmap_size,
-        size,
-        data,
-        cpus,
-        dispatchers,
-        profile,
-        ns,
-        profile_set,
-        lba_size,
-        serial,
-        read_time,
-        read_delay,
-        read_trailing,
-        write_time,
-        write_delay,
-        write_trailing,
-        nr_io_units,
-        io_unit_shift,
-        idle_timeout_us,
-        lateness_bound_ns,
-        shadow_doorbells,
-        dma,
-        debug,
-    } = *params;
     // SAFETY: the module's parameters are null or C strings, and nobody can change them after loading began.
-    let params = unsafe {
-        RawParams {
-            memmap_start: text(memmap_start),
-            memmap_size: text(memmap_size),
-            size: text(size),
-            data: text(data),
-            cpus: text(cpus),
-            dispatchers: text(dispatchers),
-            profile: text(profile),
-            ns: text(ns),
-            profile_set: text(profile_set),
-            lba_size: text(lba_size),
-            serial: text(serial),
-            read_time: text(read_time),
-            read_delay: text(read_delay),
-            read_trailing: text(read_trailing),
-            write_time: text(write_time),
-            write_delay: text(write_delay),
-            write_trailing: text(write_trailing),
-            nr_io_units: text(nr_io_units),
-            io_unit_shift: text(io_unit_shift),
-            idle_timeout_us: text(idle_timeout_us),
-            lateness_bound_ns: text(lateness_bound_ns),
-            shadow_doorbells: text(shadow_doorbells),
-            dma: text(dma),
-            debug: text(debug),
-        }
-    };
+    let params = params.map(|_, value| unsafe { text(value) });
     match Instance::load(&params) {
         Ok(loaded) => {
             *instance = Box::into_raw(Box::new(loaded)).cast();
@@ -215,5 +161,4 @@ unsafe extern "C" fn nvmev_rs_proc_store(
 // C's idea of these is checked by nothing else.
 const _: () = {
     assert!(shim::EINVAL < 0 && shim::ENOMEM < 0);
-    assert!(size_of::<Params>() == 24 * size_of::<*const c_char>());
 };

@@ -3,34 +3,10 @@
 
 use core::ffi::{c_char, c_void};
 
-/// `struct nvmev_params`.
-#[repr(C)]
-pub struct Params {
-    pub memmap_start: *const c_char,
-    pub memmap_size: *const c_char,
-    pub size: *const c_char,
-    pub data: *const c_char,
-    pub cpus: *const c_char,
-    pub dispatchers: *const c_char,
-    pub profile: *const c_char,
-    pub ns: *const c_char,
-    pub profile_set: *const c_char,
-    pub lba_size: *const c_char,
-    pub serial: *const c_char,
-    pub read_time: *const c_char,
-    pub read_delay: *const c_char,
-    pub read_trailing: *const c_char,
-    pub write_time: *const c_char,
-    pub write_delay: *const c_char,
-    pub write_trailing: *const c_char,
-    pub nr_io_units: *const c_char,
-    pub io_unit_shift: *const c_char,
-    pub idle_timeout_us: *const c_char,
-    pub lateness_bound_ns: *const c_char,
-    pub shadow_doorbells: *const c_char,
-    pub dma: *const c_char,
-    pub debug: *const c_char,
-}
+use module_params::ParameterList;
+
+/// `struct nvmev_params`: C strings, or null.
+pub type Params = ParameterList<*const c_char>;
 
 /// What C keeps for itself.
 macro_rules! opaque {

@@ -1,6 +1,6 @@
 //! What copies data: the `dma=` parameter.
 
-use crate::params::{ParamError, Problem};
+use crate::error::{ParamError, Problem};
 
 /// The longest name of a DMA engine.
 const DMA_NAME_LEN_MAX: usize = 31;

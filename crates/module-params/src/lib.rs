@@ -4,7 +4,10 @@
 //! `cargo test` reaches it. No allocation, no clock, no globals: text and facts about the machine in, a checked value or an
 //! explanation out.
 //!
-//! - [`params`]: the module's parameters, checked once into an immutable [`Settings`].
+//! - [`list`]: the module's parameters, from the list in `kmod/parameters.h`.
+//! - [`params`]: the check of them, once, into an immutable [`Settings`].
+//! - [`error`]: what is wrong with one.
+//! - [`nvm`]: timing of a drive without flash.
 //! - [`memory`]: where the memory comes from, and whether there is any for data.
 //! - [`namespaces`]: which namespaces a device has.
 //! - [`proc_text`]: the formats of the files in `/proc/nvmev`.
@@ -23,10 +26,14 @@ extern crate std;
 pub mod carve;
 pub mod cpus;
 pub mod dma;
+pub mod error;
 pub mod idle;
+pub mod limits;
+pub mod list;
 pub mod live;
 pub mod memory;
 pub mod namespaces;
+pub mod nvm;
 pub mod params;
 pub mod pci_domain;
 pub mod placement;
@@ -36,8 +43,11 @@ pub mod text;
 
 pub use cpus::{CpuList, Cpus};
 pub use dma::DmaChoice;
+pub use error::ParamError;
 pub use idle::Idle;
+pub use list::{ParameterList, RawParams};
 pub use live::LiveTimes;
 pub use memory::MemorySource;
-pub use params::{NvmOverrides, NvmTimes, ParamError, RawParams, Settings};
+pub use nvm::{NvmOverrides, NvmTimes};
+pub use params::Settings;
 pub use text::TextBuffer;

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{fence, AtomicU32, Ordering};
 
-use crate::params::NvmTimes;
+use crate::nvm::NvmTimes;
 use crate::proc_text::Times;
 
 const FIELDS: usize = 8;

@@ -1,14 +1,13 @@
 //! Where the drive's memory comes from, and whether there is any for its data: `size=`, `memmap_start=`, `memmap_size=`, `data=`.
 
-use crate::params::{ParamError, Problem};
+use crate::error::{ParamError, Problem};
+use crate::limits::MEMORY_ALIGNMENT;
 use crate::size::parse_size;
 
 /// The registers' area at the beginning of the device's memory, as in NVMeVirt: what is left is the storage.
 pub const BAR_AREA_BYTES: u64 = 1 << 20;
 /// Below this, a file system hardly fits on the device.
 pub const MEMORY_BYTES_MIN: u64 = 16 << 20;
-/// What addresses and sizes of memory are multiples of: the size of the BAR, which PCI aligns to itself.
-pub const MEMORY_ALIGNMENT: u64 = 16 << 10;
 
 /// Where the device's memory comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

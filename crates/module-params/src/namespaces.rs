@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::Range;
 
-use crate::memory::MEMORY_ALIGNMENT;
+use crate::limits::MEMORY_ALIGNMENT;
 use crate::size::{parse_size, Bytes, SizeError};
 
 /// Most namespaces of a device.
