@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use ssd_profile::IO_UNIT_SHIFT;
+use ssd_profile::{Timing, IO_UNIT_SHIFT};
 
 use super::*;
 

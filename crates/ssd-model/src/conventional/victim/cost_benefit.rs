@@ -8,7 +8,7 @@ use core::cmp::Ordering;
 
 use super::super::lines::Lines;
 use super::candidates::Candidates;
-use super::Victims;
+use super::policy::Victims;
 use crate::SetupError;
 
 /// See the module's documentation.

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use super::super::lines::Lines;
-use super::Victims;
+use super::policy::Victims;
 use crate::table::{room, table};
 use crate::SetupError;
 

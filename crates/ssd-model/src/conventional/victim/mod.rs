@@ -5,6 +5,7 @@
 mod candidates;
 mod cost_benefit;
 mod greedy;
+mod policy;
 mod random;
 
 use ssd_profile::VictimPolicy;
@@ -13,28 +14,8 @@ use super::lines::Lines;
 use crate::SetupError;
 use cost_benefit::CostBenefit;
 use greedy::Greedy;
+pub use policy::Victims;
 use random::Random;
-
-/// The lines that garbage collection may take, and the choice among them. Every line in it has at least one invalid page.
-pub trait Victims {
-    /// `line` becomes a candidate.
-    fn insert(&mut self, line: u32, lines: &Lines);
-
-    /// One more page of the candidate `line` became invalid; `lines` has the new count.
-    fn page_invalidated(&mut self, line: u32, lines: &Lines);
-
-    /// Takes the line out that the policy chooses; nothing if there is no candidate.
-    fn take(&mut self, now_ns: u64, lines: &Lines) -> Option<u32>;
-
-    /// Takes the line out that has the fewest valid pages: what counts when the free lines run out.
-    fn take_emptiest(&mut self, lines: &Lines) -> Option<u32>;
-
-    /// How many candidates there are.
-    fn len(&self) -> usize;
-
-    /// Bytes of the tables.
-    fn metadata_bytes(&self) -> u64;
-}
 
 /// A policy of any kind.
 #[derive(Clone, Debug)]

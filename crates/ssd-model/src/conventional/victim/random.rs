@@ -2,7 +2,7 @@
 
 use super::super::lines::Lines;
 use super::candidates::Candidates;
-use super::Victims;
+use super::policy::Victims;
 use crate::SetupError;
 
 /// Where the sequence of choices begins: the same for every drive, so that a run can be repeated.
