@@ -1,6 +1,6 @@
 //! The running checksums of a trace.
 
-use super::{Outcome, Request};
+use super::request::{Outcome, Request};
 
 const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0100_0000_01b3;

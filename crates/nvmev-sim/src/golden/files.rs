@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::{check, Report, TraceError, Verdict};
+use super::error::TraceError;
+use super::replay::check;
+use super::report::{Report, Verdict};
 use crate::packed::unpack;
 
 /// How a trace's file name usually ends. A file that is called so and is none is reported, not passed over.

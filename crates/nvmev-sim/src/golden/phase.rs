@@ -1,7 +1,7 @@
 //! Phases of a trace and the requests that they generate.
 
-use super::line::{number, value_of};
-use super::Request;
+use super::field::{number, value_of};
+use super::request::Request;
 
 /// Most requests that a trace may have. The largest known one has 4.5 million; the limit keeps a damaged count from
 /// running for years.

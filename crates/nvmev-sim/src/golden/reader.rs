@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, Read};
 
+use super::error::TraceError;
 use super::line::Line;
-use super::TraceError;
 
 /// Longest line. The longest known one, a description, has some 300 bytes.
 const LINE_LEN_MAX: u64 = 16 * 1024;

@@ -3,13 +3,14 @@
 use std::io::BufRead;
 
 use super::checksum::Checksum;
+use super::error::TraceError;
 use super::line::{Line, Sums};
 use super::phase::{Phase, PhaseKind};
 use super::reader::Lines;
-use super::subject::{is_of_key_value, shows_a_defect};
-use super::{
-    subject_for, Answer, Difference, Kind, Outcome, Parameters, Report, Request, Subject, Tally, TraceError,
-    TraceHeader, Verdict,
+use super::report::{Difference, Report, Tally, Verdict};
+use super::request::{Outcome, Request};
+use super::subject::{
+    is_of_key_value, shows_a_defect, subject_for, Answer, Kind, Parameters, Subject, TraceHeader,
 };
 
 /// How often a request may be put before it counts as never accepted. The reference needs a few hundred at most.

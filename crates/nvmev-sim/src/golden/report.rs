@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Kind;
+use super::subject::Kind;
 
 /// How many of something agree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use ssd_profile::{
     ZrwaParameters,
 };
 
-use super::Request;
+use super::request::Request;
 
 /// Size of a logical block in every trace, bytes.
 const LBA_BYTES: u64 = 512;

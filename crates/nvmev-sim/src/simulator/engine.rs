@@ -2,14 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::fmt;
 
-use ssd_model::{namespace_bytes, AnyModel, Command, Model, Refusal, SetupError, ZoneAction};
+use ssd_model::{namespace_bytes, AnyModel, Command, Model, Refusal, ZoneAction};
 use ssd_profile::ProfileKind;
 
+use super::error::SimulatorError;
 use super::measure::Measure;
 use super::report::PhaseReport;
-use super::{Action, Io, Source, TraceError, WorkloadError};
+use super::source::{Action, Io, Source};
 
 /// Time begins here: no command arrives at 0.
 const START_NS: u64 = 1_000_000_000;
@@ -44,47 +44,6 @@ pub struct Progress {
     pub commands: u64,
     /// Virtual time since the phase began, ns.
     pub time_ns: u64,
-}
-
-/// Why a simulation ended early.
-#[derive(Debug)]
-pub enum SimulatorError {
-    /// The drive cannot be set up.
-    Setup(SetupError),
-    /// The workload cannot be run.
-    Workload(WorkloadError),
-    /// The trace cannot be read.
-    Trace(TraceError),
-    /// Commands take no time, so a phase that is to last some never ends.
-    Standstill,
-    /// The drive has keys instead of LBAs, and every workload and trace is of LBAs.
-    KeyValue,
-}
-
-impl fmt::Display for SimulatorError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Setup(error) => error.fmt(f),
-            Self::Workload(error) => error.fmt(f),
-            Self::Trace(error) => error.fmt(f),
-            Self::Standstill => f.write_str(
-                "commands take no time on this drive, as reads of what was never written do on profiles with the reference's oddities: \
-                 fill it first (--precondition seq), or end the phase by count= or size= instead of time=",
-            ),
-            Self::KeyValue => f.write_str(
-                "key-value drives are not simulated: workloads and traces read and write LBAs, and such a drive stores values under keys. \
-                 Choose another --profile; with the kernel module, `nvmev kv bench` measures a key-value drive",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for SimulatorError {}
-
-impl From<WorkloadError> for SimulatorError {
-    fn from(error: WorkloadError) -> Self {
-        Self::Workload(error)
-    }
 }
 
 /// A drive in virtual time.

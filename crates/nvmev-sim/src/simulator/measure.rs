@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use ssd_model::FlashStatistics;
 
-use super::Action;
+use super::source::Action;
 
 /// Significant digits of a latency.
 const DIGITS: u8 = 3;

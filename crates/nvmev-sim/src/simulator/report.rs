@@ -3,8 +3,8 @@
 use serde::{Serialize, Serializer};
 use ssd_model::{Amplification, AnyModel, FlashStatistics, ZoneCounts};
 
-use super::measure::{Direction, DirectionMeasure, Measure};
-use super::{Series, TraceReport};
+use super::measure::{Direction, DirectionMeasure, Measure, Series};
+use super::trace::TraceReport;
 
 /// A phase.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,9 +1,12 @@
 //! Generated workloads: `randwrite:bs=4k,qd=32,span=100%,time=60s`.
 
-use std::fmt;
-
-use super::zoned_workload::{ZonedCount, ZonedGenerator, ZonedWorkload};
-use super::{Action, Io, Pacing, Simulator, SimulatorError, Source};
+use super::amounts::{parse_bytes, parse_number, parse_time_ns, parse_times_milli};
+use super::block_workload::BlockGenerator;
+use super::engine::{Pacing, Simulator};
+use super::error::WorkloadError;
+use super::generate::Random;
+use super::source::Source;
+use super::zoned_workload::{ZoneWrites, ZonedCount, ZonedGenerator, ZonedWorkload};
 
 /// Longest command: what a write buffer can take is checked by the model.
 const BLOCK_BYTES_MAX: u64 = 32 << 20;
@@ -32,17 +35,6 @@ pub struct Workload {
     limit: Limit,
 }
 
-/// What is done to zones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ZoneWrites {
-    /// They are written at their write pointers.
-    Write,
-    /// They are appended to.
-    Append,
-    /// They are reset, one after another.
-    Reset,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Span {
     Percent(u64),
@@ -58,93 +50,6 @@ enum Limit {
     Bytes(u64),
     /// So many times the span, in thousandths.
     SpansMilli(u64),
-}
-
-/// A workload that cannot be understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkloadError {
-    /// What was given.
-    pub text: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl fmt::Display for WorkloadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "workload {:?}: {}", self.text, self.reason)
-    }
-}
-
-impl std::error::Error for WorkloadError {}
-
-/// Bytes as people write them: a number with k, m, g or t (powers of 1024).
-///
-/// # Errors
-/// What is wrong with the text.
-pub fn parse_bytes(text: &str) -> Result<u64, String> {
-    let lower = text.trim().to_ascii_lowercase();
-    let digits = lower.trim_end_matches("ib").trim_end_matches('b');
-    let (number, shift) = match digits.char_indices().last() {
-        Some((at, 'k')) => (&digits[..at], 10),
-        Some((at, 'm')) => (&digits[..at], 20),
-        Some((at, 'g')) => (&digits[..at], 30),
-        Some((at, 't')) => (&digits[..at], 40),
-        _ => (digits, 0),
-    };
-    let value: u64 = number
-        .parse()
-        .map_err(|_| format!("{text:?} is no size: write a number with k, m, g or t, such as 4k"))?;
-    value
-        .checked_mul(1 << shift)
-        .ok_or_else(|| format!("{text:?} is more than 2^64 bytes"))
-}
-
-fn parse_time_ns(text: &str) -> Result<u64, String> {
-    let units = [
-        ("ns", 1),
-        ("us", 1_000),
-        ("ms", 1_000_000),
-        ("s", 1_000_000_000),
-        ("min", 60_000_000_000),
-        ("m", 60_000_000_000),
-        ("h", 3_600_000_000_000),
-    ];
-    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(at);
-    let factor = if unit.is_empty() {
-        Some(1_000_000_000)
-    } else {
-        units
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .map(|(_, factor)| *factor)
-    };
-    let ns = factor.and_then(|factor: u64| number.parse::<u64>().ok()?.checked_mul(factor));
-    ns.filter(|&ns| ns > 0)
-        .ok_or_else(|| format!("{text:?} is no time: write a number with ns, us, ms, s, m or h, such as 60s"))
-}
-
-fn parse_number(key: &str, text: &str, min: u64, max: u64) -> Result<u64, String> {
-    text.parse()
-        .ok()
-        .filter(|value| (min..=max).contains(value))
-        .ok_or_else(|| format!("{key}={text}: give a number from {min} to {max}"))
-}
-
-/// `2x`, `1.5x` in thousandths.
-fn parse_times_milli(text: &str) -> Option<u64> {
-    let number = text.strip_suffix('x')?;
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let fraction: u64 = format!("{fraction:0<3}").parse().ok()?;
-    let milli = whole
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(1000)?
-        .checked_add(fraction)?;
-    (milli > 0).then_some(milli)
 }
 
 impl Workload {
@@ -401,7 +306,7 @@ impl Workload {
         Ok(span_bytes)
     }
 
-    fn block_generator(&self, namespace_bytes: u64, seed: u64) -> Result<Generator, WorkloadError> {
+    fn block_generator(&self, namespace_bytes: u64, seed: u64) -> Result<BlockGenerator, WorkloadError> {
         let error = |reason: String| WorkloadError {
             text: self.text.clone(),
             reason,
@@ -423,7 +328,7 @@ impl Workload {
             }
         };
         let hot_blocks = self.hot.map(|(_, span)| (blocks * span / 100).clamp(1, blocks));
-        Ok(Generator {
+        Ok(BlockGenerator {
             random: Random::new(seed),
             is_random: self.is_random,
             read_percent: self.read_percent,
@@ -470,113 +375,10 @@ pub fn parse_precondition(text: &str) -> Result<Vec<Workload>, WorkloadError> {
     text.split(',').map(|part| step(part.trim())).collect()
 }
 
-/// xorshift64* (Vigna 2016): fast, and the same on every machine.
-#[derive(Clone, Debug)]
-pub(super) struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        // Neighbouring seeds begin far apart; never 0.
-        Self((seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9) | 1)
-    }
-
-    #[inline]
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let value = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D);
-        ((u128::from(value) * u128::from(bound)) >> 64) as u64
-    }
-}
-
-/// When command number `index` arrives, ns since the phase began, if that is by rate.
-pub(super) fn arrival_ns(index: u64, rate_per_s: Option<u64>) -> Option<u64> {
-    rate_per_s.map(|rate| (u128::from(index) * 1_000_000_000 / u128::from(rate)) as u64)
-}
-
-/// The share of `count` commands that `index` are, in thousandths; nothing if they have no end.
-pub(super) fn done_milli(index: u64, count: u64) -> Option<u64> {
-    (count != u64::MAX).then(|| (u128::from(index) * 1000 / u128::from(count.max(1))) as u64)
-}
-
-/// The commands of a workload on a drive whose blocks can be written in any order.
-#[derive(Clone, Debug)]
-struct Generator {
-    random: Random,
-    is_random: bool,
-    read_percent: u64,
-    trim_percent: u64,
-    block_bytes: u64,
-    blocks: u64,
-    offset_bytes: u64,
-    fua: bool,
-    /// Percentage of commands, and blocks that they go to.
-    hot: Option<(u64, u64)>,
-    rate_per_s: Option<u64>,
-    index: u64,
-    count: u64,
-}
-
-impl Generator {
-    #[inline]
-    fn block(&mut self) -> u64 {
-        if !self.is_random {
-            return self.index % self.blocks;
-        }
-        match self.hot {
-            None => self.random.below(self.blocks),
-            Some((percent, hot_blocks)) if self.random.below(100) < percent => self.random.below(hot_blocks),
-            Some((_, hot_blocks)) if hot_blocks < self.blocks => {
-                hot_blocks + self.random.below(self.blocks - hot_blocks)
-            }
-            Some(_) => self.random.below(self.blocks),
-        }
-    }
-
-    #[inline]
-    fn action(&mut self) -> Action {
-        if self.trim_percent == 100 {
-            return Action::Trim;
-        }
-        let is_read = match self.read_percent {
-            100 => true,
-            0 => false,
-            percent => self.random.below(100) < percent,
-        };
-        if is_read {
-            Action::Read
-        } else {
-            Action::Write(self.fua)
-        }
-    }
-}
-
-impl Source for Generator {
-    #[inline]
-    fn next(&mut self) -> Result<Option<Io>, SimulatorError> {
-        if self.index == self.count {
-            return Ok(None);
-        }
-        let io = Io {
-            at_ns: arrival_ns(self.index, self.rate_per_s),
-            wait_ns: 0,
-            action: self.action(),
-            offset_bytes: self.offset_bytes + self.block() * self.block_bytes,
-            len_bytes: self.block_bytes,
-        };
-        self.index += 1;
-        Ok(Some(io))
-    }
-
-    fn progress_milli(&self) -> Option<u64> {
-        done_milli(self.index, self.count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::{Action, Io};
 
     /// A drive whose namespace has its whole capacity.
     fn drive(bytes: u64) -> Simulator {

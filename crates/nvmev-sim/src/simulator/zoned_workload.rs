@@ -4,11 +4,23 @@
 use ssd_model::zoned::ZonedModel;
 use ssd_model::ZoneState;
 
-use super::workload::{arrival_ns, done_milli, Random, ZoneWrites};
-use super::{Action, Io, SimulatorError, Source};
+use super::error::SimulatorError;
+use super::generate::{arrival_ns, done_milli, Random};
+use super::source::{Action, Io, Source};
 
 /// Zones that are written at a time unless the workload says otherwise.
 const STREAMS_DEFAULT: u32 = 1;
+
+/// What is done to zones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ZoneWrites {
+    /// They are written at their write pointers.
+    Write,
+    /// They are appended to.
+    Append,
+    /// They are reset, one after another.
+    Reset,
+}
 
 /// A workload in a zoned drive's terms.
 #[derive(Clone, Debug)]

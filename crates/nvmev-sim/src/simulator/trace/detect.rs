@@ -1,6 +1,7 @@
 //! Which format a trace has, from its first lines.
 
-use super::{blkparse, iolog, msr, TraceFormat};
+use super::options::TraceFormat;
+use super::{blkparse, iolog, msr};
 
 /// Lines that are looked at: what comes before a trace's first event is shorter.
 pub const LINES_MAX: usize = 1000;

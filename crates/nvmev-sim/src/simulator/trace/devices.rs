@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::TraceFormat;
+use super::options::TraceFormat;
 
 /// So many are told apart; memory is bounded, so a trace with more has them counted together, under these names.
 const DEVICES_MAX: usize = 1000;

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use super::event::{malformed, number, quoted, Event, Item, Kind, Parsed};
+use super::options::TraceFormat;
 use super::tally::{LeftOut, Reason};
-use super::TraceFormat;
 
 /// What a trace begins with, but for its version.
 const HEADING: [&str; 2] = ["fio", "version"];

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 
-use super::TraceInput;
+use super::input::TraceInput;
 
 /// Longest line that is looked at. A process's name has 15 bytes; a file's path, up to 4096.
 const LINE_BYTES_MAX: usize = 64 * 1024;

@@ -1,9 +1,9 @@
 //! From a trace's addresses to commands of this drive.
 
 use super::event::{Event, Kind};
+use super::options::Beyond;
 use super::tally::{LeftOut, Reason};
-use super::Beyond;
-use crate::simulator::{Action, Io};
+use crate::simulator::source::{Action, Io};
 
 /// Unit of addresses: what a command covers is whole blocks of it.
 const BLOCK_BYTES: u64 = 512;

@@ -4,17 +4,18 @@ use std::io;
 
 use serde::Serialize;
 
-use super::devices::Devices;
+use super::devices::{DeviceReport, Devices};
+use super::error::TraceError;
 use super::event::{quoted, Event, Item, Parsed};
+use super::input::TraceInput;
 use super::lines::{Line, Lines};
+use super::options::{Beyond, TraceFormat, TraceOptions};
 use super::order::{Ordered, Window};
 use super::place::{Pieces, Placer};
-use super::tally::{LeftOut, Reason, Tally};
-use super::{
-    blkparse, detect, iolog, msr, Beyond, DeviceReport, Remark, TraceError, TraceFormat, TraceInput,
-    TraceOptions,
-};
-use crate::simulator::{Io, SimulatorError, Source};
+use super::tally::{LeftOut, Reason, Remark, Tally};
+use super::{blkparse, detect, iolog, msr};
+use crate::simulator::error::SimulatorError;
+use crate::simulator::source::{Io, Source};
 
 /// A trace being read.
 #[derive(Debug)]
