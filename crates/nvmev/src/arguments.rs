@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::kv::KvCommand;
 use crate::lateness::LatenessArguments;
+use crate::profile::ProfileCommand;
 use crate::sim::SimArguments;
 
 /// NVMeVirt: software-defined NVMe drives.
@@ -45,33 +46,6 @@ pub struct CompletionsArguments {
 pub struct ManualArguments {
     /// An existing folder to write them to
     pub folder: PathBuf,
-}
-
-#[derive(Debug, clap::Subcommand)]
-pub enum ProfileCommand {
-    /// List all profiles
-    List,
-    /// Print one profile as TOML
-    Show {
-        /// Name of the profile, as `nvmev profile list` shows it
-        name: String,
-    },
-    /// List the parameters of a profile with their values, as --set and the module's profile_set= take them
-    Keys {
-        /// Name of the profile
-        #[arg(default_value = "970pro")]
-        name: String,
-    },
-    /// Check a profile of your own
-    Check {
-        /// The file
-        file: String,
-    },
-    /// Print the module's parameters that make a built-in profile into one of your own
-    Params {
-        /// The file
-        file: String,
-    },
 }
 
 #[cfg(test)]

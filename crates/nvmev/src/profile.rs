@@ -7,8 +7,34 @@ use ssd_model::profiles;
 use ssd_profile::file::ProfileFile;
 use ssd_profile::Profile;
 
-use crate::arguments::ProfileCommand;
 use crate::error::CommandError;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum ProfileCommand {
+    /// List all profiles
+    List,
+    /// Print one profile as TOML
+    Show {
+        /// Name of the profile, as `nvmev profile list` shows it
+        name: String,
+    },
+    /// List the parameters of a profile with their values, as --set and the module's profile_set= take them
+    Keys {
+        /// Name of the profile
+        #[arg(default_value = "970pro")]
+        name: String,
+    },
+    /// Check a profile of your own
+    Check {
+        /// The file
+        file: String,
+    },
+    /// Print the module's parameters that make a built-in profile into one of your own
+    Params {
+        /// The file
+        file: String,
+    },
+}
 
 /// Does what `command` asks.
 pub fn run(command: &ProfileCommand, output: &mut dyn Write) -> Result<(), CommandError> {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use nvmev_sim::simulator::PhaseReport;
 use serde::Serialize;
 
-use super::Outcome;
+use super::outcome::Outcome;
 
 /// Version of the layout; it changes when a field is removed or gets another meaning.
 const LAYOUT: u32 = 1;

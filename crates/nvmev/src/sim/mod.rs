@@ -2,6 +2,7 @@
 
 mod arguments;
 mod json;
+mod outcome;
 mod output_files;
 mod plot;
 mod table;
@@ -23,17 +24,9 @@ use ssd_profile::{Profile, SetError};
 
 use crate::error::CommandError;
 use crate::profile;
+use outcome::Outcome;
 use output_files::OutputFiles;
 use wall::Wall;
-
-/// What was simulated, for the table, the JSON file and the plot.
-struct Outcome<'a> {
-    profile: &'a str,
-    capacity_bytes: u64,
-    namespace_bytes: u64,
-    seed: u64,
-    phases: &'a [PhaseReport],
-}
 
 /// Does what `arguments` ask.
 pub fn run(arguments: &SimArguments, output: &mut dyn Write) -> Result<(), CommandError> {

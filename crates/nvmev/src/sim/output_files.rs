@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::SimArguments;
+use super::arguments::SimArguments;
 use crate::error::CommandError;
 
 /// A file that is to be written.

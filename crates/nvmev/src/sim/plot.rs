@@ -6,7 +6,7 @@ use nvmev_sim::simulator::{PhaseReport, SeriesPoint};
 use plotters::coord::combinators::IntoLogRange;
 use plotters::prelude::*;
 
-use super::Outcome;
+use super::outcome::Outcome;
 
 const WIDTH: u32 = 1000;
 const CHART_HEIGHT: u32 = 330;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use nvmev_sim::simulator::{DirectionReport, FlashPhaseReport, PhaseReport, UtilisationReport, ZonesReport};
 
-use super::Outcome;
+use super::outcome::Outcome;
 
 /// Writes a table for each phase.
 pub fn write(outcome: &Outcome<'_>, output: &mut dyn Write) -> io::Result<()> {
