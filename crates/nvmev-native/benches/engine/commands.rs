@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::rig::{Rig, Setup};
+use crate::rig::Rig;
 use crate::rounds::{alternate, Figure};
-use crate::work::Kind;
+use crate::setup::{Kind, Setup};
 
 /// Commands of a case in each round, about.
 pub const COMMANDS_PER_ROUND: u64 = 1 << 13;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::rig::{Rig, Setup};
+use crate::rig::Rig;
 use crate::rounds::{alternate, CpuTime, Figure};
-use crate::work::{DataPointer, Kind, LONG_BYTES};
+use crate::setup::{DataPointer, Kind, Setup};
+use crate::work::LONG_BYTES;
 
 const GIB: u64 = 1 << 30;
 /// So little that the caches of a core hold it, with the commands' buffers.

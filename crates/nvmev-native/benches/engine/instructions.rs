@@ -7,8 +7,8 @@ use std::process::Command;
 use serde::Serialize;
 
 use crate::commands::CASES;
-use crate::rig::{Rig, Setup};
-use crate::work::Kind;
+use crate::rig::Rig;
+use crate::setup::{Kind, Setup};
 use crate::{data, sizes};
 
 /// Batches of the longer run.

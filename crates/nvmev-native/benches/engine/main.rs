@@ -7,6 +7,7 @@ mod lateness;
 mod rig;
 mod rounds;
 mod scaling;
+mod setup;
 mod sizes;
 mod work;
 

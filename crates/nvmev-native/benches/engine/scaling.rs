@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::rig::{Rig, Setup};
+use crate::rig::Rig;
 use crate::rounds::{alternate, Figure};
-use crate::work::Kind;
+use crate::setup::{Kind, Setup};
 
 const GIB: u64 = 1 << 30;
 

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::commands::{head, line, measure, Costs};
-use crate::rig::{table_bytes, Rig, Setup};
+use crate::rig::{table_bytes, Rig};
 use crate::rounds::alternate;
-use crate::work::Kind;
+use crate::setup::{Kind, Setup};
 
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;

@@ -4,30 +4,11 @@ use nvme_spec::{NvmOpcode, SubmissionQueueEntry, ZoneSendAction, PAGE_SIZE_BYTES
 use nvmev_native::Driver;
 use nvmev_sim::host::{commands, sgl, Random};
 
-use crate::rig::Setup;
+use crate::setup::{DataPointer, Kind, Setup};
 
 const PAGE: u64 = PAGE_SIZE_BYTES as u64;
 /// Longest transfer: 128 KiB.
 pub const LONG_BYTES: u32 = 128 << 10;
-
-/// What a command does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Read,
-    Write,
-    Append,
-}
-
-/// How its data is described.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum DataPointer {
-    /// PRPs of pages that follow each other.
-    Prps,
-    /// PRPs of every other page.
-    ScatteredPrps,
-    /// An SGL of one block.
-    Sgl,
-}
 
 /// Where the next command goes.
 #[derive(Clone)]
