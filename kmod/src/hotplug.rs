@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! CPUs of `cpus=` that go offline and come back. Their threads run elsewhere meanwhile; where, `module-params` decides.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 
 use module_params::cpus::CPU_COUNT_MAX;
-use module_params::placement::{place, Moved, ThreadName, Topology};
-use module_params::{CpuList, Cpus};
+use module_params::placement::{place, Moved, Topology};
+use module_params::Cpus;
 
 use crate::log::{error, info};
 use crate::running::Running;
@@ -45,47 +44,6 @@ impl Topology for Machine {
     }
 }
 
-/// Where each thread belongs, and where it runs. Not in arrays: the kernel's stack has no room for them.
-pub struct Places {
-    homes: Box<[u32]>,
-    dispatcher_count: usize,
-    now: Box<[AtomicU32]>,
-}
-
-impl Places {
-    /// Each thread on its CPU, those of the dispatchers first.
-    pub fn new(homes: &CpuList, dispatcher_count: usize) -> Self {
-        Self {
-            homes: homes.as_slice().into(),
-            dispatcher_count,
-            now: homes
-                .as_slice()
-                .iter()
-                .map(|&home| AtomicU32::new(home))
-                .collect(),
-        }
-    }
-
-    /// The CPUs of `cpus=`.
-    pub fn homes(&self) -> &[u32] {
-        &self.homes
-    }
-
-    /// The name of the thread with this index in `cpus=`.
-    pub fn name(&self, index: usize) -> ThreadName {
-        ThreadName {
-            index,
-            dispatcher_count: self.dispatcher_count,
-        }
-    }
-
-    /// Each thread with its home and the CPU on which it runs.
-    pub fn iter(&self) -> impl Iterator<Item = (ThreadName, u32, u32)> + '_ {
-        let homes = self.homes.iter().zip(&self.now).enumerate();
-        homes.map(|(index, (&home, now))| (self.name(index), home, now.load(Ordering::Relaxed)))
-    }
-}
-
 /// Moves the threads that have to move, or can go back. Calls do not overlap.
 pub fn cpu_changes(running: &Running, cpu: u32, is_leaving: bool) {
     let places = &running.places;
@@ -109,9 +67,7 @@ pub fn cpu_changes(running: &Running, cpu: u32, is_leaving: bool) {
             // If the threads are not made yet, `Threads::start` looks at the CPUs once more.
             continue;
         };
-        if let Some(now) = places.now.get(index) {
-            now.store(to, Ordering::Relaxed);
-        }
+        places.set_now(index, to);
         let moved = Moved {
             name,
             home,

@@ -2,7 +2,6 @@
 //! From `profile=`, `ns=` and `profile_set=` to the namespaces of the device.
 
 use alloc::vec::Vec;
-use core::fmt;
 
 use module_params::namespaces::NamespaceRequest;
 use module_params::{NvmOverrides, Settings};
@@ -11,34 +10,11 @@ use ssd_model::conventional::Geometry;
 use ssd_model::key_value;
 use ssd_model::zoned::ZonedGeometry;
 use ssd_model::{namespace_bytes, profiles};
-use ssd_profile::{KeyValueParameters, NvmParameters, ParameterError, Profile, ProfileKind};
+use ssd_profile::{KeyValueParameters, NvmParameters, Profile, ProfileKind};
 
-use crate::instance::LoadError;
+use crate::error::{LoadError, NamespaceError};
 use crate::log::info;
 use crate::running::{times_of, with_times};
-
-/// Why a namespace cannot be.
-pub enum NamespaceError {
-    /// Parameters that no device can have.
-    Parameter(ParameterError),
-    /// `data=none`, of a key-value drive.
-    KeysWithoutData,
-    /// Nothing that the drive can be, with this memory.
-    Model(ssd_model::SetupError),
-}
-
-impl fmt::Display for NamespaceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Parameter(error) => error.fmt(f),
-            Self::KeysWithoutData => f.write_str(
-                "data=none: a key-value drive has its keys among its data and cannot find anything without; load it with \
-                 data=memory",
-            ),
-            Self::Model(error) => error.fmt(f),
-        }
-    }
-}
 
 /// The namespaces of the device, checked.
 ///

@@ -11,7 +11,7 @@ use nvme_device::{HostMemory, Shared};
 use ssd_profile::{NvmParameters, Timing};
 
 use crate::host::KernelHost;
-use crate::hotplug::Places;
+use crate::places::Places;
 use crate::shim;
 
 /// See the module's documentation.
