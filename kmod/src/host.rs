@@ -5,7 +5,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
 
 use nvme_device::{
-    CopyBatch, CopyEngine, CopyState, DataCopy, HostMemory, InterruptLines, Media, MemoryFault, BAR_SIZE_BYTES,
+    CopyBatch, CopyEngine, CopyState, DataCopy, HostMemory, InterruptLines, Media, MemoryFault,
+    BAR_SIZE_BYTES,
 };
 
 use crate::dma::Dma;

@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 
 use module_params::cpus::DISPATCHER_COUNT_MAX;
 use module_params::{MemorySource, RawParams};
-use nvme_device::{Device, DeviceConfig, HostMemory, Identity, NamespaceConfig, BAR_SIZE_BYTES, DISPATCHERS_MAX};
+use nvme_device::{
+    Device, DeviceConfig, HostMemory, Identity, NamespaceConfig, BAR_SIZE_BYTES, DISPATCHERS_MAX,
+};
 
 use crate::dma::Dma;
 use crate::error::LoadError;

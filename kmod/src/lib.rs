@@ -9,6 +9,13 @@
 //! The kernel enters through [`entry`]. A loaded module is an [`instance::Instance`], whose parts undo themselves when they
 //! are dropped, so that a load that fails half-way and an unload are the same thing.
 #![no_std]
+// A panic stops a thread of the kernel. Where one of these stays, it has a reason.
+#![warn(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
 
 extern crate alloc;
 

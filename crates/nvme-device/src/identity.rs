@@ -54,7 +54,7 @@ impl Identity {
                 fill(&mut serial_number, &["NVMEV"]);
                 let digits = serial_number.iter_mut().skip(5).take(15);
                 for (place, digit) in (0..15u32).zip(digits) {
-                    *digit = b"0123456789ABCDEF"[(seed >> (4 * place) & 0xF) as usize];
+                    *digit = hex_digit((seed >> (4 * place)) as u8).to_ascii_uppercase();
                 }
             }
         }
@@ -112,8 +112,8 @@ impl Identity {
             if matches!(index, 4 | 6 | 8 | 10) {
                 put(b'-');
             }
-            put(b"0123456789abcdef"[usize::from(byte >> 4)]);
-            put(b"0123456789abcdef"[usize::from(byte & 0xF)]);
+            put(hex_digit(byte >> 4));
+            put(hex_digit(byte));
         }
         nqn
     }
@@ -144,6 +144,14 @@ fn fill(field: &mut [u8], parts: &[&str]) {
         } else {
             b'?'
         };
+    }
+}
+
+/// The digit of the lower four bits.
+fn hex_digit(byte: u8) -> u8 {
+    match byte & 0xF {
+        digit @ 0..=9 => b'0' + digit,
+        digit => b'a' + digit - 10,
     }
 }
 

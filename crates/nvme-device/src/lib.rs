@@ -15,6 +15,16 @@
 //! checked or wrapping on purpose.
 #![no_std]
 #![deny(unsafe_code)]
+// Nothing that a host says may panic in the kernel. Where one of these stays, it has a reason.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 extern crate alloc;
 

@@ -63,8 +63,10 @@ unsafe impl<T: Send> Sync for Inner<T> {}
 unsafe impl<T: Send> Send for Inner<T> {}
 
 impl<T> Inner<T> {
+    #[expect(clippy::indexing_slicing, reason = "the mask is the last index")]
     fn slot(&self, count: usize) -> &UnsafeCell<MaybeUninit<T>> {
         // The number of slots is a power of two, so that wrapping counters stay in step with the slots.
+        // PANIC: the index is masked to one of them.
         &self.slots[count & (self.slots.len() - 1)]
     }
 }

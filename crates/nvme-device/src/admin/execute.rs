@@ -3,7 +3,6 @@
 use nvme_spec::{AdminOpcode, Status, SubmissionQueueEntry, PSDT_PRP};
 
 use crate::admin::outcome::Outcome;
-use crate::admin::table::ALLOWED_WHILE_SANITIZING;
 use crate::admin::{
     abort, directives, doorbell_buffer, features, firmware, format, identify, io_queues, lba_status,
     log_pages, namespaces, sanitize, self_test, table,
@@ -27,14 +26,11 @@ pub(crate) fn execute_admin<H: HostMemory + CopyEngine>(
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     let bar = Bar(host.bar());
-    let opcode = AdminOpcode(entry.opcode);
-    if !table::has_command(core, opcode) {
-        return Err(Status::INVALID_COMMAND_OPCODE);
-    }
-    if sanitize::is_sanitizing(core) && !ALLOWED_WHILE_SANITIZING.contains(&opcode) {
+    let row = table::admin_command(core, entry.opcode).ok_or(Status::INVALID_COMMAND_OPCODE)?;
+    if sanitize::is_sanitizing(core) && !row.is_allowed_while_sanitizing {
         return Err(Status::SANITIZE_IN_PROGRESS);
     }
-    match opcode {
+    match row.opcode {
         AdminOpcode::CREATE_IO_COMPLETION_QUEUE => io_queues::create_io_completion_queue(core, entry, host),
         AdminOpcode::CREATE_IO_SUBMISSION_QUEUE => io_queues::create_io_submission_queue(core, entry, host),
         AdminOpcode::DELETE_IO_SUBMISSION_QUEUE => {

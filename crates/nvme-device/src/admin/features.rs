@@ -1,13 +1,13 @@
 //! Get and Set Features (NVMe Base 2.0 §5.15 and §5.27).
 
 use nvme_spec::{
-    FeatureCapabilities, FeatureId, FeatureSelect, SetFeatureEvent, Status, SubmissionQueueEntry,
-    NSID_BROADCAST, SMART_EVENT_TEMPERATURE_THRESHOLD,
+    FeatureId, FeatureSelect, SetFeatureEvent, Status, SubmissionQueueEntry, NSID_BROADCAST,
+    SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
-use crate::admin::namespace_features::{is_kept_here, is_of_namespaces};
 use crate::admin::outcome::Outcome;
 use crate::admin::state::feature_buffers::{HostBehavior, PowerTransitions};
+use crate::admin::state::feature_table::{self, FeatureRow, Kept};
 use crate::admin::state::features::{Timestamp, Values};
 use crate::admin::{io_queues, namespace_features, reservations};
 use crate::core::Core;
@@ -17,53 +17,10 @@ use crate::limits::IO_QUEUE_PAIRS_MAX;
 
 const SAVE: u32 = 1 << 31;
 
-/// What can be done with `feature`, which a namespace can have of its own.
-pub(crate) fn capabilities(feature: FeatureId) -> Result<FeatureCapabilities, Status> {
-    let capabilities = |saveable| {
-        Ok(FeatureCapabilities {
-            saveable,
-            namespace_specific: is_of_namespaces(feature),
-            changeable: true,
-        })
-    };
-    match feature {
-        FeatureId::ARBITRATION
-        | FeatureId::POWER_MANAGEMENT
-        | FeatureId::TEMPERATURE_THRESHOLD
-        | FeatureId::ERROR_RECOVERY
-        | FeatureId::VOLATILE_WRITE_CACHE
-        | FeatureId::INTERRUPT_COALESCING
-        | FeatureId::INTERRUPT_VECTOR_CONFIGURATION
-        | FeatureId::WRITE_ATOMICITY_NORMAL
-        | FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION
-        | FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES
-        | FeatureId::SOFTWARE_PROGRESS_MARKER
-        | FeatureId::KEY_VALUE_CONFIGURATION => capabilities(true),
-        FeatureId::NUMBER_OF_QUEUES
-        | FeatureId::AUTONOMOUS_POWER_STATE_TRANSITION
-        | FeatureId::HOST_BEHAVIOR_SUPPORT
-        | FeatureId::TIMESTAMP
-        | FeatureId::IO_COMMAND_SET_PROFILE
-        | FeatureId::HOST_IDENTIFIER
-        | FeatureId::RESERVATION_NOTIFICATION_MASK
-        | FeatureId::RESERVATION_PERSISTENCE => capabilities(false),
-        _ => Err(Status::INVALID_FIELD_IN_COMMAND),
-    }
-}
-
-/// Whether a change of `feature` is an event for the Persistent Event log. The specification leaves that to the device, advises against it for power
-/// management, event configuration and the progress marker, and forbids it for the timestamp.
-fn is_recorded(feature: FeatureId) -> bool {
-    matches!(
-        feature,
-        FeatureId::ARBITRATION
-            | FeatureId::TEMPERATURE_THRESHOLD
-            | FeatureId::VOLATILE_WRITE_CACHE
-            | FeatureId::NUMBER_OF_QUEUES
-            | FeatureId::INTERRUPT_COALESCING
-            | FeatureId::INTERRUPT_VECTOR_CONFIGURATION
-            | FeatureId::WRITE_ATOMICITY_NORMAL
-    )
+/// The row of a feature.
+fn row(feature: FeatureId) -> Result<&'static FeatureRow, Status> {
+    let found = feature_table::feature(feature);
+    found.map(|(_, row)| row).ok_or(Status::INVALID_FIELD_IN_COMMAND)
 }
 
 /// Bytes of the host identifier that dword 11 asks for (EXHID).
@@ -84,9 +41,9 @@ pub(crate) fn get_features<H: HostMemory>(
     let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
     let select = FeatureSelect((entry.cdw10.get() >> 8 & 0b111) as u8);
     let cdw11 = entry.cdw11.get();
-    let capabilities = capabilities(feature)?;
+    let row = row(feature)?;
     if select == FeatureSelect::SUPPORTED_CAPABILITIES {
-        return Ok(Outcome::Done(capabilities.to_dword().into()));
+        return Ok(Outcome::Done(row.capabilities().to_dword().into()));
     }
     if select.0 > FeatureSelect::SAVED.0 {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
@@ -101,7 +58,7 @@ pub(crate) fn get_features<H: HostMemory>(
             IO_QUEUE_PAIRS_MAX
         }),
         FeatureId::IO_COMMAND_SET_PROFILE => 0,
-        _ if is_kept_here(feature) => {
+        _ if matches!(row.kept, Kept::NamespaceDword { .. }) => {
             namespace_features::get_namespace_feature(core, entry.nsid.get(), feature, select)?
         }
         FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE => {
@@ -166,13 +123,14 @@ pub(crate) fn set_features<H: HostMemory>(
 ) -> Result<Outcome, Status> {
     let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
     let cdw11 = entry.cdw11.get();
-    let capabilities = capabilities(feature)?;
+    let row = row(feature)?;
     let is_saved = entry.cdw10.get() & SAVE != 0;
-    if is_saved && !capabilities.saveable {
+    if is_saved && !row.capabilities().saveable {
         return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
     }
-    if is_kept_here(feature) {
-        namespace_features::set_namespace_feature(core, entry.nsid.get(), feature, cdw11, is_saved)?;
+    if let Kept::NamespaceDword { bits } = row.kept {
+        let nsid = entry.nsid.get();
+        namespace_features::set_namespace_feature(core, nsid, feature, bits, cdw11, is_saved)?;
         return Ok(Outcome::Done(0));
     }
     if feature == FeatureId::RESERVATION_NOTIFICATION_MASK {
@@ -235,7 +193,7 @@ pub(crate) fn set_features<H: HostMemory>(
             }
         }
     }
-    if is_recorded(feature) && core.admin.features.settings() != before {
+    if row.is_recorded && core.admin.features.settings() != before {
         let event = SetFeatureEvent {
             layout: SetFeatureEvent::TWO_DWORDS.into(),
             cdw10: entry.cdw10,

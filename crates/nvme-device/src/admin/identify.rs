@@ -15,6 +15,8 @@ use crate::admin::outcome::Outcome;
 use crate::admin::page::{put, put_dword};
 use crate::admin::state::feature_buffers::{describe_power_states, LAST_POWER_STATE};
 use crate::admin::state::{error_log, events, features, firmware, persistent_events, self_test};
+use crate::admin::table::admin_commands;
+use crate::command::table as io_commands;
 use crate::core::Core;
 use crate::data_pointer::sgl::SUPPORT as SGL_SUPPORT;
 use crate::data_pointer::DataPointer;
@@ -58,9 +60,8 @@ mod controller_fields {
     /// SQES / CQES: required and maximum size are the same.
     pub const SQES: u8 = 0x66;
     pub const CQES: u8 = 0x44;
-    /// ONCS: Compare (bit 0), Write Uncorrectable (bit 1), Dataset Management (bit 2), Write Zeroes (bit 3), Save and Select fields (bit 4), Reservations
-    /// (bit 5), Timestamp (bit 6), Verify (bit 7), Copy (bit 8).
-    pub const ONCS: u16 = 0x1FF;
+    /// ONCS, beside the bits of I/O commands: Save and Select fields (bit 4), Timestamp (bit 6).
+    pub const ONCS_FEATURES: u16 = 1 << 4 | 1 << 6;
     /// FUSES: Compare and Write.
     pub const FUSES: u16 = 1;
     /// VWC: present (bit 0); Flush may address all namespaces (bits 2:1 = 11b).
@@ -68,11 +69,6 @@ mod controller_fields {
     /// LPA: SMART log of each namespace (bit 0), effects log (bit 1), extended data for Get Log Page (bit 2), telemetry (bit 3), Persistent Event log (bit 4), Supported Log
     /// Pages with its attributes (bit 5).
     pub const LPA: u8 = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5;
-    /// OACS: Format NVM (bit 1), Firmware Commit and Image Download (bit 2), Namespace Management and Attachment (bit 3), Device
-    /// Self-test (bit 4), Directives (bit 5), Get LBA Status (bit 9).
-    pub const OACS: u16 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 9;
-    /// In OACS, if there is that command (bit 8).
-    pub const OACS_DOORBELL_BUFFER_CONFIG: u16 = 1 << 8;
     /// DSTO: one operation at a time in the NVM subsystem.
     pub const DSTO: u8 = 1;
     /// CTRATT: 128-bit host identifier (bit 0), Namespace Granularity List (bit 7).
@@ -293,11 +289,7 @@ fn identify_controller(core: &Core, atomic_bytes: Option<u32>, data: &mut Identi
     data.ver = VERSION_2_0.into();
     data.ctratt = controller_fields::CTRATT.into();
     data.cntrltype = 1;
-    data.oacs = match core.queue_set.has_shadow_doorbells() {
-        true => controller_fields::OACS | controller_fields::OACS_DOORBELL_BUFFER_CONFIG,
-        false => controller_fields::OACS,
-    }
-    .into();
+    data.oacs = admin_commands(core).fold(0, |bits, row| bits | row.oacs).into();
     data.edstt_minutes = self_test::EXTENDED_MINUTES.into();
     data.dsto = controller_fields::DSTO;
     data.acl_z = controller_fields::ACL_Z;
@@ -317,7 +309,7 @@ fn identify_controller(core: &Core, atomic_bytes: Option<u32>, data: &mut Identi
     data.cntlid = CONTROLLER_ID.into();
     data.sanicap = SANICAP.into();
     data.fna = FNA;
-    data.oncs = controller_fields::ONCS.into();
+    data.oncs = (io_commands::oncs() | controller_fields::ONCS_FEATURES).into();
     data.fuses = controller_fields::FUSES.into();
     // In LBAs of the longest format, so that it holds for all.
     let lba_log2 = LBA_FORMATS_LOG2.into_iter().max().unwrap_or_default();

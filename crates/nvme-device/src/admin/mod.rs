@@ -5,6 +5,7 @@ pub(crate) mod abort;
 pub(crate) mod capabilities;
 pub(crate) mod directives;
 pub(crate) mod doorbell_buffer;
+pub(crate) mod effects_log;
 pub(crate) mod erase_end;
 pub(crate) mod erase_start;
 pub(crate) mod execute;

@@ -1,34 +1,10 @@
 //! Features that each namespace has for itself (NVM CS 1.0 §4.1.3, KV CS 1.0 §4.1.3).
 
-use nvme_spec::{FeatureId, FeatureSelect, Status, KEY_VALUE_ERROR_ON_DELETE};
+use nvme_spec::{FeatureId, FeatureSelect, Status};
 
 use crate::core::Core;
 use crate::namespace::feature::NamespaceFeature;
 use crate::namespace::Namespace;
-
-/// Whether `feature` is one that namespaces have for themselves: one of these, or one that belongs to reservations.
-pub(crate) fn is_of_namespaces(feature: FeatureId) -> bool {
-    is_kept_here(feature)
-        || matches!(
-            feature,
-            FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE
-        )
-}
-
-/// Whether `feature` is a [`NamespaceFeature`].
-pub(crate) fn is_kept_here(feature: FeatureId) -> bool {
-    bits(feature) != 0
-}
-
-/// The bits of dword 11 that have a meaning.
-fn bits(feature: FeatureId) -> u32 {
-    match feature {
-        // Time-limited error recovery; deallocated blocks never give an error here (DULBE stays 0).
-        FeatureId::ERROR_RECOVERY => 0xFFFF,
-        FeatureId::KEY_VALUE_CONFIGURATION => KEY_VALUE_ERROR_ON_DELETE,
-        _ => 0,
-    }
-}
 
 /// `feature` of `namespace`, if namespaces of its kind have it.
 fn of_namespace(namespace: &mut Namespace, feature: FeatureId) -> Option<&mut NamespaceFeature> {
@@ -50,16 +26,17 @@ pub(crate) fn get_namespace_feature(
     Ok(value.get(select))
 }
 
-/// Sets the feature of a namespace, or of all that have it.
+/// Sets the feature of a namespace, or of all that have it. `bits` are those that may be set.
 pub(crate) fn set_namespace_feature(
     core: &mut Core,
     nsid: u32,
     feature: FeatureId,
+    bits: u32,
     value: u32,
     is_saved: bool,
 ) -> Result<(), Status> {
     let namespaces = core.queue_set.io.namespaces.settable_mut(nsid)?;
-    if value & !bits(feature) != 0 {
+    if value & !bits != 0 {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     let mut is_set = false;

@@ -5,6 +5,7 @@ pub(crate) mod id;
 pub(crate) mod job;
 pub(crate) mod lba;
 pub(crate) mod request;
+pub(crate) mod table;
 pub(crate) mod transfer;
 pub(crate) mod wait;
 pub(crate) mod zone_transfer;

@@ -6,11 +6,10 @@ use nvme_spec::{registers, NSSR_RESET, PAGE_SIZE_BYTES};
 use crate::command::job::{Asker, Ticket, WorkItem};
 use crate::controller::state::{Reset, Shutdown, State};
 use crate::controller::Controller;
+use crate::core::Core;
 use crate::dispatch::link::WorkerLink;
 use crate::host::Host;
-use crate::io::zone::target::Target;
 use crate::limits::IO_QUEUE_PAIRS_MAX;
-use crate::namespace::streams::StreamShare;
 use crate::pci::bar::Bar;
 use crate::queue::completion::CompletionQueue;
 use crate::queue::submission::SubmissionQueue;
@@ -169,34 +168,49 @@ impl Controller {
     }
 
     fn finish_reset(&mut self, reset: Reset, now_ns: u64, bar: Bar<'_>) {
-        self.core.shared.set_resetting(false);
-        self.core
-            .queue_set
-            .links
-            .iter_mut()
-            .for_each(WorkerLink::forget_in_flight);
-        self.leases.forget_in_flight();
+        let is_power_cycle = reset == Reset::Subsystem;
+        // All fields are named, so that a new one cannot be forgotten here.
+        let Self {
+            core,
+            // Forgotten when the reset began.
+            fused: _,
+            state,
+            shutdown,
+            interrupt_mask,
+            // Seen anew in the next pass.
+            reaches_memory: _,
+            has_waiting_command: _,
+            has_work_for_others: _,
+            lba_status_alert_ns: _,
+            reports: _,
+            leases,
+            new_nvm_parameters: _,
+        } = self;
+        let Core {
+            identity: _,
+            mdts: _,
+            zasl: _,
+            queue_set,
+            provisioning: _,
+            // Goes on; its command was forgotten when the reset began.
+            eraser: _,
+            shared,
+            admin,
+            cc,
+            csts,
+        } = core;
+        shared.set_resetting(false);
+        queue_set.reset(is_power_cycle, now_ns);
+        leases.forget_in_flight();
         for qid in 0..=IO_QUEUE_PAIRS_MAX {
-            self.core.shared.statistics().queue(qid).deleted();
+            shared.statistics().queue(qid).deleted();
         }
-        self.core.queue_set.forget_queues();
         bar.clear(registers::DOORBELLS, 8 * (usize::from(IO_QUEUE_PAIRS_MAX) + 1));
-        self.core.admin.reset(now_ns);
-        self.core.apply_coalescing();
-        for namespace in self.core.queue_set.io.namespaces.iter_mut() {
-            namespace.error_recovery.reset();
-            if let Some(key_value) = &mut namespace.key_value {
-                key_value.reset();
-            }
-            namespace.reservations.reset(reset == Reset::Subsystem);
-            namespace.streams = StreamShare::default();
-        }
-        self.core.queue_set.io.streams.reset();
-        self.reset_zones(reset == Reset::Subsystem, now_ns);
-        self.shutdown = Shutdown::No;
-        self.interrupt_mask = 0;
-        self.core.shared.set_interrupt_mask(0);
-        self.core.shared.config_space().take_interrupt_pending();
+        admin.reset(now_ns);
+        *shutdown = Shutdown::No;
+        *interrupt_mask = 0;
+        shared.set_interrupt_mask(0);
+        shared.config_space().take_interrupt_pending();
         bar.store(registers::INTMS, 0);
         if reset != Reset::Controller {
             for register in [
@@ -209,17 +223,18 @@ impl Controller {
             ] {
                 bar.store(register, 0);
             }
-            self.core.cc = 0;
+            *cc = 0;
         }
         if reset == Reset::Function {
             bar.reset_msix();
         }
-        self.state = State::Disabled;
+        *state = State::Disabled;
         let subsystem_reset_occurred = match reset {
-            Reset::Controller => self.core.csts & csts::NSSRO,
+            Reset::Controller => *csts & csts::NSSRO,
             Reset::Function => 0,
             Reset::Subsystem => csts::NSSRO,
         };
+        self.core.apply_coalescing();
         self.set_csts(bar, subsystem_reset_occurred);
         if reset == Reset::Function {
             // Last: from now on the host gets answers, and finds everything as after power on.
@@ -246,20 +261,6 @@ impl Controller {
         let queues = self.core.queue_set.submission_queues.iter().flatten();
         let of_queue = queues.filter(|queue| queue.cqid == cqid);
         of_queue.map(|queue| queue.held.len() as u32).sum()
-    }
-
-    /// Notices that were not told of are forgotten with the queues, so changed zones are to be told of again; a subsystem reset is a power cycle.
-    fn reset_zones(&mut self, is_power_cycle: bool, now_ns: u64) {
-        for namespace in self.core.queue_set.io.namespaces.iter_mut() {
-            let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
-                continue;
-            };
-            if is_power_cycle {
-                model.power_cycle(now_ns);
-                zoned.changed.clear();
-            }
-            zoned.changed.tell_again();
-        }
     }
 
     fn complete_shutdown(&mut self, now_ns: u64, bar: Bar<'_>) {

@@ -130,7 +130,7 @@ impl QueueSet {
     /// Lets zoned namespaces recommend what is due for their zones.
     pub fn recommend_zones(&mut self, now_ns: u64, activity: &mut Activity) {
         for namespace in self.io.namespaces.iter_mut() {
-            let Some(Target { zoned, model, .. }) = namespace.zoned_target(0) else {
+            let Some(Target { zoned, model, .. }) = Target::of(namespace, 0) else {
                 continue;
             };
             if let Some(due_ns) = model.recommend(now_ns, |zone| zoned.changed.add(zone)) {
@@ -155,13 +155,37 @@ impl QueueSet {
         self.worked_at_ns = now_ns;
     }
 
-    /// There are no queues any more.
-    pub fn forget_queues(&mut self) {
-        self.submission_queues.fill_with(|| None);
-        self.completion_queues.fill(None);
-        self.queues_end = 0;
-        self.doorbells.reset();
-        self.shadow_doorbells.reset();
+    /// A controller level reset: there are no queues any more, and the workers hold nothing.
+    pub fn reset(&mut self, is_power_cycle: bool, now_ns: u64) {
+        // All fields are named, so that a new one cannot be forgotten here.
+        let Self {
+            number: _,
+            io,
+            submission_queues,
+            completion_queues,
+            links,
+            shared: _,
+            // The controller sees to it before and after.
+            deferred: _,
+            doorbells,
+            shadow_doorbells,
+            // Set before queues are looked at.
+            burst: _,
+            queues_end,
+            next_queue: _,
+            // For a reset nothing is leased.
+            places: _,
+            others: _,
+            zone_changes_seen: _,
+            worked_at_ns: _,
+        } = self;
+        links.iter_mut().for_each(WorkerLink::forget_in_flight);
+        submission_queues.fill_with(|| None);
+        completion_queues.fill(None);
+        *queues_end = 0;
+        doorbells.reset();
+        shadow_doorbells.reset();
+        io.reset(is_power_cycle, now_ns);
     }
 
     /// The first I/O queue whose turn it is in this pass.

@@ -8,6 +8,7 @@ use crate::activity::Activity;
 use crate::command::fetched::Fetched;
 use crate::command::id::CommandRef;
 use crate::command::job::{Dispatched, WorkItem};
+use crate::command::table::{io_command, Starter};
 use crate::command::wait::{Progress, Wait};
 use crate::dispatch::deferred::Failure;
 use crate::dispatch::link::WorkerLink;
@@ -15,7 +16,6 @@ use crate::dispatch::queue_set::QueueSet;
 use crate::dispatch::route::{NamespaceOwner, Route, Serviced};
 use crate::host::{Host, HostMemory, MemoryFault};
 use crate::limits::{BURST_MAX, LOOK_AGAIN_NS};
-use crate::namespace::shared::SharedNamespace;
 use crate::namespace::streams::directive;
 use crate::pci::bar::Bar;
 use crate::queue::completion::CompletionQueue;
@@ -37,15 +37,7 @@ pub(crate) fn fetch_entry<H: HostMemory>(
 /// Whether a command concerns more than its namespace and its queue.
 #[inline]
 fn is_for_controller(entry: &SubmissionQueueEntry, sqid: u16) -> bool {
-    sqid == 0
-        || entry.fuse() != 0
-        || matches!(
-            NvmOpcode(entry.opcode),
-            NvmOpcode::RESERVATION_REGISTER
-                | NvmOpcode::RESERVATION_REPORT
-                | NvmOpcode::RESERVATION_ACQUIRE
-                | NvmOpcode::RESERVATION_RELEASE
-        )
+    sqid == 0 || entry.fuse() != 0 || io_command(entry.opcode).starter == Starter::Controller
 }
 
 impl QueueSet {
@@ -152,20 +144,16 @@ impl QueueSet {
     }
 
     fn route_while_leased(&self, entry: &SubmissionQueueEntry) -> Route {
-        let opcode = NvmOpcode(entry.opcode);
+        let command = io_command(entry.opcode);
         // What a stream is, and what is told of unreadable LBAs, is the drive's, not a namespace's.
-        let is_of_drive = match opcode {
-            NvmOpcode::WRITE | NvmOpcode::WRITE_ZEROES | NvmOpcode::ZONE_APPEND | NvmOpcode::COPY => {
-                directive(entry) != DirectiveType::IDENTIFY
-            }
-            NvmOpcode::WRITE_UNCORRECTABLE => true,
-            _ => false,
+        let is_of_drive = match command.starter {
+            Starter::Owner => false,
+            Starter::OwnerWithoutDirective => directive(entry) != DirectiveType::IDENTIFY,
+            Starter::Drive | Starter::Controller => true,
         };
         let place = self.places.get(entry.nsid.get().wrapping_sub(1) as usize);
         match place {
-            Some(NamespaceOwner::Everywhere) if !is_of_drive && SharedNamespace::serves(entry.opcode) => {
-                Route::Here
-            }
+            Some(NamespaceOwner::Everywhere) if !is_of_drive && command.is_shareable => Route::Here,
             Some(&NamespaceOwner::QueueSet(number)) if !is_of_drive && number == self.number => Route::Here,
             Some(&NamespaceOwner::QueueSet(number)) if !is_of_drive => Route::QueueSet(number),
             _ => Route::Controller,

@@ -15,9 +15,11 @@ use crate::command::transfer::{Direction, Extents, Transfer};
 use crate::command::wait::Wait;
 use crate::host::Host;
 use crate::io::dataset::RangeList;
+use crate::io::place;
 use crate::io::plan::{Access, Plan};
 use crate::io::zone::receive::ReceiveRequest;
 use crate::io::zone::send::SendRequest;
+use crate::io::zone::target::Target;
 use crate::limits::{COPY_RANGES_MAX, NAMESPACES_MAX, ZEROINGS_MAX};
 use crate::namespace::shared::SharedNamespace;
 use crate::namespace::streams::Streams;
@@ -70,6 +72,30 @@ impl IoContext {
             has_medium,
             streams: Streams::new()?,
         })
+    }
+
+    /// A controller level reset. A power cycle is one, too.
+    pub fn reset(&mut self, is_power_cycle: bool, now_ns: u64) {
+        // All fields are named, so that a new one cannot be forgotten here.
+        let Self {
+            namespaces,
+            limits: _,
+            // Set when the controller is enabled.
+            has_all_command_sets: _,
+            // The SMART log outlives resets.
+            counters: _,
+            of_namespaces: _,
+            gathering: _,
+            zeroings: _,
+            ranges: _,
+            has_medium: _,
+            streams,
+            shared: _,
+        } = self;
+        for namespace in namespaces.iter_mut() {
+            namespace.reset(is_power_cycle, now_ns);
+        }
+        streams.reset();
     }
 
     /// Shares namespace `nsid` with other dispatchers.
@@ -218,7 +244,7 @@ impl IoContext {
         if plan.access == Access::Spoil && !namespace.uncorrectable.has_room_for(spoiled) {
             return Err(Refusal::Failed(Status::INTERNAL_ERROR));
         }
-        let placed = namespace.place(now_ns, fetched.ring, &plan.command, plan.range)?;
+        let placed = place::place(namespace, now_ns, fetched.ring, &plan.command, plan.range)?;
         let lba = plan.range.offset_bytes >> namespace.lba_log2;
         let lbas = namespace.lbas(match plan.command {
             Command::Append { .. } => ByteRange {
@@ -327,9 +353,8 @@ impl IoContext {
         host: &H,
     ) -> Result<Dispatched, Refusal> {
         let namespace = self.zoned_namespace(fetched.entry).map_err(Refusal::Failed)?;
-        let mut target = namespace
-            .zoned_target(fetched.ring)
-            .ok_or(Refusal::Failed(Status::INVALID_COMMAND_OPCODE))?;
+        let mut target =
+            Target::of(namespace, fetched.ring).ok_or(Refusal::Failed(Status::INVALID_COMMAND_OPCODE))?;
         let sent = request.execute(now_ns, &mut target, fetched.data_pointer(), host)?;
         if let Some(reset) = sent.reset {
             // What is empty has no LBAs that could be unreadable.

@@ -14,6 +14,7 @@ use crate::command::wait::{Progress, Wait};
 use crate::data_pointer::DataPointer;
 use crate::host::HostMemory;
 use crate::io::context::IoContext;
+use crate::io::place;
 use crate::limits::COPY_RANGES_MAX;
 
 /// MSSRL has 16 bits.
@@ -161,7 +162,7 @@ impl IoContext {
         // All of them before the first is timed, and again each time: what has been reset and written meanwhile may not have been moved. The list is
         // the host's memory; if that changes it, it gets other data, timed as what it asked for first.
         for source in request.sources() {
-            namespace.check_read(now_ns, fetched.ring, source)?;
+            place::check_read(namespace, now_ns, fetched.ring, source)?;
         }
         let read_at_ns = match fetched.progress {
             Progress::Copy { read_at_ns } => read_at_ns,
@@ -172,7 +173,7 @@ impl IoContext {
                         offset_bytes: source.offset_bytes,
                         len_bytes: source.len_bytes,
                     };
-                    let placed = namespace.place(now_ns, fetched.ring, &read, source)?;
+                    let placed = place::place(namespace, now_ns, fetched.ring, &read, source)?;
                     read_at_ns = read_at_ns.max(placed.done_at_ns);
                 }
                 read_at_ns
@@ -188,7 +189,7 @@ impl IoContext {
             len_bytes: destination.len_bytes,
             fua: request.fua,
         };
-        let placed = match namespace.place(now_ns, fetched.ring, &write, destination) {
+        let placed = match place::place(namespace, now_ns, fetched.ring, &write, destination) {
             Ok(placed) => placed,
             Err(Refusal::Busy { retry_at_ns }) => {
                 return Err(NotDone::Waits(Wait {

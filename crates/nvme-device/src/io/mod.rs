@@ -5,5 +5,6 @@ pub(crate) mod copy;
 pub(crate) mod dataset;
 pub(crate) mod key_value;
 pub(crate) mod parts;
+pub(crate) mod place;
 pub(crate) mod plan;
 pub(crate) mod zone;

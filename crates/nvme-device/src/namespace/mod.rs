@@ -16,14 +16,12 @@ use core::ops::Range;
 use nvme_spec::CommandSet;
 use ssd_model::nvm::SharedUnits;
 use ssd_model::zoned::ZonedGeometry;
-use ssd_model::{namespace_bytes, table_bytes, AnyModel, Command, Model, Refusal};
+use ssd_model::{namespace_bytes, table_bytes, AnyModel, Model};
 use ssd_profile::{NvmParameters, ProfileKind};
 
-use crate::command::job::Placed;
 use crate::command::lba::{ByteRange, LbaSpace};
 use crate::command::transfer::Extents;
 use crate::command::zone_transfer::ZoneTransfers;
-use crate::io::zone::target::Target;
 use crate::namespace::feature::NamespaceFeature;
 use crate::namespace::key_value::KeyValue;
 use crate::namespace::reservations::Reservations;
@@ -253,6 +251,42 @@ impl Namespace {
         }
     }
 
+    /// A controller level reset. A power cycle is one, too.
+    pub fn reset(&mut self, is_power_cycle: bool, now_ns: u64) {
+        // All fields are named, so that a new one cannot be forgotten here.
+        let Self {
+            nsid: _,
+            unique_number: _,
+            config: _,
+            asked_bytes: _,
+            lba_log2: _,
+            size_lbas: _,
+            media_offset: _,
+            model,
+            uncorrectable: _,
+            reservations,
+            streams,
+            error_recovery,
+            units: _,
+            zoned,
+            key_value,
+        } = self;
+        error_recovery.reset();
+        if let Some(key_value) = key_value {
+            key_value.reset();
+        }
+        reservations.reset(is_power_cycle);
+        *streams = StreamShare::default();
+        if let (Some(zoned), Some(model)) = (zoned, model.zoned_mut()) {
+            if is_power_cycle {
+                model.power_cycle(now_ns);
+                zoned.changed.clear();
+            }
+            // Notices that the host was not told of are forgotten with the queues.
+            zoned.changed.tell_again();
+        }
+    }
+
     /// What it was made of.
     pub fn config(&self) -> &NamespaceConfig {
         &self.config
@@ -302,53 +336,6 @@ impl Namespace {
             (_, Some(key_value)) if !key_value.has_lbas() => key_value.store.capacity_bytes(),
             _ => self.size_lbas << self.lba_log2,
         }
-    }
-
-    /// A zoned namespace, for a command that `worker` completes.
-    #[inline]
-    pub fn zoned_target(&mut self, worker: usize) -> Option<Target<'_>> {
-        Some(Target {
-            lba_log2: self.lba_log2,
-            zoned: self.zoned.as_mut()?,
-            model: self.model.zoned_mut()?,
-            worker,
-        })
-    }
-
-    /// Whether `worker` can read `range` now, without reading it.
-    ///
-    /// # Errors
-    /// If it cannot, or not now.
-    pub fn check_read(&mut self, now_ns: u64, worker: usize, range: ByteRange) -> Result<(), Refusal> {
-        match self.zoned_target(worker) {
-            Some(mut target) => target.check_read(now_ns, range),
-            None => Ok(()),
-        }
-    }
-
-    /// Takes a command of `worker` on that reads, writes or flushes `range`, and says where its data is.
-    ///
-    /// # Errors
-    /// If it cannot be taken on, or not now.
-    pub fn place(
-        &mut self,
-        now_ns: u64,
-        worker: usize,
-        command: &Command,
-        range: ByteRange,
-    ) -> Result<Placed, Refusal> {
-        if let Some(mut target) = self.zoned_target(worker) {
-            return target.submit(now_ns, command, range);
-        }
-        let accepted = self.model.submit(now_ns, command)?;
-        Ok(Placed {
-            done_at_ns: accepted.done_at_ns,
-            result: accepted.result,
-            extents: self.readable_extents(range),
-            zone: None,
-            clears_on_failure: false,
-            zeroing: None,
-        })
     }
 
     /// A read or a write that begins at `slba` comes soon, see [`Model::anticipate`].

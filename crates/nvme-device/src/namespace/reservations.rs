@@ -6,10 +6,11 @@
 use alloc::vec::Vec;
 
 use nvme_spec::{
-    AcquireAction, KeyValueOpcode, NvmOpcode, RegisterAction, ReleaseAction, ReservationKeys,
-    ReservationNotice, ReservationType, Status, RESERVATION_STATUS_EXTENDED_BYTES,
+    AcquireAction, RegisterAction, ReleaseAction, ReservationKeys, ReservationNotice, ReservationType,
+    Status, RESERVATION_STATUS_EXTENDED_BYTES,
 };
 
+use crate::command::table::{io_command, Effect};
 use crate::setup::{table, SetupError};
 
 /// A host identifier; one of 64 bits has zeros behind it.
@@ -99,7 +100,7 @@ impl Reservations {
         })
     }
 
-    /// Whether the host may do what the I/O command with this opcode does (figure 393, NVM CS 1.0 figure 10, ZNS 1.1 figure 7, KV CS 1.0 figure 7).
+    /// Whether the host may do what the I/O command with this opcode does.
     ///
     /// # Errors
     /// If the reservation of another host is in the way.
@@ -390,37 +391,11 @@ impl Reservations {
     }
 }
 
-/// The groups of commands that this opcode is of. The I/O command sets agree where they have the same opcodes.
+/// What a reservation has to allow for this opcode.
 fn wanted(opcode: u8) -> u8 {
-    match NvmOpcode(opcode) {
-        NvmOpcode::READ | NvmOpcode::COMPARE | NvmOpcode::VERIFY | NvmOpcode::ZONE_MANAGEMENT_RECEIVE => {
-            return READS
-        }
-        NvmOpcode::FLUSH
-        | NvmOpcode::WRITE
-        | NvmOpcode::WRITE_UNCORRECTABLE
-        | NvmOpcode::WRITE_ZEROES
-        | NvmOpcode::DATASET_MANAGEMENT
-        | NvmOpcode::COPY
-        | NvmOpcode::ZONE_MANAGEMENT_SEND
-        | NvmOpcode::ZONE_APPEND => return WRITES,
-        _ => {}
-    }
-    match KeyValueOpcode(opcode) {
-        KeyValueOpcode::LIST
-        | KeyValueOpcode::EXIST
-        | KeyValueOpcode::VENDOR_RETRIEVE
-        | KeyValueOpcode::VENDOR_EXIST
-        | KeyValueOpcode::VENDOR_ITERATE_REQUEST
-        | KeyValueOpcode::VENDOR_ITERATE_READ => READS,
-        KeyValueOpcode::DELETE
-        | KeyValueOpcode::VENDOR_STORE
-        | KeyValueOpcode::VENDOR_APPEND
-        | KeyValueOpcode::VENDOR_BATCH
-        | KeyValueOpcode::VENDOR_DELETE => WRITES,
-        _ => 0,
+    match io_command(opcode).effect {
+        Effect::None => 0,
+        Effect::Reads => READS,
+        Effect::Writes | Effect::Flushes => WRITES,
     }
 }
-
-const _: () =
-    assert!(NvmOpcode::WRITE.0 == KeyValueOpcode::STORE.0 && NvmOpcode::READ.0 == KeyValueOpcode::RETRIEVE.0);

@@ -2,7 +2,6 @@
 
 use alloc::sync::Arc;
 
-use nvme_spec::NvmOpcode;
 use ssd_model::nvm::SharedUnits;
 use ssd_model::{Command, Refusal};
 use ssd_profile::NvmParameters;
@@ -12,7 +11,7 @@ use crate::command::lba::{ByteRange, LbaSpace};
 use crate::command::transfer::Extents;
 
 /// What reading and writing a namespace without flash takes, while nothing about it changes: no command that would need more is given to it
-/// ([`SharedNamespace::serves`]).
+/// ([`IoCommand::is_shareable`](crate::command::table::IoCommand::is_shareable)).
 #[derive(Clone, Debug)]
 pub(crate) struct SharedNamespace {
     pub space: LbaSpace,
@@ -22,20 +21,6 @@ pub(crate) struct SharedNamespace {
 }
 
 impl SharedNamespace {
-    /// Whether a command with this opcode needs nothing else of its namespace.
-    pub fn serves(opcode: u8) -> bool {
-        matches!(
-            NvmOpcode(opcode),
-            NvmOpcode::READ
-                | NvmOpcode::WRITE
-                | NvmOpcode::FLUSH
-                | NvmOpcode::COMPARE
-                | NvmOpcode::WRITE_ZEROES
-                | NvmOpcode::DATASET_MANAGEMENT
-                | NvmOpcode::VERIFY
-        )
-    }
-
     /// Takes a command on that reads, writes or flushes `range`, and says where its data is.
     ///
     /// # Errors

@@ -108,14 +108,40 @@ impl AdminState {
 
     /// A controller level reset: requests and events are forgotten, features go back to their saved values.
     pub fn reset(&mut self, now_ns: u64) {
-        self.self_test.reset(self.powered_ns(now_ns));
-        self.reset_at_ns = now_ns;
-        self.features.reset(now_ns);
-        self.reservation_log.reset();
-        let has_activated_firmware = self.firmware.reset();
-        self.persistent_events.release();
+        let powered_ns = self.powered_ns(now_ns);
+        // All fields are named, so that a new one cannot be forgotten here.
+        let Self {
+            features,
+            events,
+            // Logs and news outlive resets.
+            error_log: _,
+            self_test,
+            sanitize: _,
+            changed_namespaces: _,
+            lba_status: _,
+            reservation_log,
+            firmware,
+            telemetry: _,
+            persistent_events,
+            // Set when the controller is enabled.
+            css: _,
+            started_ns: _,
+            reset_at_ns,
+            unsafe_shutdowns: _,
+            power_cycles: _,
+            // Forgotten when the reset began.
+            pending: _,
+            tickets: _,
+            page: _,
+        } = self;
+        self_test.reset(powered_ns);
+        *reset_at_ns = now_ns;
+        features.reset(now_ns);
+        reservation_log.reset();
+        persistent_events.release();
+        *events = AsyncEvents::new();
+        let has_activated_firmware = firmware.reset();
         self.record_reset(has_activated_firmware, now_ns);
-        self.events = AsyncEvents::new();
         self.raise_telemetry_notice();
     }
 

@@ -5,7 +5,8 @@ use nvme_spec::{
     OAES_ZONE_DESCRIPTOR_CHANGED,
 };
 
-use crate::admin::state::feature_buffers::{HostBehavior, PowerTransitions, LAST_POWER_STATE};
+use crate::admin::state::feature_buffers::{HostBehavior, PowerTransitions};
+use crate::admin::state::feature_table::{self, row_of, Kept, FEATURES, FEATURE_COUNT};
 use crate::limits::{BURST_MAX, IO_QUEUE_PAIRS_MAX, VECTORS_MAX, VECTOR_WORDS};
 
 /// The drive's temperature does not change: 37 °C.
@@ -23,8 +24,6 @@ const ADMIN_VECTOR: [u64; VECTOR_WORDS] = {
 /// Temperature Threshold: sensor 0 is the composite temperature; 1111b means all (set only).
 const SENSOR_ALL: u32 = 0xF;
 const ASYNC_EVENT_TEMPERATURE: u32 = 1 << 1;
-/// SMART events, telemetry, and the notices that Identify names.
-const ASYNC_EVENTS_SUPPORTED: u32 = 0xFF | AEC_TELEMETRY_LOG | crate::admin::capabilities::OAES;
 /// LSIPI: the log is up to date whenever it is read; 100 ms is the least that can be said.
 const LBA_STATUS_POLL_INTERVAL: u32 = 1 << 16;
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
@@ -36,41 +35,39 @@ const ARBITRATION_BURST_UNLIMITED: u32 = 0b111;
 /// The values of the features that a reset brings back to what was saved. One instance is in force, one is the saved one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Values {
-    arbitration: u32,
-    power_management: u32,
+    /// Those that are a dword, by the number of their rows.
+    dwords: [u32; FEATURE_COUNT],
     temperature_over_kelvin: u16,
     temperature_under_kelvin: u16,
-    volatile_write_cache: u32,
-    interrupt_coalescing: u32,
     /// Bit per vector: coalescing disabled.
     coalescing_disabled: [u64; VECTOR_WORDS],
-    write_atomicity: u32,
-    async_events: u32,
     /// LSIRI: least time between two alerts, in units of 100 ms.
     lba_status_interval: u32,
-    software_progress_marker: u32,
 }
+
+const ARBITRATION: usize = row_of(FeatureId::ARBITRATION);
+const INTERRUPT_COALESCING: usize = row_of(FeatureId::INTERRUPT_COALESCING);
+const ASYNC_EVENTS: usize = row_of(FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION);
 
 impl Values {
     pub const DEFAULT: Self = Self {
-        arbitration: 3,
-        power_management: 0,
+        dwords: default_dwords(),
         temperature_over_kelvin: WARNING_TEMPERATURE_KELVIN,
         temperature_under_kelvin: 0,
-        volatile_write_cache: 1,
-        interrupt_coalescing: 0,
         coalescing_disabled: ADMIN_VECTOR,
-        write_atomicity: 0,
-        async_events: 0,
         lba_status_interval: 0,
-        software_progress_marker: 0,
     };
 
     /// Dword 0 of Get Features, for the features that are kept here.
+    ///
+    /// # Errors
+    /// Invalid Field for any other, and for a sensor or a vector that is not there.
     pub fn get(&self, feature: FeatureId, cdw11: u32) -> Result<u32, Status> {
+        let (number, row) = feature_table::feature(feature).ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+        if let Kept::Dword { .. } = row.kept {
+            return Ok(self.dwords.get(number).copied().unwrap_or_default());
+        }
         Ok(match feature {
-            FeatureId::ARBITRATION => self.arbitration,
-            FeatureId::POWER_MANAGEMENT => self.power_management,
             FeatureId::TEMPERATURE_THRESHOLD => {
                 let sensor = cdw11 >> 16 & 0xF;
                 match (sensor, cdw11 >> 20 & 0b11) {
@@ -79,8 +76,6 @@ impl Values {
                     _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
                 }
             }
-            FeatureId::VOLATILE_WRITE_CACHE => self.volatile_write_cache,
-            FeatureId::INTERRUPT_COALESCING => self.interrupt_coalescing,
             FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {
                 let vector = checked_vector(cdw11)?;
                 let word = self
@@ -91,32 +86,29 @@ impl Values {
                 let is_disabled = word >> (vector % 64) & 1 != 0;
                 vector as u32 | u32::from(is_disabled) << 16
             }
-            FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity,
-            FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events,
             FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES => {
                 LBA_STATUS_POLL_INTERVAL | self.lba_status_interval
             }
-            FeatureId::SOFTWARE_PROGRESS_MARKER => self.software_progress_marker,
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         })
     }
 
-    /// Takes a new value from dword 11 of Set Features; nothing changes if it is wrong.
+    /// Takes a new value from dword 11 of Set Features.
+    ///
+    /// # Errors
+    /// Invalid Field; nothing has changed then.
     pub fn set(&mut self, feature: FeatureId, cdw11: u32) -> Result<(), Status> {
-        let only = |mask: u32| {
-            if cdw11 & !mask == 0 {
-                Ok(cdw11)
-            } else {
-                Err(Status::INVALID_FIELD_IN_COMMAND)
+        let (number, row) = feature_table::feature(feature).ok_or(Status::INVALID_FIELD_IN_COMMAND)?;
+        if let Kept::Dword { bits, .. } = row.kept {
+            if cdw11 & !bits != 0 || !(row.is_legal)(cdw11) {
+                return Err(Status::INVALID_FIELD_IN_COMMAND);
             }
-        };
+            if let Some(dword) = self.dwords.get_mut(number) {
+                *dword = cdw11;
+            }
+            return Ok(());
+        }
         match feature {
-            FeatureId::ARBITRATION => self.arbitration = only(0xFFFF_FF07)?,
-            // The state that is asked for, and the workload hint.
-            FeatureId::POWER_MANAGEMENT => match only(0xFF)? & 0x1F {
-                state if state <= LAST_POWER_STATE.into() => self.power_management = cdw11,
-                _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-            },
             FeatureId::TEMPERATURE_THRESHOLD => {
                 let threshold = (cdw11 & 0xFFFF) as u16;
                 let sensor = cdw11 >> 16 & 0xF;
@@ -129,10 +121,11 @@ impl Values {
                     _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
                 }
             }
-            FeatureId::VOLATILE_WRITE_CACHE => self.volatile_write_cache = only(1)?,
-            FeatureId::INTERRUPT_COALESCING => self.interrupt_coalescing = only(0xFFFF)?,
             FeatureId::INTERRUPT_VECTOR_CONFIGURATION => {
-                let vector = checked_vector(only(0x1_FFFF)?)?;
+                if cdw11 & !0x1_FFFF != 0 {
+                    return Err(Status::INVALID_FIELD_IN_COMMAND);
+                }
+                let vector = checked_vector(cdw11)?;
                 let is_disabled = cdw11 >> 16 & 1 != 0;
                 if vector == 0 && !is_disabled {
                     return Err(Status::INVALID_FIELD_IN_COMMAND);
@@ -141,15 +134,25 @@ impl Values {
                     *word = *word & !(1 << (vector % 64)) | u64::from(is_disabled) << (vector % 64);
                 }
             }
-            FeatureId::WRITE_ATOMICITY_NORMAL => self.write_atomicity = only(1)?,
-            FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION => self.async_events = only(ASYNC_EVENTS_SUPPORTED)?,
             // LSIPI is the controller's to say.
             FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES => self.lba_status_interval = cdw11 & 0xFFFF,
-            FeatureId::SOFTWARE_PROGRESS_MARKER => self.software_progress_marker = only(0xFF)?,
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         }
         Ok(())
     }
+}
+
+#[expect(clippy::indexing_slicing, reason = "evaluated when the device is compiled")]
+const fn default_dwords() -> [u32; FEATURE_COUNT] {
+    let mut dwords = [0; FEATURE_COUNT];
+    let mut row = 0;
+    while row < FEATURE_COUNT {
+        if let Kept::Dword { default, .. } = FEATURES[row].kept {
+            dwords[row] = default;
+        }
+        row += 1;
+    }
+    dwords
 }
 
 fn checked_vector(cdw11: u32) -> Result<usize, Status> {
@@ -247,13 +250,14 @@ impl Features {
 
     /// Whether a temperature beyond its threshold is to be reported as an event.
     pub fn wants_temperature_event(&self) -> bool {
-        self.current.async_events & ASYNC_EVENT_TEMPERATURE != 0 && self.temperature_is_beyond_threshold()
+        self.current.dwords[ASYNC_EVENTS] & ASYNC_EVENT_TEMPERATURE != 0
+            && self.temperature_is_beyond_threshold()
     }
 
     /// Commands that a queue may have fetched in its turn (Arbitration Burst: a power of two, or no limit).
     #[inline]
     pub fn arbitration_burst(&self) -> usize {
-        match self.current.arbitration & ARBITRATION_BURST_MASK {
+        match self.current.dwords[ARBITRATION] & ARBITRATION_BURST_MASK {
             ARBITRATION_BURST_UNLIMITED => BURST_MAX,
             burst_log2 => BURST_MAX.min(1 << burst_log2),
         }
@@ -262,30 +266,30 @@ impl Features {
     /// Dword 11 of Interrupt Coalescing, and a bit for each vector that is not coalesced.
     pub fn interrupt_coalescing(&self) -> (u32, [u64; VECTOR_WORDS]) {
         (
-            self.current.interrupt_coalescing,
+            self.current.dwords[INTERRUPT_COALESCING],
             self.current.coalescing_disabled,
         )
     }
 
     /// Whether changed namespaces are to be reported as events.
     pub fn wants_namespace_notices(&self) -> bool {
-        self.current.async_events & OAES_NAMESPACE_ATTRIBUTE != 0
+        self.current.dwords[ASYNC_EVENTS] & OAES_NAMESPACE_ATTRIBUTE != 0
     }
 
     /// Whether changed zones are to be reported as events.
     pub fn wants_zone_notices(&self) -> bool {
-        self.current.async_events & OAES_ZONE_DESCRIPTOR_CHANGED != 0
+        self.current.dwords[ASYNC_EVENTS] & OAES_ZONE_DESCRIPTOR_CHANGED != 0
     }
 
     /// Least time between two alerts of LBAs that may be unrecoverable, if they are to be reported as events.
     pub fn lba_status_report_interval_ns(&self) -> Option<u64> {
-        let is_wanted = self.current.async_events & OAES_LBA_STATUS != 0;
+        let is_wanted = self.current.dwords[ASYNC_EVENTS] & OAES_LBA_STATUS != 0;
         is_wanted.then(|| u64::from(self.current.lba_status_interval) * 100 * NANOSECONDS_PER_MILLISECOND)
     }
 
     /// Whether captures of the controller's are to be reported as events.
     pub fn wants_telemetry_notices(&self) -> bool {
-        self.current.async_events & AEC_TELEMETRY_LOG != 0
+        self.current.dwords[ASYNC_EVENTS] & AEC_TELEMETRY_LOG != 0
     }
 
     pub fn number_of_queues(&self, pairs: u16) -> u32 {

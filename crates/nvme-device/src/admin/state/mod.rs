@@ -5,6 +5,7 @@ pub(crate) mod changed_namespaces;
 pub(crate) mod error_log;
 pub(crate) mod events;
 pub(crate) mod feature_buffers;
+pub(crate) mod feature_table;
 pub(crate) mod features;
 pub(crate) mod firmware;
 pub(crate) mod lba_status;

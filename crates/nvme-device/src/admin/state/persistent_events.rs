@@ -40,6 +40,7 @@ pub(crate) const RECORDED: [u8; 12] = [
     TelemetryHeader::TYPE,
 ];
 
+#[expect(clippy::indexing_slicing, reason = "evaluated when the device is compiled")]
 const fn is_recorded(event_type: u8) -> bool {
     let mut index = 0;
     while index < RECORDED.len() {

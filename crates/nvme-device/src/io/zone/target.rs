@@ -11,6 +11,7 @@ use crate::data_pointer::DataPointer;
 use crate::host::HostMemory;
 use crate::limits::LOOK_AGAIN_NS;
 use crate::namespace::zoned::Zoned;
+use crate::namespace::Namespace;
 
 /// The namespace that a command is for.
 pub(crate) struct Target<'a> {
@@ -36,6 +37,17 @@ fn look_again(now_ns: u64) -> Refusal {
 }
 
 impl Target<'_> {
+    /// `namespace`, if it is zoned, for a command that goes through ring number `ring`.
+    #[inline]
+    pub fn of(namespace: &mut Namespace, ring: usize) -> Option<Target<'_>> {
+        Some(Target {
+            lba_log2: namespace.lba_log2,
+            zoned: namespace.zoned.as_mut()?,
+            model: namespace.model.zoned_mut()?,
+            worker: ring,
+        })
+    }
+
     /// Takes a command on that reads, writes or flushes; `range` is where.
     pub fn submit(&mut self, now_ns: u64, command: &Command, range: ByteRange) -> Result<Placed, Refusal> {
         match command {
