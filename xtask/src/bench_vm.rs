@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,14 +15,18 @@ use serde::Serialize;
 mod comparison;
 mod guest;
 mod jobs;
+mod loaded;
 mod order;
 mod other;
 
+pub(crate) use loaded::Loaded;
+
+use crate::build::build_module;
 use crate::kernels::{self, Kernel};
 use crate::packages::{self, Purpose};
 use crate::paths::{root, Lock};
 use crate::process::{seconds, step};
-use crate::{build_module, vm};
+use crate::vm;
 use comparison::{JobComparison, Round, Summary};
 use guest::{Guest, Measurements};
 use order::{Side, Turn};
@@ -55,13 +59,6 @@ pub struct BenchVmArguments {
     jobseconds: u32,
     #[command(flatten)]
     guest: vm::GuestArguments,
-}
-
-/// A module with its parameters.
-#[derive(Clone, Debug, Serialize)]
-struct Loaded {
-    module: PathBuf,
-    parameters: String,
 }
 
 /// Everything that was measured, and under which conditions: what the JSON file has.

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::build::build_module;
 use crate::kernels;
+use crate::klog;
 use crate::packages::{self, Purpose};
 use crate::paths::root;
 use crate::process::{seconds, step};
 use crate::vm::{self, End, VmOptions};
-use crate::{build_module, klog};
 
 // Threads that sleep soon: under emulation the guest's CPUs share too few cores to have some of them poll.
 const MODPARAMS: &str = "size=1G cpus=1,2 idle_timeout_us=20";

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context, Result};
 
-use crate::build_module;
+use crate::build::build_module;
 use crate::kernels::{self, Kernel};
 use crate::paths::program;
 use crate::process::{loud, step};

@@ -15,6 +15,7 @@ mod apt;
 mod archive;
 mod bench;
 mod bench_vm;
+mod build;
 mod catalogue;
 mod deb;
 mod demo;
@@ -236,14 +237,6 @@ fn run(command: Subject) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
 }
 
-/// The module for `kernel`; with `faults`, one whose threads panic when a test asks for it.
-fn build_module(kernel: &kernels::Kernel, faults: bool) -> Result<PathBuf> {
-    module::build(&module::Options {
-        target: kernel.into(),
-        test_faults: faults,
-    })
-}
-
 /// Builds the module for people: the result lies in the project's root.
 fn make_module(arguments: &ModuleArguments) -> Result<()> {
     packages::provide(&[Purpose::Module])?;
@@ -284,7 +277,7 @@ fn run_vm(arguments: VmArguments) -> Result<i32> {
     let module = if arguments.no_module {
         None
     } else {
-        Some(build_module(&kernel, arguments.faults)?)
+        Some(build::build_module(&kernel, arguments.faults)?)
     };
     let command = arguments.cmd.filter(|command| !command.trim().is_empty());
     vm::run_for_person(&vm::VmOptions {

@@ -4,9 +4,13 @@
 //! there at the same path and nothing that the guest does reaches the host. A second, writable 9p folder (the *share*) carries
 //! the settings in, the exit status and files with results out; a virtio port carries the output; the kernel's messages go to a file.
 
+mod options;
+
+pub use options::VmOptions;
+
 use std::fs;
 use std::io::{IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,7 +20,6 @@ use clap::Args;
 use module_params::{CpuList, Cpus};
 
 use crate::accel::{self, Accelerator};
-use crate::kernels::Kernel;
 use crate::paths::{self, program, Lock};
 use crate::process::seconds;
 use crate::share::Share;
@@ -27,33 +30,6 @@ const LOCK: &str = "/tmp/nvmev-vm.lock";
 
 /// CPUs of a guest: one for the system, two for a module that has a dispatcher and a worker.
 pub const CPUS_USUAL: u32 = 3;
-
-/// How to boot and what to run.
-#[derive(Clone, Debug)]
-pub struct VmOptions {
-    /// What to boot.
-    pub kernel: Kernel,
-    /// The module, and its parameters. Without parameters the command finds it by `$NVMEV_MODULE`, not loaded.
-    pub module: Option<PathBuf>,
-    /// Parameters to load the module with; empty: it is not loaded.
-    pub modparams: String,
-    /// For `bash -c`; none: an interactive shell.
-    pub command: Option<String>,
-    /// Number of CPUs.
-    pub cpus: u32,
-    /// As QEMU writes it.
-    pub memory: String,
-    /// Added to the kernel's command line.
-    pub append: String,
-    /// Added to QEMU's options, quoted as for a shell.
-    pub qemuopts: String,
-    /// Variables that the command finds in its environment.
-    pub environment: Vec<(String, String)>,
-    /// After this the guest is killed. None for interactive use.
-    pub timeout: Option<Duration>,
-    /// Whether the output is shown while it comes.
-    pub live: bool,
-}
 
 /// Memory for a guest in which the module is loaded with `modparams`, as QEMU writes it: what `size=` takes has to be there in one piece
 /// above the 3 GiB that lie below the PCI hole, beside what the guest itself needs.

@@ -3,39 +3,24 @@
 //! with the C half. A warning about our code from any of them fails the build.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 use crate::paths::{self, Lock};
-use crate::tools::Tools;
 
 mod config;
 mod kbuild;
 mod rust;
+mod target;
 mod toolchain;
+
+pub(crate) use target::write_if_changed;
+pub use target::{Options, Target};
 
 use config::KernelConfig;
 pub use config::CHECKED_CALLS;
 pub use toolchain::Toolchain;
-
-/// What to build for.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// The kernel's build folder: headers, .config, Module.symvers.
-    pub kdir: PathBuf,
-    /// The programs to build the C half with; none: the machine's.
-    pub tools: Option<Tools>,
-}
-
-/// What to build.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The kernel.
-    pub target: Target,
-    /// With the test-only way to make a thread panic (see kmod/Cargo.toml).
-    pub test_faults: bool,
-}
 
 /// Builds the module and returns its path, `target/module/RELEASE/nvmev.ko`.
 ///
@@ -86,12 +71,4 @@ pub fn rustflags(target: &Target) -> Result<String> {
     Ok(KernelConfig::read(target)?
         .rustflags(&Toolchain::find()?)?
         .join(" "))
-}
-
-/// Leaves a file alone that has these bytes already, so that make sees nothing to do.
-fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|old| old == bytes) {
-        return Ok(());
-    }
-    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

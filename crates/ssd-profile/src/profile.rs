@@ -1,5 +1,9 @@
 //! A drive's name and parameters.
 
+mod check;
+
+pub(crate) use check::check_each;
+
 use core::fmt;
 use core::ops::RangeInclusive;
 
@@ -219,19 +223,4 @@ impl Profile<'_> {
             None => u32::MAX,
         }
     }
-}
-
-/// Checks each parameter that `fields` shows by itself.
-pub(crate) fn check_each(
-    fields: impl FnOnce(&mut dyn FnMut(&'static str, Field<'_>)),
-) -> Result<(), ParameterError> {
-    let mut result = Ok(());
-    fields(&mut |key, field| {
-        if result.is_ok() {
-            result = field
-                .check()
-                .map_err(|(value, rule)| ParameterError { key, value, rule });
-        }
-    });
-    result
 }

@@ -7,12 +7,13 @@ use std::thread;
 use anyhow::Result;
 
 use super::{cargo, joined, passes, Found, Tally, Verdict};
+use crate::build::build_module;
 use crate::kernels::{self, Kernel};
 use crate::kexec;
 use crate::paths::root;
 use crate::suites::{self, with_added, Added, Length, Suite};
 use crate::vm::{self, VmOptions};
-use crate::{build_module, klog, module};
+use crate::{klog, module};
 
 /// A program of ours that scripts run in the guest, which sees this machine's files.
 struct Program {

@@ -29,6 +29,7 @@ mod capabilities;
 mod effects;
 mod erasures;
 mod features;
+mod finding;
 mod identify;
 mod lbas;
 mod limits;
@@ -40,23 +41,13 @@ mod resets;
 mod subject;
 mod zones;
 
+pub use finding::{Finding, Obstacle};
+
 use std::fmt;
 
 use crate::host::TestHost;
 
 pub use subject::{Kind, Subject};
-
-/// Why a check did not pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// The device has nothing that the check is about.
-    NotApplicable(&'static str),
-    /// The device does what it must not, or not what it must.
-    Failed(String),
-}
-
-/// What a check finds.
-pub type Finding = Result<(), Obstacle>;
 
 /// One thing that is checked.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 //! 4 KiB pages are dealt to partitions in turn. Each `partition` is a translation layer of its own over its share of the
 //! channels; the write buffer and the link to the host are shared. The parts that can be exchanged have a file each:
 //! `mapping`, `allocation` (in which order pages are written), `victim` (which line is collected), and
-//! [`crate::write_buffer`]; the profile names which one is used.
+//! `write_buffer`; the profile names which one is used.
 //!
 //! A write that does not cover a page reads the rest of it first, if that is on flash, and the page is programmed as a whole; the reference does not read.
 //!
