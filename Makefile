@@ -62,6 +62,10 @@ test-long: setup ## the checks that take hours, in parts of half an hour: those 
 test-vm: setup ## only the checks in VMs  [SUITE=6.12-size], also with other settings: ADD='cpus=1' APPEND= QEMUOPTS=
 	@$(XTASK) test --vm
 
+.PHONY: imports
+imports: setup ## which modules import each other in a circle or against the layers, with figures about all crates
+	@env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u MAKELEVEL cargo run --quiet --package import-check
+
 .PHONY: matrix
 matrix: setup ## the module's build for every kernel with headers in the distribution's suites, as a table  [KVER=6.12|7.3-rt|...]
 	@$(XTASK) matrix

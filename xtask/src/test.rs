@@ -140,6 +140,9 @@ fn source_checks(tally: &mut Tally) {
             .current_dir(root());
         passes(command)
     });
+    tally.step("imports between modules", || {
+        passes(cargo(&["run", "--quiet", "--package", "import-check"]))
+    });
     tests(tally);
 }
 
