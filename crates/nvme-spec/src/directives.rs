@@ -3,6 +3,7 @@
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
+use crate::dword::dword;
 use crate::open_enum::open_enum;
 
 open_enum! {
@@ -84,5 +85,35 @@ impl StreamsParameters {
     /// All fields zero.
     pub fn zeroed() -> Self {
         Self::new_zeroed()
+    }
+}
+
+dword! {
+    /// Dword 11 of Directive Send and Directive Receive (NVMe Base 2.0 §5.10, §5.11).
+    Cdw11Directive {
+        /// DOPER: Directive Operation; its meaning depends on the type.
+        operation, with_operation: u8 = 7:0,
+        /// DTYPE: Directive Type.
+        kind, with_kind: DirectiveType = 15:8,
+        /// DSPEC: Directive Specific; of a stream, its identifier.
+        specific, with_specific: u16 = 31:16,
+    }
+}
+
+dword! {
+    /// Dword 12 of Directive Send, Enable Directive (NVMe Base 2.0 §8.7.2).
+    Cdw12EnableDirective {
+        /// ENDIR: whether to enable the directive.
+        is_enabled, with_is_enabled: bool = 0:0,
+        /// TDTYPE: the directive to enable or disable.
+        kind, with_kind: DirectiveType = 15:8,
+    }
+}
+
+dword! {
+    /// Dword 12 of Directive Receive, Allocate Resources of the Streams Directive (NVMe Base 2.0 §8.7.3.1).
+    Cdw12AllocateStreams {
+        /// NSR: Namespace Streams Requested.
+        requested, with_requested: u16 = 15:0,
     }
 }

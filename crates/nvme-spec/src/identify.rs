@@ -3,6 +3,9 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::dword::dword;
+use crate::opcodes::{CommandSet, IdentifyCns};
+
 /// Bytes that every Identify command transfers.
 pub const IDENTIFY_BYTES: usize = 4096;
 
@@ -331,4 +334,24 @@ pub mod namespace_id_type {
     pub const UUID: u8 = 3;
     /// Command set identifier, 1 byte.
     pub const COMMAND_SET: u8 = 4;
+}
+
+dword! {
+    /// Dword 10 of Identify (NVMe Base 2.0 §5.17).
+    Cdw10Identify {
+        /// CNS: Controller or Namespace Structure.
+        cns, with_cns: IdentifyCns = 7:0,
+        /// CNTID: Controller Identifier.
+        controller_id, with_controller_id: u16 = 31:16,
+    }
+}
+
+dword! {
+    /// Dword 11 of Identify (NVMe Base 2.0 §5.17).
+    Cdw11Identify {
+        /// CNS Specific Identifier; of a format's structure, the format index.
+        specific, with_specific: u16 = 15:0,
+        /// CSI: Command Set Identifier.
+        command_set, with_command_set: CommandSet = 31:24,
+    }
 }

@@ -4,6 +4,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::dword::dword;
 use crate::open_enum::open_enum;
 use crate::IDENTIFY_BYTES;
 
@@ -204,3 +205,35 @@ const _: () = {
 
 /// Key Value Configuration, Error on Delete of Non-Existent KV Key (KV CS 1.0 figure 34).
 pub const KEY_VALUE_ERROR_ON_DELETE: u32 = 1 << 0;
+
+dword! {
+    /// Dword 11 of the commands with a key (KV CS 1.0 §3).
+    Cdw11KeyValue {
+        /// KL: Key Length, bytes.
+        key_bytes, with_key_bytes: u8 = 7:0,
+        /// Options of the command; the vendor commands have theirs in the same bits.
+        options, with_options: u8 = 15:8,
+    }
+}
+
+dword! {
+    /// Dword 11 of the vendor commands with a key (MODELS.md §7).
+    VendorCdw11KeyValue {
+        /// Key length, bytes, 0's based.
+        key_bytes_z, with_key_bytes_z: u8 = 7:0,
+        /// Options of the command.
+        options, with_options: u8 = 15:8,
+        /// Bytes of the value's last dword that do not count.
+        unused_bytes, with_unused_bytes: u8 = 17:16,
+    }
+}
+
+dword! {
+    /// Dword 11 of the vendor commands of iterators (MODELS.md §7).
+    VendorCdw11Iterate {
+        /// Handle of the iterator.
+        handle, with_handle: u8 = 7:0,
+        /// Options of the command.
+        options, with_options: u8 = 15:8,
+    }
+}

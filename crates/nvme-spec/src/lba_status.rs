@@ -3,6 +3,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::dword::dword;
 use crate::open_enum::open_enum;
 
 open_enum! {
@@ -93,3 +94,13 @@ impl LbaStatusElement {
 pub const OAES_LBA_STATUS: u32 = 1 << 13;
 /// Notice: LBA Status Information Alert.
 pub const NOTICE_LBA_STATUS_ALERT: u8 = 0x05;
+
+dword! {
+    /// Dword 13 of Get LBA Status (NVM CS 1.0 §4.2.1).
+    Cdw13GetLbaStatus {
+        /// RL: Range Length, LBAs; 0 for all up to the end of the namespace.
+        lbas, with_lbas: u16 = 15:0,
+        /// ATYPE: Action Type.
+        action, with_action: LbaStatusAction = 31:24,
+    }
+}

@@ -5,24 +5,31 @@
 //! it means ("0's based") carries the suffix `_z`.
 //!
 //! Everything a host can write is an *open* enum: a transparent integer with named constants, so that no bit pattern is
-//! undefined. Sizes are asserted at compile time.
+//! undefined. A command dword with fields is a transparent `u32` with an accessor and a builder for each field. Sizes are asserted at compile time.
 //!
 //! This crate does not check, interpret or store anything: that is `nvme-device`.
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 mod directives;
+mod dword;
 mod features;
 mod firmware;
+mod format;
 mod identify;
 mod key_value;
 mod lba_status;
 mod logs;
 mod namespace_management;
+mod nvm;
 mod opcodes;
 mod open_enum;
 mod persistent_events;
 mod queue_entries;
+mod queues;
 pub mod registers;
 mod reservations;
 mod sanitize;
@@ -35,14 +42,17 @@ mod zoned;
 pub use directives::*;
 pub use features::*;
 pub use firmware::*;
+pub use format::*;
 pub use identify::*;
 pub use key_value::*;
 pub use lba_status::*;
 pub use logs::*;
 pub use namespace_management::*;
+pub use nvm::*;
 pub use opcodes::*;
 pub use persistent_events::*;
 pub use queue_entries::*;
+pub use queues::*;
 pub use reservations::*;
 pub use sanitize::*;
 pub use self_test::*;

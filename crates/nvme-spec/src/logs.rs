@@ -3,6 +3,9 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
+use crate::dword::dword;
+use crate::opcodes::{CommandSet, LogPageId};
+
 /// An entry of the Error Information log, 64 bytes (NVMe Base 2.0 figure 204).
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -128,3 +131,53 @@ pub const FEATURE_EFFECTS_LOG_BYTES: usize = 1024;
 pub const MI_EFFECTS_LOG_BYTES: usize = 4096;
 /// Bytes of the Supported Log Pages log.
 pub const SUPPORTED_LOG_PAGES_BYTES: usize = 1024;
+
+dword! {
+    /// Dword 10 of Get Log Page (NVMe Base 2.0 §5.16).
+    Cdw10GetLogPage {
+        /// LID: Log Page Identifier.
+        log, with_log: LogPageId = 7:0,
+        /// LSP: Log Specific Parameter.
+        specific, with_specific: u8 = 14:8,
+        /// RAE: Retain Asynchronous Event.
+        retains_event, with_retains_event: bool = 15:15,
+        /// NUMDL: bits 15:0 of the number of dwords, 0's based.
+        dwords_z_lower, with_dwords_z_lower: u16 = 31:16,
+    }
+}
+
+impl Cdw10GetLogPage {
+    /// Number of dwords to return, 0's based: NUMDL of this dword, and NUMDU of dword 11.
+    #[inline]
+    pub const fn dwords_z(self, cdw11: Cdw11GetLogPage) -> u32 {
+        self.dwords_z_lower() as u32 | (cdw11.dwords_z_upper() as u32) << 16
+    }
+}
+
+dword! {
+    /// Dword 11 of Get Log Page (NVMe Base 2.0 §5.16).
+    Cdw11GetLogPage {
+        /// NUMDU: bits 31:16 of the number of dwords, 0's based.
+        dwords_z_upper, with_dwords_z_upper: u16 = 15:0,
+    }
+}
+
+dword! {
+    /// Dword 14 of Get Log Page (NVMe Base 2.0 §5.16).
+    Cdw14GetLogPage {
+        /// UUID Index; 0 for none.
+        uuid_index, with_uuid_index: u8 = 6:0,
+        /// OT: the offset counts entries of the log, not bytes.
+        offset_is_index, with_offset_is_index: bool = 23:23,
+        /// CSI: Command Set Identifier.
+        command_set, with_command_set: CommandSet = 31:24,
+    }
+}
+
+/// Dwords 10 and 11 of a Get Log Page command for a number of dwords, 0's based; all other fields are 0.
+pub const fn number_of_dwords_z(dwords_z: u32) -> (Cdw10GetLogPage, Cdw11GetLogPage) {
+    (
+        Cdw10GetLogPage(0).with_dwords_z_lower(dwords_z as u16),
+        Cdw11GetLogPage(0).with_dwords_z_upper((dwords_z >> 16) as u16),
+    )
+}

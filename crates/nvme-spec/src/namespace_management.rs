@@ -3,6 +3,8 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::dword::dword;
+use crate::opcodes::CommandSet;
 use crate::open_enum::open_enum;
 
 open_enum! {
@@ -59,3 +61,27 @@ const _: () = {
     assert!(size_of::<NamespaceToCreate>() == 104);
     assert!(core::mem::offset_of!(NamespaceToCreate, anagrpid) == 92);
 };
+
+dword! {
+    /// Dword 10 of Namespace Management (NVMe Base 2.0 §5.23).
+    Cdw10NamespaceManagement {
+        /// SEL: Select.
+        select, with_select: NamespaceManagementSelect = 3:0,
+    }
+}
+
+dword! {
+    /// Dword 11 of Namespace Management (NVMe Base 2.0 §5.23).
+    Cdw11NamespaceManagement {
+        /// CSI: Command Set Identifier.
+        command_set, with_command_set: CommandSet = 31:24,
+    }
+}
+
+dword! {
+    /// Dword 10 of Namespace Attachment (NVMe Base 2.0 §5.22).
+    Cdw10NamespaceAttachment {
+        /// SEL: Select.
+        select, with_select: NamespaceAttachmentSelect = 3:0,
+    }
+}

@@ -3,6 +3,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
+use crate::dword::dword;
 use crate::open_enum::open_enum;
 
 open_enum! {
@@ -212,3 +213,47 @@ impl ReservationNotification {
 
 /// Event of the type I/O Command Set: there is a Reservation Notification (figure 150).
 pub const IO_COMMAND_SET_EVENT_RESERVATION_LOG: u8 = 0x00;
+
+dword! {
+    /// Dword 10 of Reservation Register (NVMe Base 2.0 §7.3).
+    Cdw10ReservationRegister {
+        /// RREGA: Reservation Register Action.
+        action, with_action: RegisterAction = 2:0,
+        /// IEKEY: Ignore Existing Key.
+        ignores_key, with_ignores_key: bool = 3:3,
+        /// CPTPL: Change Persist Through Power Loss State.
+        persistence, with_persistence: ChangePersistence = 31:30,
+    }
+}
+
+dword! {
+    /// Dword 10 of Reservation Acquire (NVMe Base 2.0 §7.2).
+    Cdw10ReservationAcquire {
+        /// RACQA: Reservation Acquire Action.
+        action, with_action: AcquireAction = 2:0,
+        /// IEKEY: Ignore Existing Key.
+        ignores_key, with_ignores_key: bool = 3:3,
+        /// RTYPE: Reservation Type.
+        kind, with_kind: ReservationType = 15:8,
+    }
+}
+
+dword! {
+    /// Dword 10 of Reservation Release (NVMe Base 2.0 §7.4).
+    Cdw10ReservationRelease {
+        /// RRELA: Reservation Release Action.
+        action, with_action: ReleaseAction = 2:0,
+        /// IEKEY: Ignore Existing Key.
+        ignores_key, with_ignores_key: bool = 3:3,
+        /// RTYPE: Reservation Type.
+        kind, with_kind: ReservationType = 15:8,
+    }
+}
+
+dword! {
+    /// Dword 11 of Reservation Report (NVMe Base 2.0 §7.5).
+    Cdw11ReservationReport {
+        /// EDS: Extended Data Structure.
+        is_extended, with_is_extended: bool = 0:0,
+    }
+}

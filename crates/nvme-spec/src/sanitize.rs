@@ -3,6 +3,7 @@
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::dword::dword;
 use crate::open_enum::open_enum;
 
 open_enum! {
@@ -62,3 +63,17 @@ pub struct SanitizeLog {
 }
 
 const _: () = assert!(size_of::<SanitizeLog>() == 512);
+
+dword! {
+    /// Dword 10 of Sanitize (NVMe Base 2.0 §5.24).
+    Cdw10Sanitize {
+        /// SANACT: Sanitize Action.
+        action, with_action: SanitizeAction = 2:0,
+        /// OWPASS: Overwrite Pass Count; 0 stands for 16.
+        passes, with_passes: u8 = 7:4,
+        /// OIPBP: Overwrite Invert Pattern Between Passes.
+        inverts_pattern, with_inverts_pattern: bool = 8:8,
+        /// No-Deallocate After Sanitize.
+        keeps_allocated, with_keeps_allocated: bool = 9:9,
+    }
+}

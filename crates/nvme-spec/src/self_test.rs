@@ -3,6 +3,7 @@
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
+use crate::dword::dword;
 use crate::open_enum::open_enum;
 
 /// Results in the log.
@@ -92,5 +93,13 @@ impl SelfTestResultEntry {
             code_and_result: SelfTestResult::UNUSED.0,
             ..Self::new_zeroed()
         }
+    }
+}
+
+dword! {
+    /// Dword 10 of Device Self-test (NVMe Base 2.0 §5.9).
+    Cdw10DeviceSelfTest {
+        /// STC: Self-test Code.
+        code, with_code: SelfTestCode = 3:0,
     }
 }

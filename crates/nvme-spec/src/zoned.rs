@@ -3,6 +3,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::dword::dword;
 use crate::open_enum::open_enum;
 use crate::IDENTIFY_BYTES;
 
@@ -205,3 +206,27 @@ pub const CHANGED_ZONE_LIST_BYTES: usize = 4096;
 
 /// Most zones in the Changed Zone List log.
 pub const CHANGED_ZONES_MAX: usize = 511;
+
+dword! {
+    /// Dword 13 of Zone Management Receive (ZNS 1.1 §3.4.2).
+    Cdw13ZoneReceive {
+        /// ZRA: Zone Receive Action.
+        action, with_action: ZoneReceiveAction = 7:0,
+        /// ZRASF: Zone Receive Action Specific; of a report, which zones.
+        option, with_option: u8 = 15:8,
+        /// Partial Report.
+        is_partial, with_is_partial: bool = 16:16,
+    }
+}
+
+dword! {
+    /// Dword 13 of Zone Management Send (ZNS 1.1 §3.4.3, and TP 4076 for bit 9).
+    Cdw13ZoneSend {
+        /// ZSA: Zone Send Action.
+        action, with_action: ZoneSendAction = 7:0,
+        /// Select All.
+        selects_all, with_selects_all: bool = 8:8,
+        /// ZRWAA: Allocate ZRWA.
+        allocates_zrwa, with_allocates_zrwa: bool = 9:9,
+    }
+}
