@@ -3,6 +3,8 @@
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use nvme_spec::InterruptCoalescing;
+
 use crate::limits::VECTOR_WORDS;
 
 /// Unit of the aggregation time.
@@ -20,11 +22,11 @@ pub(crate) struct CoalescingSettings {
 impl CoalescingSettings {
     /// Takes the values of the features Interrupt Coalescing and Interrupt Vector Configuration over. A threshold or a time of 0 is no coalescing.
     pub fn set(&self, aggregation: u32, disabled: [u64; VECTOR_WORDS]) {
-        let (threshold_z, time) = (aggregation & 0xFF, aggregation >> 8 & 0xFF);
+        let asked = InterruptCoalescing(aggregation);
         for (word, value) in self.disabled.iter().zip(disabled) {
             word.store(value, Relaxed);
         }
-        let is_on = threshold_z != 0 && time != 0;
+        let is_on = asked.threshold_z() != 0 && asked.time_100us() != 0;
         self.aggregation
             .store(if is_on { aggregation } else { 0 }, Relaxed);
     }
@@ -38,10 +40,10 @@ impl CoalescingSettings {
         let aggregation = self.aggregation.load(Relaxed);
         let disabled = self.disabled.get(usize::from(vector / 64))?.load(Relaxed);
         let is_disabled = aggregation == 0 || disabled >> (vector % 64) & 1 != 0;
-        if is_disabled || waiting.entries > aggregation & 0xFF {
+        if is_disabled || waiting.entries > InterruptCoalescing(aggregation).threshold_z().into() {
             return None;
         }
-        let time_ns = u64::from(aggregation >> 8 & 0xFF) * AGGREGATION_UNIT_NS;
+        let time_ns = u64::from(InterruptCoalescing(aggregation).time_100us()) * AGGREGATION_UNIT_NS;
         Some(waiting.since_ns.saturating_add(time_ns))
     }
 }

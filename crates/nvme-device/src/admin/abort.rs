@@ -1,6 +1,6 @@
 //! Abort (NVMe Base 2.0 §5.1).
 
-use nvme_spec::{Status, SubmissionQueueEntry};
+use nvme_spec::{Cdw10Abort, Status, SubmissionQueueEntry};
 
 use crate::admin::outcome::Outcome;
 use crate::admin::state::admin_state::PendingAdmin;
@@ -19,8 +19,8 @@ pub(crate) fn abort(
     command: CommandRef,
     now_ns: u64,
 ) -> Result<Outcome, Status> {
-    let sqid = (entry.cdw10.get() & 0xFFFF) as u16;
-    let cid = (entry.cdw10.get() >> 16) as u16;
+    let cdw10 = Cdw10Abort(entry.cdw10.get());
+    let (sqid, cid) = (cdw10.sqid(), cdw10.cid());
     if sqid == 0 {
         if !core.admin.events.is_held(cid) || !core.reserve_admin_completion() {
             return Ok(Outcome::Done(NOT_ABORTED));

@@ -3,8 +3,9 @@
 use core::num::NonZeroU16;
 
 use nvme_spec::{
-    DirectiveType, IdentifyDirectiveOperation, Status, StreamsParameters, StreamsReceiveOperation,
-    StreamsSendOperation, SubmissionQueueEntry, DIRECTIVES_ENABLED_OFFSET, NSID_BROADCAST,
+    Cdw11Directive, Cdw12AllocateStreams, Cdw12EnableDirective, DirectiveType, IdentifyDirectiveOperation,
+    Status, StreamsParameters, StreamsReceiveOperation, StreamsSendOperation, SubmissionQueueEntry,
+    DIRECTIVES_ENABLED_OFFSET, NSID_BROADCAST,
 };
 use zerocopy::IntoBytes;
 
@@ -28,11 +29,11 @@ struct Directive {
 
 impl Directive {
     fn parse(entry: &SubmissionQueueEntry) -> Self {
-        let cdw11 = entry.cdw11.get();
+        let cdw11 = Cdw11Directive(entry.cdw11.get());
         Self {
-            operation: (cdw11 & 0xFF) as u8,
-            kind: DirectiveType((cdw11 >> 8 & 0xFF) as u8),
-            specific: (cdw11 >> 16) as u16,
+            operation: cdw11.operation(),
+            kind: cdw11.kind(),
+            specific: cdw11.specific(),
             cdw12: entry.cdw12.get(),
             nsid: entry.nsid.get(),
             dwords_z: entry.cdw10.get(),
@@ -49,7 +50,7 @@ pub(crate) fn directive_receive<H: HostMemory>(
     if directive.kind == DirectiveType::STREAMS
         && StreamsReceiveOperation(directive.operation) == StreamsReceiveOperation::ALLOCATE_RESOURCES
     {
-        let wanted = (directive.cdw12 & 0xFFFF) as u16;
+        let wanted = Cdw12AllocateStreams(directive.cdw12).requested();
         let allocated = with_streams(core, &directive, |streams, namespace| {
             streams.allocate(namespace.nsid, &mut namespace.streams, wanted)
         })?;
@@ -189,9 +190,9 @@ pub(crate) fn directive_send(core: &mut Core, entry: &SubmissionQueueEntry) -> R
 /// Enables or disables the directive of streams for a namespace, or for all that can have it. The Identify Directive is always enabled.
 fn enable_directive(core: &mut Core, directive: &Directive) -> Result<(), Status> {
     let operation = IdentifyDirectiveOperation(directive.operation);
-    let kind = DirectiveType((directive.cdw12 >> 8 & 0xFF) as u8);
-    let is_enabled = directive.cdw12 & 1 != 0;
-    if operation != IdentifyDirectiveOperation::PARAMETERS_OR_ENABLE || kind != DirectiveType::STREAMS {
+    let cdw12 = Cdw12EnableDirective(directive.cdw12);
+    if operation != IdentifyDirectiveOperation::PARAMETERS_OR_ENABLE || cdw12.kind() != DirectiveType::STREAMS
+    {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     let is_all = directive.nsid == NSID_BROADCAST;
@@ -199,7 +200,7 @@ fn enable_directive(core: &mut Core, directive: &Directive) -> Result<(), Status
     for namespace in io.namespaces.settable_mut(directive.nsid)? {
         if namespace.has_streams() {
             let streams = &mut io.streams;
-            streams.enable(namespace.nsid, &mut namespace.streams, is_enabled);
+            streams.enable(namespace.nsid, &mut namespace.streams, cdw12.is_enabled());
         } else if !is_all {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }

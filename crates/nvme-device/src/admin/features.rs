@@ -1,8 +1,8 @@
 //! Get and Set Features (NVMe Base 2.0 §5.15 and §5.27).
 
 use nvme_spec::{
-    FeatureId, FeatureSelect, SetFeatureEvent, Status, SubmissionQueueEntry, NSID_BROADCAST,
-    SMART_EVENT_TEMPERATURE_THRESHOLD,
+    Cdw10GetFeatures, Cdw10SetFeatures, Cdw11HostIdentifier, FeatureId, FeatureSelect, NumberOfQueues,
+    SetFeatureEvent, Status, SubmissionQueueEntry, NSID_BROADCAST, SMART_EVENT_TEMPERATURE_THRESHOLD,
 };
 
 use crate::admin::outcome::Outcome;
@@ -15,8 +15,6 @@ use crate::data_pointer::DataPointer;
 use crate::host::HostMemory;
 use crate::limits::IO_QUEUE_PAIRS_MAX;
 
-const SAVE: u32 = 1 << 31;
-
 /// The row of a feature.
 fn row(feature: FeatureId) -> Result<&'static FeatureRow, Status> {
     let found = feature_table::feature(feature);
@@ -25,7 +23,7 @@ fn row(feature: FeatureId) -> Result<&'static FeatureRow, Status> {
 
 /// Bytes of the host identifier that dword 11 asks for (EXHID).
 fn host_identifier_len(cdw11: u32) -> usize {
-    if cdw11 & 1 != 0 {
+    if Cdw11HostIdentifier(cdw11).is_extended() {
         16
     } else {
         8
@@ -38,8 +36,8 @@ pub(crate) fn get_features<H: HostMemory>(
     now_ns: u64,
     host: &H,
 ) -> Result<Outcome, Status> {
-    let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
-    let select = FeatureSelect((entry.cdw10.get() >> 8 & 0b111) as u8);
+    let cdw10 = Cdw10GetFeatures(entry.cdw10.get());
+    let (feature, select) = (cdw10.feature(), cdw10.select());
     let cdw11 = entry.cdw11.get();
     let row = row(feature)?;
     if select == FeatureSelect::SUPPORTED_CAPABILITIES {
@@ -121,10 +119,10 @@ pub(crate) fn set_features<H: HostMemory>(
     now_ns: u64,
     host: &H,
 ) -> Result<Outcome, Status> {
-    let feature = FeatureId((entry.cdw10.get() & 0xFF) as u8);
+    let cdw10 = Cdw10SetFeatures(entry.cdw10.get());
+    let (feature, is_saved) = (cdw10.feature(), cdw10.is_saved());
     let cdw11 = entry.cdw11.get();
     let row = row(feature)?;
-    let is_saved = entry.cdw10.get() & SAVE != 0;
     if is_saved && !row.capabilities().saveable {
         return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
     }
@@ -213,17 +211,15 @@ pub(crate) fn set_features<H: HostMemory>(
 
 /// Queues are allocated in pairs: as many as the smaller of the two numbers asked for, and the larger within reach.
 fn set_number_of_queues(core: &mut Core, cdw11: u32) -> Result<u32, Status> {
-    let (submission_z, completion_z) = (cdw11 & 0xFFFF, cdw11 >> 16);
+    let asked = NumberOfQueues(cdw11);
+    let (submission_z, completion_z) = (asked.submission_z(), asked.completion_z());
     if submission_z == 0xFFFF || completion_z == 0xFFFF {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     if io_queues::has_io_queues(core) {
         return Err(Status::COMMAND_SEQUENCE_ERROR);
     }
-    let asked = submission_z.max(completion_z) + 1;
-    let pairs = u16::try_from(asked)
-        .unwrap_or(IO_QUEUE_PAIRS_MAX)
-        .min(IO_QUEUE_PAIRS_MAX);
+    let pairs = (submission_z.max(completion_z) + 1).min(IO_QUEUE_PAIRS_MAX);
     core.admin.features.io_queue_pairs = pairs;
     Ok(core.admin.features.number_of_queues(pairs))
 }

@@ -3,7 +3,7 @@
 //! There is no firmware to be replaced: what changes is the revision that the device shows. An image is anything of up to [`IMAGE_BYTES_MAX`],
 //! in pieces of [`GRANULARITY_BYTES`], that begins with its revision: 8 characters of printable ASCII, padded with spaces. Nothing else of it is kept.
 
-use nvme_spec::{FirmwareCommitAction, FirmwareCommitEvent, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
+use nvme_spec::{Cdw10FirmwareCommit, FirmwareCommitEvent, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
 
 use crate::admin::outcome::Outcome;
 use crate::admin::page::put;
@@ -58,8 +58,8 @@ pub(crate) fn firmware_commit(
     entry: &SubmissionQueueEntry,
     now_ns: u64,
 ) -> Result<Outcome, Status> {
-    let slot = (entry.cdw10.get() & 0b111) as u8;
-    let action = FirmwareCommitAction((entry.cdw10.get() >> 3 & 0b111) as u8);
+    let cdw10 = Cdw10FirmwareCommit(entry.cdw10.get());
+    let (slot, action) = (cdw10.slot(), cdw10.action());
     let old_revision = core.admin.firmware.running();
     let committed = core.admin.firmware.commit(action, slot);
     let status = committed.err().unwrap_or(Status::SUCCESSFUL_COMPLETION);

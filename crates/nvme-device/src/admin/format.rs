@@ -3,7 +3,7 @@
 //! A formatted namespace is as it was in the beginning: the medium is zeros, and the model knows of nothing that was written. All three secure
 //! erase settings do the same; nothing is left to be read after any of them.
 
-use nvme_spec::{FormatStartEvent, SelfTestResult, Status, SubmissionQueueEntry};
+use nvme_spec::{Cdw10Format, FormatStartEvent, SelfTestResult, Status, SubmissionQueueEntry};
 
 use crate::admin::capabilities::FNA;
 use crate::admin::erase_start::{check_not_erasing, renew};
@@ -16,7 +16,7 @@ use crate::namespace::LBA_FORMATS_LOG2;
 
 /// FPI: progress is indicated.
 const PROGRESS_SUPPORTED: u8 = 1 << 7;
-const SECURE_ERASE_MAX: u32 = 2;
+const SECURE_ERASE_MAX: u8 = 2;
 
 pub(crate) fn format_nvm(
     core: &mut Core,
@@ -24,16 +24,16 @@ pub(crate) fn format_nvm(
     command: CommandRef,
     now_ns: u64,
 ) -> Result<Outcome, Status> {
-    let cdw10 = entry.cdw10.get();
+    let cdw10 = Cdw10Format(entry.cdw10.get());
     check_not_erasing(core)?;
-    if cdw10 >> 9 & 0b111 > SECURE_ERASE_MAX {
+    if cdw10.secure_erase() > SECURE_ERASE_MAX {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     // Protection information needs metadata, which no format has.
-    if cdw10 >> 5 & 0b111 != 0 {
+    if cdw10.protection() != 0 {
         return Err(Status::INVALID_FORMAT);
     }
-    let format_index = (cdw10 & 0xF | (cdw10 >> 12 & 0b11) << 4) as usize;
+    let format_index = usize::from(cdw10.format_index());
     let nsid = entry.nsid.get();
     let renewed = renew(core, core.queue_set.io.namespaces.select(nsid)?, |namespace| {
         if namespace.has_pairs_only() {
@@ -52,7 +52,7 @@ pub(crate) fn format_nvm(
     let event = FormatStartEvent {
         nsid: nsid.into(),
         fna: FNA,
-        cdw10: cdw10.into(),
+        cdw10: entry.cdw10,
         ..FormatStartEvent::zeroed()
     };
     core.admin.record(&event, now_ns);

@@ -2,10 +2,10 @@
 
 use nvme_spec::registers::{ControllerConfiguration, VERSION_2_0};
 use nvme_spec::{
-    namespace_id_type, ozcs, CommandSet, IdentifyCns, IdentifyController, IdentifyIndependentNamespace,
-    IdentifyKeyValueNamespace, IdentifyNamespace, IdentifyNvmController, IdentifyZonedController,
-    IdentifyZonedNamespace, KeyValueFormat, LbaFormat, Status, SubmissionQueueEntry, IDENTIFY_BYTES,
-    KEY_VALUE_KEY_BYTES_MAX, NSID_BROADCAST, RESCAP_ALL, ZRWACAP_EXPLICIT_FLUSH,
+    namespace_id_type, ozcs, Cdw10Identify, Cdw11Identify, CommandSet, IdentifyCns, IdentifyController,
+    IdentifyIndependentNamespace, IdentifyKeyValueNamespace, IdentifyNamespace, IdentifyNvmController,
+    IdentifyZonedController, IdentifyZonedNamespace, KeyValueFormat, LbaFormat, Status, SubmissionQueueEntry,
+    IDENTIFY_BYTES, KEY_VALUE_KEY_BYTES_MAX, NSID_BROADCAST, RESCAP_ALL, ZRWACAP_EXPLICIT_FLUSH,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
@@ -101,8 +101,9 @@ fn fill_identify(
     page: &mut [u8],
 ) -> Result<(), Status> {
     let atomic_bytes = atomic_write_bytes(core, has_engine);
-    let cns = IdentifyCns((entry.cdw10.get() & 0xFF) as u8);
-    let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
+    let cdw10 = Cdw10Identify(entry.cdw10.get());
+    let cns = cdw10.cns();
+    let command_set = Cdw11Identify(entry.cdw11.get()).command_set();
     let nsid = entry.nsid.get();
     match cns {
         // What all namespaces have in common (NVM CS 1.0 §4.1.5.1).
@@ -197,7 +198,7 @@ fn fill_identify(
             }
         }
         IdentifyCns::IO_COMMAND_SET => {
-            if !matches!(entry.cdw10.get() >> 16, 0 | 0xFFFF) {
+            if !matches!(cdw10.controller_id(), 0 | 0xFFFF) {
                 return Err(Status::INVALID_FIELD_IN_COMMAND);
             }
             // The only combination: all that there are.
@@ -257,7 +258,7 @@ fn identify_format(
     command_set: CommandSet,
     page: &mut [u8],
 ) -> Result<(), Status> {
-    if (entry.cdw11.get() & 0xFFFF) as usize >= LBA_FORMATS_LOG2.len() {
+    if usize::from(Cdw11Identify(entry.cdw11.get()).specific()) >= LBA_FORMATS_LOG2.len() {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     if cns == IdentifyCns::FORMAT_NAMESPACE {
@@ -446,7 +447,7 @@ fn fill_list<'a>(
 
 /// The number of controllers, and their identifiers, from the one in CNTID on (NVMe Base 2.0 §4.4.1): the only one is the lowest that there can be.
 fn fill_controller_list(entry: &SubmissionQueueEntry, is_listed: bool, page: &mut [u8]) {
-    let first = (entry.cdw10.get() >> 16) as u16;
+    let first = Cdw10Identify(entry.cdw10.get()).controller_id();
     if is_listed && first == CONTROLLER_ID {
         put(page, 0, &1u16.to_le_bytes());
         put(page, 2, &CONTROLLER_ID.to_le_bytes());

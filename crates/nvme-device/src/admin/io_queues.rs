@@ -1,7 +1,10 @@
 //! Creating and deleting I/O queues (NVMe Base 2.0 §5.4 to §5.7).
 
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell, ControllerConfiguration, CC};
-use nvme_spec::{Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
+use nvme_spec::{
+    Cdw10Queue, Cdw11CreateIoCompletionQueue, Cdw11CreateIoSubmissionQueue, Status, SubmissionQueueEntry,
+    PAGE_SIZE_BYTES,
+};
 
 use crate::admin::outcome::Outcome;
 use crate::admin::state::admin_state::PendingAdmin;
@@ -14,8 +17,6 @@ use crate::pci::bar::Bar;
 use crate::queue::completion::CompletionQueue;
 use crate::queue::submission::SubmissionQueue;
 
-const PHYSICALLY_CONTIGUOUS: u32 = 1 << 0;
-const INTERRUPTS_ENABLED: u32 = 1 << 1;
 const IOSQES_64_BYTES: u8 = 6;
 const IOCQES_16_BYTES: u8 = 4;
 
@@ -29,12 +30,13 @@ pub(crate) fn create_io_completion_queue<H: HostMemory>(
         matches!(core.queue_set.completion_queues.get(index), Some(None))
     })?;
     let has_entry_size = ControllerConfiguration(bar.load(CC)).iocqes() == IOCQES_16_BYTES;
-    let (base, entries) = contiguous_queue(entry, has_entry_size)?;
-    let vector = (entry.cdw11.get() >> 16) as u16;
+    let cdw11 = Cdw11CreateIoCompletionQueue(entry.cdw11.get());
+    let (base, entries) = contiguous_queue(entry, cdw11.is_contiguous(), has_entry_size)?;
+    let vector = cdw11.vector();
     if vector >= VECTORS_MAX || (vector != 0 && !core.shared.config_space().msix_enabled()) {
         return Err(Status::INVALID_INTERRUPT_VECTOR);
     }
-    let vector = (entry.cdw11.get() & INTERRUPTS_ENABLED != 0).then_some(vector);
+    let vector = cdw11.interrupts_enabled().then_some(vector);
     core.queue_set
         .send(
             cqid,
@@ -60,7 +62,8 @@ pub(crate) fn create_io_submission_queue<H: HostMemory>(
     let sqid = free_identifier(core, entry, |core, index| {
         matches!(core.queue_set.submission_queues.get(index), Some(None))
     })?;
-    let cqid = (entry.cdw11.get() >> 16) as u16;
+    let cdw11 = Cdw11CreateIoSubmissionQueue(entry.cdw11.get());
+    let cqid = cdw11.cqid();
     if !is_allocated(core, cqid) {
         return Err(Status::INVALID_QUEUE_IDENTIFIER);
     }
@@ -71,7 +74,7 @@ pub(crate) fn create_io_submission_queue<H: HostMemory>(
         return Err(Status::COMPLETION_QUEUE_INVALID);
     }
     let has_entry_size = ControllerConfiguration(bar.load(CC)).iosqes() == IOSQES_64_BYTES;
-    let (base, entries) = contiguous_queue(entry, has_entry_size)?;
+    let (base, entries) = contiguous_queue(entry, cdw11.is_contiguous(), has_entry_size)?;
     let queue = SubmissionQueue::for_io(base, entries, cqid).map_err(|_| Status::INTERNAL_ERROR)?;
     core.queue_set.add_submission_queue(sqid, queue, host);
     Ok(Outcome::Done(0))
@@ -159,20 +162,24 @@ pub(crate) fn has_io_queues(core: &Core) -> bool {
 }
 
 fn queue_identifier(entry: &SubmissionQueueEntry) -> u16 {
-    (entry.cdw10.get() & 0xFFFF) as u16
+    Cdw10Queue(entry.cdw10.get()).qid()
 }
 
 /// Base and number of entries of a queue to be created.
-fn contiguous_queue(entry: &SubmissionQueueEntry, has_entry_size: bool) -> Result<(u64, u16), Status> {
-    let entries_z = entry.cdw10.get() >> 16;
-    if entries_z == 0 || entries_z >= u32::from(QUEUE_ENTRIES_MAX) || !has_entry_size {
+fn contiguous_queue(
+    entry: &SubmissionQueueEntry,
+    is_contiguous: bool,
+    has_entry_size: bool,
+) -> Result<(u64, u16), Status> {
+    let entries_z = Cdw10Queue(entry.cdw10.get()).entries_z();
+    if entries_z == 0 || entries_z >= QUEUE_ENTRIES_MAX || !has_entry_size {
         return Err(Status::INVALID_QUEUE_SIZE);
     }
-    if entry.cdw11.get() & PHYSICALLY_CONTIGUOUS == 0 {
+    if !is_contiguous {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     if entry.prp1.get() % PAGE_SIZE_BYTES as u64 != 0 {
         return Err(Status::PRP_OFFSET_INVALID);
     }
-    Ok((entry.prp1.get(), entries_z as u16 + 1))
+    Ok((entry.prp1.get(), entries_z + 1))
 }

@@ -3,8 +3,8 @@
 //! What may be unrecoverable is known: what Write Uncorrectable has marked. There is nothing to scan for.
 
 use nvme_spec::{
-    LbaStatusAction, LbaStatusCondition, LbaStatusDescriptor, LbaStatusElement, LbaStatusHeader,
-    LbaStatusLogHeader, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES,
+    Cdw13GetLbaStatus, LbaStatusAction, LbaStatusCondition, LbaStatusDescriptor, LbaStatusElement,
+    LbaStatusHeader, LbaStatusLogHeader, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -21,7 +21,7 @@ pub(crate) fn get_lba_status<H: HostMemory>(
     host: &H,
 ) -> Result<Outcome, Status> {
     let len_bytes = core.queue_set.io.limits.dwords_z(entry.cdw12.get())?;
-    let action = LbaStatusAction((entry.cdw13.get() >> 24) as u8);
+    let action = Cdw13GetLbaStatus(entry.cdw13.get()).action();
     if !matches!(action, LbaStatusAction::SCAN | LbaStatusAction::TRACKED) {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
@@ -106,7 +106,7 @@ fn fill_status(namespace: &Namespace, entry: &SubmissionQueueEntry, room: &mut [
     if slba >= namespace.size_lbas {
         return Err(Status::LBA_OUT_OF_RANGE);
     }
-    let end = match entry.cdw13.get() & 0xFFFF {
+    let end = match Cdw13GetLbaStatus(entry.cdw13.get()).lbas() {
         // Up to the end of the namespace.
         0 => namespace.size_lbas,
         lbas => slba

@@ -1,7 +1,7 @@
 //! Get Log Page (NVMe Base 2.0 §5.16).
 
 use nvme_spec::{
-    CommandSet, LogPageId, ReservationNotification, SanitizeLog, SmartLog, Status, SubmissionQueueEntry,
+    Cdw14GetLogPage, LogPageId, ReservationNotification, SanitizeLog, SmartLog, Status, SubmissionQueueEntry,
     CHANGED_NAMESPACE_LIST_BYTES, CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FEATURE_EFFECTS_LOG_BYTES,
     MI_EFFECTS_LOG_BYTES, PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
 };
@@ -96,7 +96,7 @@ fn fill_log_page(
         }
         LogPageId::FIRMWARE_SLOT => Ok(core.admin.firmware.fill_log(buffer)),
         LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
-            let command_set = CommandSet((entry.cdw14.get() >> 24) as u8);
+            let command_set = Cdw14GetLogPage(entry.cdw14.get()).command_set();
             effects_log::fill_command_effects(core, command_set, buffer);
             Ok(EFFECTS_LOG_BYTES)
         }

@@ -1,13 +1,10 @@
 //! What a Get Log Page command asks for.
 
-use nvme_spec::{LogPageId, Status, SubmissionQueueEntry};
+use nvme_spec::{Cdw10GetLogPage, Cdw11GetLogPage, Cdw14GetLogPage, LogPageId, Status, SubmissionQueueEntry};
 
 use crate::command::request::Limits;
 use crate::data_pointer::DataPointer;
 use crate::host::HostMemory;
-
-const RETAIN_ASYNC_EVENT: u32 = 1 << 15;
-const OFFSET_IS_INDEX: u32 = 1 << 23;
 
 /// What a Get Log Page command asks for.
 pub(crate) struct Request {
@@ -23,18 +20,19 @@ pub(crate) struct Request {
 
 impl Request {
     pub fn of(entry: &SubmissionQueueEntry, limits: Limits) -> Result<Self, Status> {
-        let dwords_z = entry.cdw10.get() >> 16 | (entry.cdw11.get() & 0xFFFF) << 16;
+        let cdw10 = Cdw10GetLogPage(entry.cdw10.get());
+        let dwords_z = cdw10.dwords_z(Cdw11GetLogPage(entry.cdw11.get()));
         let offset = u64::from(entry.cdw12.get()) | u64::from(entry.cdw13.get()) << 32;
-        let uuid_index = entry.cdw14.get() & 0x7F;
-        if entry.cdw14.get() & OFFSET_IS_INDEX != 0 || uuid_index != 0 || offset % 4 != 0 {
+        let cdw14 = Cdw14GetLogPage(entry.cdw14.get());
+        if cdw14.offset_is_index() || cdw14.uuid_index() != 0 || offset % 4 != 0 {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         Ok(Self {
-            log: LogPageId((entry.cdw10.get() & 0xFF) as u8),
-            specific: (entry.cdw10.get() >> 8 & 0x7F) as u8,
+            log: cdw10.log(),
+            specific: cdw10.specific(),
             offset,
             len_bytes: limits.dwords_z(dwords_z)?,
-            retains_event: entry.cdw10.get() & RETAIN_ASYNC_EVENT != 0,
+            retains_event: cdw10.retains_event(),
             pointer: DataPointer::of(entry),
         })
     }

@@ -4,8 +4,9 @@
 //! the built-in profiles `optane`, `zns-prototype` and `kv-prototype`. It has all its capacity: thin provisioning there is none.
 
 use nvme_spec::{
-    ChangeNamespaceEvent, CommandSet, NamespaceAttachmentSelect, NamespaceManagementSelect,
-    NamespaceToCreate, NvmOpcode, Status, SubmissionQueueEntry, NSID_BROADCAST, PAGE_SIZE_BYTES,
+    Cdw10NamespaceAttachment, Cdw10NamespaceManagement, Cdw11NamespaceManagement, ChangeNamespaceEvent,
+    CommandSet, NamespaceAttachmentSelect, NamespaceManagementSelect, NamespaceToCreate, NvmOpcode, Status,
+    SubmissionQueueEntry, NSID_BROADCAST, PAGE_SIZE_BYTES,
 };
 use ssd_profile::ProfileKind;
 use zerocopy::{FromZeros, IntoBytes};
@@ -34,11 +35,11 @@ pub(crate) fn namespace_management<H: HostMemory>(
         nsid: entry.nsid,
         ..ChangeNamespaceEvent::zeroed()
     };
-    match NamespaceManagementSelect((entry.cdw10.get() & 0xF) as u8) {
+    match Cdw10NamespaceManagement(entry.cdw10.get()).select() {
         NamespaceManagementSelect::CREATE => {
             let mut asked = NamespaceToCreate::new_zeroed();
             DataPointer::of(entry).read(host, asked.as_mut_bytes())?;
-            let command_set = CommandSet((entry.cdw11.get() >> 24) as u8);
+            let command_set = Cdw11NamespaceManagement(entry.cdw11.get()).command_set();
             event.nsid = create_namespace(core, &asked, command_set, command)?.into();
             event.nsze_lbas = asked.nsze;
             event.ncap_lbas = asked.ncap_lbas;
@@ -164,7 +165,7 @@ pub(crate) fn namespace_attachment<H: HostMemory>(
     host: &H,
 ) -> Result<Outcome, Status> {
     erase_start::check_not_erasing(core)?;
-    let select = NamespaceAttachmentSelect((entry.cdw10.get() & 0xF) as u8);
+    let select = Cdw10NamespaceAttachment(entry.cdw10.get()).select();
     let is_attached = match select {
         NamespaceAttachmentSelect::ATTACH => true,
         NamespaceAttachmentSelect::DETACH => false,

@@ -1,9 +1,10 @@
 //! The commands: Reservation Register, Report, Acquire and Release (NVMe Base 2.0 §7.2 to §7.5).
 
 use nvme_spec::{
-    AcquireAction, ChangePersistence, NvmOpcode, RegisterAction, ReleaseAction, ReservationKeys,
-    ReservationRegistrant, ReservationRegistrantExtended, ReservationStatus, ReservationType, Status,
-    SubmissionQueueEntry, REGISTRANT_HOLDS_RESERVATION, RESERVATION_STATUS_EXTENDED_BYTES,
+    Cdw10ReservationAcquire, Cdw10ReservationRegister, Cdw10ReservationRelease, Cdw11ReservationReport,
+    ChangePersistence, NvmOpcode, ReservationKeys, ReservationRegistrant, ReservationRegistrantExtended,
+    ReservationStatus, Status, SubmissionQueueEntry, REGISTRANT_HOLDS_RESERVATION,
+    RESERVATION_STATUS_EXTENDED_BYTES,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -32,9 +33,6 @@ pub(crate) fn configure_reservations(
     namespaces.try_for_each(set)
 }
 
-const IGNORE_EXISTING_KEY: u32 = 1 << 3;
-const EXTENDED_DATA_STRUCTURE: u32 = 1;
-
 /// Carries a reservation command out.
 ///
 /// # Errors
@@ -62,7 +60,7 @@ fn report_reservations<H: HostMemory>(
     entry: &SubmissionQueueEntry,
     host: &H,
 ) -> Result<(), Status> {
-    let is_extended = entry.cdw11.get() & EXTENDED_DATA_STRUCTURE != 0;
+    let is_extended = Cdw11ReservationReport(entry.cdw11.get()).is_extended();
     let host_is_extended = core.admin.features.has_extended_host_identifier();
     if host_is_extended.is_some_and(|host_is_extended| host_is_extended != is_extended) {
         return Err(Status::HOST_IDENTIFIER_INCONSISTENT_FORMAT);
@@ -85,33 +83,35 @@ fn change<H: HostMemory>(
     host: &H,
 ) -> Result<Notices, Status> {
     let cdw10 = entry.cdw10.get();
-    let action = (cdw10 & 0b111) as u8;
-    let kind = ReservationType((cdw10 >> 8 & 0xFF) as u8);
-    let ignores_key = cdw10 & IGNORE_EXISTING_KEY != 0;
     let mut keys = ReservationKeys::default();
     if NvmOpcode(entry.opcode) == NvmOpcode::RESERVATION_REGISTER {
-        let persistence = ChangePersistence((cdw10 >> 30) as u8);
-        let persists = match persistence {
+        let cdw10 = Cdw10ReservationRegister(cdw10);
+        let persists = match cdw10.persistence() {
             ChangePersistence::NO_CHANGE => reservations.persists(),
             ChangePersistence::CLEAR => false,
             ChangePersistence::SET => true,
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         };
         DataPointer::of(entry).read(host, keys.as_mut_bytes())?;
-        let notices = reservations.register(RegisterAction(action), ignores_key, &keys)?;
+        let notices = reservations.register(cdw10.action(), cdw10.ignores_key(), &keys)?;
         reservations.set_persistence(persists);
         return Ok(notices);
     }
-    // A host that does not know its key has no business here.
-    if ignores_key {
+    // Only Register may ignore the existing key.
+    if NvmOpcode(entry.opcode) == NvmOpcode::RESERVATION_ACQUIRE {
+        let cdw10 = Cdw10ReservationAcquire(cdw10);
+        if cdw10.ignores_key() {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        DataPointer::of(entry).read(host, keys.as_mut_bytes())?;
+        return reservations.acquire(cdw10.action(), cdw10.kind(), &keys);
+    }
+    let cdw10 = Cdw10ReservationRelease(cdw10);
+    if cdw10.ignores_key() {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
-    if NvmOpcode(entry.opcode) == NvmOpcode::RESERVATION_ACQUIRE {
-        DataPointer::of(entry).read(host, keys.as_mut_bytes())?;
-        return reservations.acquire(AcquireAction(action), kind, &keys);
-    }
     DataPointer::of(entry).read(host, keys.current.as_mut_bytes())?;
-    reservations.release(ReleaseAction(action), kind, keys.current.get())
+    reservations.release(cdw10.action(), cdw10.kind(), keys.current.get())
 }
 
 impl Reservations {

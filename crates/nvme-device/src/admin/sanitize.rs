@@ -3,8 +3,8 @@
 //! An operation erases the whole medium, namespaces or not, in the background. It goes on through controller level resets, and cannot fail.
 
 use nvme_spec::{
-    SanitizeAction, SanitizeCompletionEvent, SanitizeLog, SanitizeStartEvent, SanitizeState, SelfTestResult,
-    Status, SubmissionQueueEntry, SANITIZE_GLOBAL_DATA_ERASED,
+    Cdw10Sanitize, SanitizeAction, SanitizeCompletionEvent, SanitizeLog, SanitizeStartEvent, SanitizeState,
+    SelfTestResult, Status, SubmissionQueueEntry, SANITIZE_GLOBAL_DATA_ERASED,
 };
 use zerocopy::FromZeros;
 
@@ -16,8 +16,6 @@ use crate::admin::state::sanitize::SanitizeStatus;
 use crate::core::Core;
 use crate::erase::{ErasePattern, ErasePlan, ErasePurpose};
 
-const NO_DEALLOCATE: u32 = 1 << 9;
-const INVERT_PATTERN: u32 = 1 << 8;
 /// OWPASS = 0.
 const PASSES_MAX: u32 = 16;
 /// SPROG of no operation.
@@ -30,8 +28,8 @@ pub(crate) fn sanitize(
     entry: &SubmissionQueueEntry,
     now_ns: u64,
 ) -> Result<Outcome, Status> {
-    let cdw10 = entry.cdw10.get();
-    let action = SanitizeAction((cdw10 & 0b111) as u8);
+    let cdw10 = Cdw10Sanitize(entry.cdw10.get());
+    let action = cdw10.action();
     // No operation fails, so there is no such mode to leave.
     if action == SanitizeAction::EXIT_FAILURE_MODE {
         return match core.eraser.purpose() {
@@ -39,7 +37,7 @@ pub(crate) fn sanitize(
             _ => Ok(Outcome::Done(0)),
         };
     }
-    let pattern = pattern_of(action, cdw10, entry.cdw11.get())?;
+    let pattern = pattern_of(cdw10, entry.cdw11.get())?;
     erase_start::check_not_erasing(core)?;
     // What would be activated in the midst of it has to be activated before (NVMe Base 2.0 §8.21).
     if core.admin.firmware.is_pending() {
@@ -55,7 +53,7 @@ pub(crate) fn sanitize(
         .with_renewed(renewed);
     let event = SanitizeStartEvent {
         sanicap: SANICAP.into(),
-        cdw10: cdw10.into(),
+        cdw10: entry.cdw10,
         cdw11: entry.cdw11,
     };
     core.admin.record(&event, now_ns);
@@ -65,7 +63,7 @@ pub(crate) fn sanitize(
     core.admin.events.sanitize_has_begun();
     core.admin.sanitize = SanitizeStatus {
         state: SanitizeState::IN_PROGRESS,
-        command_dword10: cdw10,
+        command_dword10: cdw10.0,
         overwrite_passes: if action == SanitizeAction::OVERWRITE {
             pattern.count
         } else {
@@ -128,18 +126,18 @@ pub(crate) fn sanitize_log(core: &Core) -> SanitizeLog {
 }
 
 /// What an action fills the medium with.
-fn pattern_of(action: SanitizeAction, cdw10: u32, pattern: u32) -> Result<ErasePattern, Status> {
-    match action {
+fn pattern_of(cdw10: Cdw10Sanitize, pattern: u32) -> Result<ErasePattern, Status> {
+    match cdw10.action() {
         // All that was written is gone, whether or not it is to be deallocated: what is erased reads as zeros.
         SanitizeAction::BLOCK_ERASE | SanitizeAction::CRYPTO_ERASE => Ok(ErasePattern::ZEROS),
         SanitizeAction::OVERWRITE => Ok(ErasePattern {
             pattern,
-            count: match cdw10 >> 4 & 0xF {
+            count: match cdw10.passes() {
                 0 => PASSES_MAX,
-                count => count,
+                count => count.into(),
             },
-            inverts: cdw10 & INVERT_PATTERN != 0,
-            deallocates: cdw10 & NO_DEALLOCATE == 0,
+            inverts: cdw10.inverts_pattern(),
+            deallocates: !cdw10.keeps_allocated(),
         }),
         _ => Err(Status::INVALID_FIELD_IN_COMMAND),
     }

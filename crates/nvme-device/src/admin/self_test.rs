@@ -2,7 +2,9 @@
 //!
 //! An operation takes the time that Identify promises, and finds nothing: there is no hardware to be broken.
 
-use nvme_spec::{SelfTestCode, SelfTestResult, Status, SubmissionQueueEntry, NSID_BROADCAST};
+use nvme_spec::{
+    Cdw10DeviceSelfTest, SelfTestCode, SelfTestResult, Status, SubmissionQueueEntry, NSID_BROADCAST,
+};
 
 use crate::admin::outcome::Outcome;
 use crate::admin::state::self_test::Operation;
@@ -28,7 +30,7 @@ pub(crate) fn device_self_test(
     let now_ns = core.admin.powered_ns(now_ns);
     let self_test = &mut core.admin.self_test;
     self_test.settle(now_ns);
-    match SelfTestCode((entry.cdw10.get() & 0xF) as u8) {
+    match Cdw10DeviceSelfTest(entry.cdw10.get()).code() {
         SelfTestCode::ABORT => self_test.end(now_ns, SelfTestResult::ABORTED_BY_COMMAND),
         SelfTestCode::SHORT | SelfTestCode::EXTENDED if self_test.operation.is_some() => {
             return Err(Status::DEVICE_SELF_TEST_IN_PROGRESS);

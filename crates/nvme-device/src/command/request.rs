@@ -1,6 +1,6 @@
 //! An I/O command that moves data or flushes, taken apart.
 
-use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry};
+use nvme_spec::{Cdw12ReadWrite, NvmOpcode, Status, SubmissionQueueEntry};
 
 /// An I/O command that moves data or flushes, taken apart. Counts are real counts, not 0's based.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,9 @@ impl Request {
     /// Takes any entry apart. Total and pure: what the values mean for a namespace is checked elsewhere.
     pub fn parse(entry: &SubmissionQueueEntry) -> Self {
         let slba = entry.slba();
-        let lbas = (entry.cdw12.get() & 0xFFFF) + 1;
-        let fua = entry.cdw12.get() & 1 << 30 != 0;
+        let cdw12 = Cdw12ReadWrite(entry.cdw12.get());
+        let lbas = u32::from(cdw12.lbas_z()) + 1;
+        let fua = cdw12.force_unit_access();
         match NvmOpcode(entry.opcode) {
             NvmOpcode::FLUSH => Self::Flush,
             NvmOpcode::READ => Self::Read { slba, lbas },
@@ -56,7 +57,7 @@ impl Request {
                 slba,
                 lbas,
                 fua,
-                deallocate: entry.cdw12.get() & 1 << 25 != 0,
+                deallocate: cdw12.deallocates(),
             },
             NvmOpcode::COMPARE => Self::Compare { slba, lbas },
             NvmOpcode::VERIFY => Self::Verify { slba, lbas },

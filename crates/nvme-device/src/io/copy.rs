@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use nvme_spec::{CopyDescriptorFormat0, CopyDescriptorFormat1, Status, SubmissionQueueEntry};
+use nvme_spec::{Cdw12Copy, CopyDescriptorFormat0, CopyDescriptorFormat1, Status, SubmissionQueueEntry};
 use ssd_model::{Command, Refusal};
 use zerocopy::FromBytes;
 
@@ -47,7 +47,7 @@ impl Format {
     /// # Errors
     /// If it is not one of [`FORMATS`].
     fn of(entry: &SubmissionQueueEntry) -> Result<Self, Status> {
-        match entry.cdw12.get() >> 8 & 0xF {
+        match Cdw12Copy(entry.cdw12.get()).format() {
             0 => Ok(Self {
                 descriptor_bytes: size_of::<CopyDescriptorFormat0>(),
                 parse: |bytes| {
@@ -78,7 +78,8 @@ impl CopyRequest {
         transfer_bytes_max: u32,
         host: &H,
     ) -> Result<Self, Status> {
-        let count = (entry.cdw12.get() & 0xFF) as usize + 1;
+        let cdw12 = Cdw12Copy(entry.cdw12.get());
+        let count = usize::from(cdw12.ranges_z()) + 1;
         let format = Format::of(entry)?;
         let mut descriptors = [0; DESCRIPTORS_BYTES_MAX];
         let descriptors = descriptors
@@ -107,7 +108,7 @@ impl CopyRequest {
             sources,
             count,
             destination: space.range(sdlba, lbas_in_all).ok_or(Status::LBA_OUT_OF_RANGE)?,
-            fua: entry.cdw12.get() & 1 << 30 != 0,
+            fua: cdw12.force_unit_access(),
         })
     }
 

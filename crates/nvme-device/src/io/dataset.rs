@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use nvme_spec::{DatasetRange, Status, SubmissionQueueEntry};
+use nvme_spec::{Cdw10DatasetManagement, Cdw11DatasetManagement, DatasetRange, Status, SubmissionQueueEntry};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::command::lba::{ByteRange, LbaSpace};
@@ -13,9 +13,6 @@ use crate::setup::{table, SetupError};
 
 /// Most ranges of a command: NR has eight bits, and there is no other limit (DMRL, DMRSL and DMSL are 0).
 pub(crate) const RANGES_MAX: usize = 256;
-
-/// AD: the ranges may be deallocated. The other attributes are hints about how they will be used.
-const DEALLOCATE: u32 = 1 << 2;
 
 /// The ranges of a command. There is room for as many as a command can have.
 pub(crate) struct RangeList {
@@ -62,10 +59,11 @@ impl RangeList {
     ) -> Result<(), Status> {
         self.count = 0;
         self.space = space;
-        if entry.cdw11.get() & DEALLOCATE == 0 {
+        // The other attributes are hints about how the ranges will be used.
+        if !Cdw11DatasetManagement(entry.cdw11.get()).deallocates() {
             return Ok(());
         }
-        let count = (entry.cdw10.get() & 0xFF) as usize + 1;
+        let count = usize::from(Cdw10DatasetManagement(entry.cdw10.get()).ranges_z()) + 1;
         let ranges = self.ranges.get_mut(..count).ok_or(Status::INTERNAL_ERROR)?;
         DataPointer::of(entry).read(host, ranges.as_mut_bytes())?;
         let is_inside = |range: &DatasetRange| {

@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use nvme_spec::{NvmOpcode, Status, SubmissionQueueEntry};
+use nvme_spec::{Cdw12ReadWrite, NvmOpcode, Status, SubmissionQueueEntry};
 use ssd_model::{Command, Model, Refusal};
 
 use crate::command::fetched::{check_flags, Fetched, NotDone};
@@ -230,7 +230,10 @@ impl IoContext {
         let (at, left_lbas) = (slba + u64::from(done_lbas), lbas - done_lbas);
         let part_lbas = self.zeroes_part(fetched.entry.nsid.get(), at).clamp(1, left_lbas);
         let mut entry = fetched.entry.with_slba(at);
-        entry.cdw12 = (entry.cdw12.get() & !0xFFFF | (part_lbas - 1) & 0xFFFF).into();
+        entry.cdw12 = Cdw12ReadWrite(entry.cdw12.get())
+            .with_lbas_z((part_lbas - 1) as u16)
+            .0
+            .into();
         let part = Fetched {
             entry: &entry,
             progress: Progress::None,

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
-use nvme_spec::{DirectiveType, Status, SubmissionQueueEntry};
+use nvme_spec::{Cdw12ReadWrite, Cdw13Write, DirectiveType, Status, SubmissionQueueEntry};
 
 use crate::setup::SetupError;
 
@@ -32,9 +32,9 @@ impl StreamShare {
         match directive(entry) {
             DirectiveType::IDENTIFY => Ok(None),
             // Identifier 0 stands for no stream.
-            DirectiveType::STREAMS if self.is_enabled => {
-                Ok(NonZeroU16::new((entry.cdw13.get() >> 16) as u16))
-            }
+            DirectiveType::STREAMS if self.is_enabled => Ok(NonZeroU16::new(
+                Cdw13Write(entry.cdw13.get()).directive_specific(),
+            )),
             _ => Err(Status::INVALID_FIELD_IN_COMMAND),
         }
     }
@@ -47,7 +47,7 @@ impl StreamShare {
 /// DTYPE of a command that writes (NVM CS 1.0 figures 25, 61, 66 and 71, ZNS 1.1 figure 25).
 #[inline]
 pub(crate) fn directive(entry: &SubmissionQueueEntry) -> DirectiveType {
-    DirectiveType((entry.cdw12.get() >> 20 & 0xF) as u8)
+    Cdw12ReadWrite(entry.cdw12.get()).directive()
 }
 
 /// An open stream.

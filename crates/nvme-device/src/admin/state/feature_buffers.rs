@@ -5,8 +5,8 @@
 //! have the controller change by itself after some idle time, as Linux does at once.
 
 use nvme_spec::{
-    PowerStateDescriptor, Status, SubmissionQueueEntry, HOST_BEHAVIOR_BYTES, POWER_STATE_IS_NON_OPERATIONAL,
-    POWER_TRANSITION_BYTES,
+    PowerStateDescriptor, PowerTransition, Status, SubmissionQueueEntry, HOST_BEHAVIOR_BYTES,
+    POWER_STATE_IS_NON_OPERATIONAL, POWER_TRANSITION_BYTES,
 };
 use zerocopy::FromZeros;
 
@@ -77,9 +77,8 @@ impl PowerTransitions {
                 .take(4)
                 .rev()
                 .fold(0u32, |dword, byte| dword << 8 | u32::from(*byte));
-            // ITPT, ms: 0 for no transition. ITPS: where to.
-            let (idle_ms, state) = (dword >> 8, (dword >> 3 & 0x1F) as usize);
-            if idle_ms > 0 && is_non_operational(state) != Some(true) {
+            let transition = PowerTransition(dword);
+            if transition.idle_ms() > 0 && is_non_operational(transition.state().into()) != Some(true) {
                 return Err(Status::INVALID_FIELD_IN_COMMAND);
             }
         }

@@ -4,7 +4,9 @@
 //! Identifiers Supported and Effects log derive from the rows. A feature that is one dword of the
 //! controller or of each namespace needs nothing but its row.
 
-use nvme_spec::{FeatureCapabilities, FeatureId, AEC_TELEMETRY_LOG, KEY_VALUE_ERROR_ON_DELETE};
+use nvme_spec::{
+    FeatureCapabilities, FeatureId, PowerManagement, AEC_TELEMETRY_LOG, KEY_VALUE_ERROR_ON_DELETE,
+};
 
 use crate::admin::capabilities::OAES;
 use crate::admin::state::feature_buffers::LAST_POWER_STATE;
@@ -90,7 +92,7 @@ impl FeatureRow {
 
 /// The state that is asked for: one that there is.
 fn is_power_state(value: u32) -> bool {
-    value & 0x1F <= u32::from(LAST_POWER_STATE)
+    PowerManagement(value).state() <= LAST_POWER_STATE
 }
 
 /// All features, by identifier.

@@ -1,8 +1,8 @@
 //! Values of the features.
 
 use nvme_spec::{
-    FeatureId, Status, AEC_TELEMETRY_LOG, OAES_LBA_STATUS, OAES_NAMESPACE_ATTRIBUTE,
-    OAES_ZONE_DESCRIPTOR_CHANGED,
+    FeatureId, InterruptVectorConfiguration, LbaStatusInformationAttributes, Status, TemperatureThreshold,
+    AEC_TELEMETRY_LOG, OAES_LBA_STATUS, OAES_NAMESPACE_ATTRIBUTE, OAES_ZONE_DESCRIPTOR_CHANGED,
 };
 
 use crate::admin::state::feature_buffers::{HostBehavior, PowerTransitions};
@@ -22,7 +22,7 @@ const ADMIN_VECTOR: [u64; VECTOR_WORDS] = {
     words
 };
 /// Temperature Threshold: sensor 0 is the composite temperature; 1111b means all (set only).
-const SENSOR_ALL: u32 = 0xF;
+const SENSOR_ALL: u8 = 0xF;
 const ASYNC_EVENT_TEMPERATURE: u32 = 1 << 1;
 /// LSIPI: the log is up to date whenever it is read; 100 ms is the least that can be said.
 const LBA_STATUS_POLL_INTERVAL: u32 = 1 << 16;
@@ -69,8 +69,8 @@ impl Values {
         }
         Ok(match feature {
             FeatureId::TEMPERATURE_THRESHOLD => {
-                let sensor = cdw11 >> 16 & 0xF;
-                match (sensor, cdw11 >> 20 & 0b11) {
+                let cdw11 = TemperatureThreshold(cdw11);
+                match (cdw11.sensor(), cdw11.kind()) {
                     (0, 0) => self.temperature_over_kelvin.into(),
                     (0, 1) => self.temperature_under_kelvin.into(),
                     _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
@@ -84,7 +84,10 @@ impl Values {
                     .copied()
                     .unwrap_or_default();
                 let is_disabled = word >> (vector % 64) & 1 != 0;
-                vector as u32 | u32::from(is_disabled) << 16
+                InterruptVectorConfiguration(0)
+                    .with_vector(vector as u16)
+                    .with_coalescing_disabled(is_disabled)
+                    .0
             }
             FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES => {
                 LBA_STATUS_POLL_INTERVAL | self.lba_status_interval
@@ -110,12 +113,12 @@ impl Values {
         }
         match feature {
             FeatureId::TEMPERATURE_THRESHOLD => {
-                let threshold = (cdw11 & 0xFFFF) as u16;
-                let sensor = cdw11 >> 16 & 0xF;
-                if sensor != 0 && sensor != SENSOR_ALL {
+                let cdw11 = TemperatureThreshold(cdw11);
+                let threshold = cdw11.threshold_kelvin();
+                if !matches!(cdw11.sensor(), 0 | SENSOR_ALL) {
                     return Err(Status::INVALID_FIELD_IN_COMMAND);
                 }
-                match cdw11 >> 20 & 0b11 {
+                match cdw11.kind() {
                     0 => self.temperature_over_kelvin = threshold,
                     1 => self.temperature_under_kelvin = threshold,
                     _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
@@ -126,7 +129,7 @@ impl Values {
                     return Err(Status::INVALID_FIELD_IN_COMMAND);
                 }
                 let vector = checked_vector(cdw11)?;
-                let is_disabled = cdw11 >> 16 & 1 != 0;
+                let is_disabled = InterruptVectorConfiguration(cdw11).coalescing_disabled();
                 if vector == 0 && !is_disabled {
                     return Err(Status::INVALID_FIELD_IN_COMMAND);
                 }
@@ -135,7 +138,11 @@ impl Values {
                 }
             }
             // LSIPI is the controller's to say.
-            FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES => self.lba_status_interval = cdw11 & 0xFFFF,
+            FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES => {
+                self.lba_status_interval = LbaStatusInformationAttributes(cdw11)
+                    .report_interval_100ms()
+                    .into();
+            }
             _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
         }
         Ok(())
@@ -156,7 +163,7 @@ const fn default_dwords() -> [u32; FEATURE_COUNT] {
 }
 
 fn checked_vector(cdw11: u32) -> Result<usize, Status> {
-    let vector = (cdw11 & 0xFFFF) as u16;
+    let vector = InterruptVectorConfiguration(cdw11).vector();
     if vector < VECTORS_MAX {
         Ok(vector.into())
     } else {

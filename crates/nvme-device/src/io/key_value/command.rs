@@ -1,7 +1,8 @@
 //! The fields that key-value commands have in common: the key, and the sizes.
 
 use nvme_spec::{
-    Status, SubmissionQueueEntry, KEY_VALUE_KEY_BYTES_MAX, VENDOR_INLINE_KEY_BYTES_MAX, VENDOR_KEY_BYTES_MAX,
+    Cdw11KeyValue, Status, SubmissionQueueEntry, VendorCdw11KeyValue, KEY_VALUE_KEY_BYTES_MAX,
+    VENDOR_INLINE_KEY_BYTES_MAX, VENDOR_KEY_BYTES_MAX,
 };
 use ssd_model::key_value::KeyBuffer;
 
@@ -74,7 +75,7 @@ impl Dialect {
             Self::Standard => entry.cdw10.get(),
             Self::Vendor => {
                 // Samsung's driver has the number of bytes that do not count of the last dword in two bits more.
-                let unused = entry.cdw11.get() >> 16 & 0b11;
+                let unused = VendorCdw11KeyValue(entry.cdw11.get()).unused_bytes().into();
                 let len = entry.cdw10.get().saturating_mul(4);
                 len.saturating_sub(unused)
             }
@@ -84,7 +85,7 @@ impl Dialect {
 
 /// Options: bits 15:8 of dword 11 in both sets.
 pub(crate) fn options(entry: &SubmissionQueueEntry) -> u8 {
-    (entry.cdw11.get() >> 8 & 0xFF) as u8
+    Cdw11KeyValue(entry.cdw11.get()).options()
 }
 
 /// Puts `key` into an entry of a list, behind the bytes of its length, and zeros behind it.
@@ -98,13 +99,13 @@ pub(crate) fn fill_slot(slot: &mut [u8], length: &[u8], key: &[u8]) {
 /// # Errors
 /// If it is longer than a command can hold (KV CS 1.0 §2.1.5).
 pub(crate) fn standard_key(entry: &SubmissionQueueEntry) -> Result<KeyBuffer, Status> {
-    let len = (entry.cdw11.get() & 0xFF) as usize;
+    let len = usize::from(Cdw11KeyValue(entry.cdw11.get()).key_bytes());
     let dwords = [entry.cdw2, entry.cdw3, entry.cdw14, entry.cdw15];
     inline_key(dwords.map(|dword| dword.get()), len).ok_or(Status::INVALID_FIELD_IN_COMMAND)
 }
 
 fn vendor_key<H: Host>(entry: &SubmissionQueueEntry, host: &H) -> Result<KeyBuffer, Status> {
-    let len = (entry.cdw11.get() & 0xFF) as usize + 1;
+    let len = usize::from(VendorCdw11KeyValue(entry.cdw11.get()).key_bytes_z()) + 1;
     let dwords = [entry.cdw12, entry.cdw13, entry.cdw14, entry.cdw15].map(|dword| dword.get());
     if len <= VENDOR_INLINE_KEY_BYTES_MAX {
         return inline_key(dwords, len).ok_or(Status::VENDOR_INVALID_KEY_SIZE);

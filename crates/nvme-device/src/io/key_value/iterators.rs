@@ -1,6 +1,6 @@
 //! Iterators of the vendor specific commands: the keys whose first four bytes, under a mask, are as given (MODELS.md §7).
 
-use nvme_spec::{vendor_option, Status, VENDOR_PAIR_VALUE_OFFSET};
+use nvme_spec::{vendor_option, Status, VendorCdw11Iterate, VENDOR_PAIR_VALUE_OFFSET};
 use ssd_model::key_value::{Place, Step};
 
 use crate::command::transfer::Direction;
@@ -17,7 +17,7 @@ const COUNT_BYTES: usize = 4;
 
 impl<H: Host> Execution<'_, H> {
     fn handle(&self) -> u8 {
-        (self.fetched.entry.cdw11.get() & 0xFF) as u8
+        VendorCdw11Iterate(self.fetched.entry.cdw11.get()).handle()
     }
 
     /// Opens or closes. The result of opening is the handle.

@@ -1,8 +1,8 @@
 //! Zone Management Receive: reports of zones (NVMe ZNS 1.1 §3.4.2).
 
 use nvme_spec::{
-    zone_attributes, Status, SubmissionQueueEntry, ZoneDescriptor, ZoneReceiveAction, ZoneReportHeader,
-    ZoneState, ZONE_TYPE_SEQUENTIAL_WRITE_REQUIRED,
+    zone_attributes, Cdw13ZoneReceive, Status, SubmissionQueueEntry, ZoneDescriptor, ZoneReceiveAction,
+    ZoneReportHeader, ZoneState, ZONE_TYPE_SEQUENTIAL_WRITE_REQUIRED,
 };
 use ssd_model::zoned::{Zone, ZonedModel};
 use zerocopy::{FromZeros, IntoBytes};
@@ -30,13 +30,13 @@ pub(crate) struct ReceiveRequest {
 impl ReceiveRequest {
     /// Takes any entry apart. Total and pure.
     pub fn parse(entry: &SubmissionQueueEntry) -> Self {
-        let cdw13 = entry.cdw13.get();
+        let cdw13 = Cdw13ZoneReceive(entry.cdw13.get());
         Self {
             slba: entry.slba(),
             dwords_z: entry.cdw12.get(),
-            action: ZoneReceiveAction((cdw13 & 0xFF) as u8),
-            option: (cdw13 >> 8 & 0xFF) as u8,
-            is_partial: cdw13 & 1 << 16 != 0,
+            action: cdw13.action(),
+            option: cdw13.option(),
+            is_partial: cdw13.is_partial(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use nvme_spec::{Status, SubmissionQueueEntry, ZoneSendAction};
+use nvme_spec::{Cdw13ZoneSend, Status, SubmissionQueueEntry, ZoneSendAction};
 use ssd_model::{Command, Model, Refusal, ZoneAction};
 
 use crate::command::job::Zeroing;
@@ -33,12 +33,12 @@ pub(crate) struct Sent {
 impl SendRequest {
     /// Takes any entry apart. Total and pure.
     pub fn parse(entry: &SubmissionQueueEntry) -> Self {
-        let cdw13 = entry.cdw13.get();
+        let cdw13 = Cdw13ZoneSend(entry.cdw13.get());
         Self {
             slba: entry.slba(),
-            action: ZoneSendAction((cdw13 & 0xFF) as u8),
-            select_all: cdw13 & 1 << 8 != 0,
-            allocates_zrwa: cdw13 & 1 << 9 != 0,
+            action: cdw13.action(),
+            select_all: cdw13.selects_all(),
+            allocates_zrwa: cdw13.allocates_zrwa(),
         }
     }
 
