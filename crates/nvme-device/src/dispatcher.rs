@@ -1,4 +1,5 @@
-//! A dispatcher besides the controller's: it works on the queues and namespaces that the controller leases it.
+//! A dispatcher beside the controller's. It works on the queues and namespaces that the controller has
+//! leased to it.
 
 use alloc::sync::Arc;
 

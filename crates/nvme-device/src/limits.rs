@@ -29,7 +29,8 @@ pub const NAMESPACES_MAX: u32 = 32;
 /// Interrupt vectors: one for the admin queue and one for each I/O completion queue.
 pub const VECTORS_MAX: u16 = IO_QUEUE_PAIRS_MAX + 1;
 
-/// When to look again for what nobody tells of (room for a message, a worker's answer, the end of a copy), ns: it takes about that long.
+/// Poll interval for conditions that raise no wake-up, ns: room for a message, a worker's answer, the
+/// end of a copy.
 pub(crate) const LOOK_AGAIN_NS: u64 = 1_000;
 
 /// Words of 64 bits in which each vector has a bit.
@@ -38,8 +39,8 @@ pub(crate) const VECTOR_WORDS: usize = (VECTORS_MAX as usize).div_ceil(64);
 /// Most entries of an I/O queue (CAP.MQES + 1).
 pub const QUEUE_ENTRIES_MAX: u16 = 1024;
 
-/// Most commands that a queue can have fetched in its turn: others wait no longer than that, and what arrived together is timed as having
-/// arrived together.
+/// Most commands of a queue that one service round fetches. Other queues wait no longer than that, and
+/// commands that arrived together are timed as having arrived together.
 pub(crate) const BURST_MAX: usize = 16;
 
 /// Largest data transfer, for MDTS in pages of 4 KiB.

@@ -7,7 +7,8 @@ use nvme_spec::Status;
 use crate::command::id::CommandRef;
 use crate::setup::SetupError;
 
-/// Failed commands that a queue set notes for the error log before it stops fetching until the controller has seen to them.
+/// Failed commands that a queue set keeps for the error log. With more it stops fetching until the
+/// controller has taken them.
 const FAILURES_MAX: usize = 64;
 
 /// A failed command, for the error log.
@@ -19,20 +20,20 @@ pub(crate) struct Failure {
     pub lba: u64,
 }
 
-/// What a queue set has for the controller to see to.
+/// Work that a queue set leaves to the controller.
 #[derive(Default)]
 pub(crate) struct Deferred {
     /// With room for [`FAILURES_MAX`].
     pub failures: Vec<Failure>,
     /// A doorbell had a value that it cannot have.
     pub has_invalid_doorbell: bool,
-    /// The controller has to fail: what a host promised is not there, or a promise of ours could not be kept.
+    /// Set CSTS.CFS: queue memory is unreachable, or a reserved slot is missing.
     pub is_broken: bool,
-    /// The next command of a queue, or one that waits, is the controller's to see to.
+    /// The next command of a queue, or one that waits, is the controller's.
     pub has_command: bool,
     /// A zone has changed that the host wants to be told of.
     pub has_zone_change: bool,
-    /// There has been no work for long.
+    /// There has been no work for some time.
     pub is_idle: bool,
 }
 
@@ -56,7 +57,7 @@ impl Deferred {
             && !self.is_idle
     }
 
-    /// Whether another command can be taken on.
+    /// Whether another command can be started.
     pub fn has_room(&self) -> bool {
         self.failures.len() < FAILURES_MAX && !self.is_broken
     }

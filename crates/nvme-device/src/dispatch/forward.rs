@@ -1,9 +1,11 @@
-//! Commands for a namespace that another queue set has.
+//! Forwarding commands to the queue set that owns their namespace.
 //!
-//! The commands stay where they wait for their turn, among those that their submission queue holds: what goes to the other queue set are copies, and what
-//! comes back is how many were taken on, and what the next has to wait for. So when the controller calls the queue sets back, copies that nobody has looked at
-//! can be forgotten. A queue has the commands of one burst away at a time, for one queue set, and takes no others on meanwhile. They keep their order: behind
-//! one that has to wait, none is taken on.
+//! A forwarded command stays among those that its submission queue holds. The peer gets a copy, and
+//! replies how many commands it started and what the next one waits for. So when the controller
+//! recalls the queue sets, copies that the peer has not looked at can be dropped.
+//!
+//! A queue forwards the commands of one burst at a time, to one queue set, and starts no others
+//! meanwhile. Commands keep their order: behind one that waits, none is started.
 
 use core::iter;
 
@@ -17,7 +19,8 @@ use crate::host::Host;
 use crate::limits::{BURST_MAX, LOOK_AGAIN_NS};
 
 impl QueueSet {
-    /// Sends copies of the commands that queue `sqid` holds to queue set `other`, as far as they are for it; what the queue's turn was.
+    /// Sends copies of the commands that queue `sqid` holds to queue set `other`, as far as they are for
+    /// it. Returns the outcome of the service round.
     pub(crate) fn forward(&mut self, sqid: u16, other: usize) -> Serviced {
         let Some(Some(queue)) = self.submission_queues.get(usize::from(sqid)) else {
             return Serviced::Idle;
@@ -44,7 +47,7 @@ impl QueueSet {
         Serviced::Fetched
     }
 
-    /// Sees to what other queue sets have sent.
+    /// Handles what other queue sets have sent.
     pub(crate) fn serve_peers<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
         for other in 0..self.others.len() {
             activity.progressed |= self.take_replies(other);
@@ -56,7 +59,7 @@ impl QueueSet {
         self.others.get_mut(other)?.as_mut()
     }
 
-    /// Does what queue set `other` has sent, a burst at most; whether there was something.
+    /// Starts commands that queue set `other` has sent, at most a burst. Returns whether there were any.
     fn serve_forwarded<H: Host>(&mut self, other: usize, now_ns: u64, host: &H) -> bool {
         let count = self.anticipate_forwarded(other);
         let mut answer: Option<ForwardReply> = None;
@@ -88,7 +91,8 @@ impl QueueSet {
         count > 0
     }
 
-    /// How many of queue set `other`'s forwarded are to be done now; the models may look at what these need.
+    /// How many of the commands that queue set `other` has sent are to be started now. The models may look
+    /// up what these need.
     fn anticipate_forwarded(&mut self, other: usize) -> usize {
         let Some(Some(other)) = self.others.get_mut(other) else {
             return 0;
@@ -135,7 +139,7 @@ impl QueueSet {
         debug_assert!(matches!(sent, Some(Ok(()))), "room was looked for");
     }
 
-    /// Takes what queue set `other` has answered; whether it has.
+    /// Takes the replies of queue set `other`. Returns whether there were any.
     fn take_replies(&mut self, other: usize) -> bool {
         let mut has_some = false;
         while let Some(reply) = self.peer_link(other).and_then(|other| other.replies_in.pop()) {
@@ -159,7 +163,7 @@ impl QueueSet {
         self.shared.statistics().queue(reply.sqid).turn_over();
     }
 
-    /// The queue sets are with the controller: nothing is away any more. What others have not looked at is forgotten by them in
+    /// The queue sets are with the controller: nothing is forwarded any more. What peers have not looked at, they forget in
     /// [`QueueSet::forget_forwarded`].
     pub(crate) fn end_forwarding(&mut self) {
         for other in 0..self.others.len() {
@@ -170,7 +174,7 @@ impl QueueSet {
         }
     }
 
-    /// Forgets what others have sent: the commands are where they were.
+    /// Drops what peers have sent: their queues still hold the commands.
     pub(crate) fn forget_forwarded(&mut self) {
         for other in 0..self.others.len() {
             while self

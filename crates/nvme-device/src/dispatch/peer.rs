@@ -10,7 +10,8 @@ use crate::limits::BURST_MAX;
 use crate::ring::{ring, Consumer, Producer};
 use crate::setup::SetupError;
 
-/// Errands, and returns, under way from one queue set to another at most: what there is no room for waits where it is.
+/// Commands, and replies, that can be under way from one queue set to another. What finds no room
+/// waits where it is.
 const ROOM: usize = 16 * BURST_MAX;
 
 /// A command for another queue set.
@@ -19,27 +20,28 @@ pub(crate) struct ForwardedCommand {
     pub entry: SubmissionQueueEntry,
     pub command: CommandRef,
     pub progress: Progress,
-    /// It is the first that its queue holds.
+    /// Whether it is the first that its queue holds.
     pub is_first: bool,
 }
 
-/// What became of forwarded.
+/// The outcome of forwarded commands of one queue.
 #[derive(Clone, Copy)]
 pub(crate) struct ForwardReply {
     pub sqid: u16,
-    /// So many were taken on.
+    /// How many were started.
     pub taken: u16,
-    /// What the next one waits for; those behind it have been forgotten.
+    /// What the next one waits for, if it has to. Those behind it were dropped: their queue still holds
+    /// them.
     pub wait: Option<Wait>,
 }
 
-/// Both ways between two queue sets.
+/// One queue set's end of the link to another one.
 pub(crate) struct PeerLink {
     pub commands_out: Producer<ForwardedCommand>,
     pub commands_in: Consumer<ForwardedCommand>,
     pub replies_out: Producer<ForwardReply>,
     pub replies_in: Consumer<ForwardReply>,
-    /// An forwarded of the other's had to wait, and so have those that came with it.
+    /// A command of the peer had to wait, and so have those that came with it.
     pub is_refusing: bool,
 }
 
@@ -66,7 +68,7 @@ impl PeerLink {
         ])
     }
 
-    /// The other's next forwarded that is not behind one that has to wait. Those of a queue come one after the other.
+    /// The peer's next command that is not behind one that has to wait. Those of a queue come together.
     pub fn next_command(&mut self) -> Option<ForwardedCommand> {
         loop {
             let forwarded = self.commands_in.pop()?;
@@ -78,7 +80,7 @@ impl PeerLink {
     }
 }
 
-/// What each of `count` queue sets has to do with each other one; nothing with itself.
+/// For each of `count` queue sets, its links to the others; nothing to itself.
 pub(crate) fn peer_links(count: usize) -> Result<Vec<Vec<Option<PeerLink>>>, SetupError> {
     let mut all: Vec<Vec<Option<PeerLink>>> = Vec::new();
     all.try_reserve_exact(count)?;

@@ -1,7 +1,7 @@
-//! What a dispatcher works with: queues, the namespaces that their commands are for, and rings to all workers.
+//! What a dispatcher works with: queues, the namespaces of their commands, and rings to all workers.
 //!
-//! With one dispatcher there is one queue set, the controller's, with all of it. With several, the controller leases parts of its own to the queue sets of the others
-//! (see [`crate::controller::lease`]).
+//! With one dispatcher there is one queue set, the controller's, which holds everything. With several,
+//! the controller leases parts of it to the queue sets of the others (see [`crate::controller::lease`]).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

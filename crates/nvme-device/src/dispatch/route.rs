@@ -4,10 +4,10 @@ use nvme_spec::SubmissionQueueEntry;
 
 use crate::command::id::CommandRef;
 
-/// Who times the commands of a namespace.
+/// Which queue set asks a namespace's model for times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NamespaceOwner {
-    /// Nobody now: there is none that serves.
+    /// None: there is no such namespace, or it is being erased.
     Nowhere,
     /// The queue set with this number.
     QueueSet(usize),
@@ -15,20 +15,20 @@ pub(crate) enum NamespaceOwner {
     Everywhere,
 }
 
-/// What became of a queue's turn.
+/// The outcome of a service round.
 pub(crate) enum Serviced {
-    /// There was nothing to do, or no room to do it.
+    /// There was nothing to do, or no room for it.
     Idle,
-    /// Commands were fetched, or went to another queue set.
+    /// Commands were fetched, or forwarded.
     Fetched,
     /// The queue waits until this time, ns: for buffer space, or because its command goes on in another pass.
     Waiting(u64),
-    /// The next command is the controller's to see to: one of the admin queue, or one that concerns more than a namespace. There is room for it, and
-    /// nothing of it is consumed.
+    /// The next command is the controller's: one of the admin queue, or one that concerns more than a
+    /// namespace. There is room for it, and it is not consumed yet.
     ForController(SubmissionQueueEntry, CommandRef),
 }
 
-/// Who takes a command on.
+/// Who starts a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
     Here,

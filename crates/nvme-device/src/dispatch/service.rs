@@ -1,4 +1,4 @@
-//! A queue's turn: from its entries to jobs in a worker's ring.
+//! Service rounds: from a queue's entries to jobs in a worker's ring.
 
 use nvme_spec::registers::{cq_head_doorbell, sq_tail_doorbell};
 use nvme_spec::{DirectiveType, NvmOpcode, SubmissionQueueEntry};

@@ -1,4 +1,5 @@
-//! What a worker has to do: items from the rings of all queue sets, in an order that keeps what belongs together.
+//! Receiving work: items from the rings of all queue sets, in an order that keeps together what belongs
+//! together.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,7 +28,7 @@ pub(crate) struct WorkSource {
 /// The controller's own queue set, the only one through which it tells a worker what concerns other rings.
 const CONTROLLER: usize = 0;
 
-/// All sources of a worker. Each ring's items come out in their order, and besides:
+/// All sources of a worker. Items of each ring come out in their order. In addition:
 /// - what concerns more than one command (queues that go, aborts, an answer that says that all before it is done) comes after everything that was in the
 ///   other rings before it. The controller sends such an item while the queue sets are with it, so that nothing is put into the others meanwhile;
 /// - the parts of a Copy are not separated from its job.
@@ -74,7 +75,7 @@ impl WorkReceiver {
             .find_map(|index| self.sources.get_mut(index % count)?.items.peek(0, &look))
     }
 
-    /// The sources that the next item may come from, in the order in which they are looked at: numbers, of which the rest by the count of sources is meant.
+    /// Sources to try for the next item, in order; take each modulo the number of sources.
     fn turns(&self) -> Range<usize> {
         let after = self.current + 1;
         match self.is_amid_copy {
