@@ -7,23 +7,8 @@
 //! What a check expects is derived from what the controller says of itself, so that another device may have other limits and other optional commands,
 //! but none that work otherwise than it says.
 
-/// Ends a check that failed, with the reason, unless the condition holds.
-macro_rules! ensure {
-    ($condition:expr, $($reason:tt)+) => {
-        if !$condition {
-            return Err($crate::conformance::Obstacle::Failed(format!($($reason)+)));
-        }
-    };
-}
-
-/// Ends a check that has nothing to say about this device, unless the condition holds.
-macro_rules! applies_if {
-    ($condition:expr, $reason:literal) => {
-        if !$condition {
-            return Err($crate::conformance::Obstacle::NotApplicable($reason));
-        }
-    };
-}
+#[macro_use]
+mod macros;
 
 mod capabilities;
 mod effects;
@@ -41,12 +26,11 @@ mod resets;
 mod subject;
 mod zones;
 
-pub use finding::{Finding, Obstacle};
-
 use std::fmt;
 
 use crate::host::TestHost;
 
+pub use finding::{Finding, Obstacle};
 pub use subject::{Kind, Subject};
 
 /// One thing that is checked.
