@@ -1,4 +1,5 @@
-//! How the host wants interrupts coalesced (NVMe Base 2.0 §5.27.1.6 and §5.27.1.7).
+//! How the host wants interrupts coalesced, and until when one may be held back (NVMe Base 2.0
+//! §5.27.1.6 and §5.27.1.7). `worker/coalesce.rs` holds them back.
 
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU32, AtomicU64};

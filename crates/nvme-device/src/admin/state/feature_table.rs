@@ -2,7 +2,8 @@
 //!
 //! What can be saved, what is a namespace's, what is recorded, which bits are legal, and the Feature
 //! Identifiers Supported and Effects log derive from the rows. A feature that is one dword of the
-//! controller or of each namespace needs nothing but its row.
+//! controller needs nothing but its row; one of each namespace also has its place in
+//! `admin/namespace_features.rs`.
 
 use nvme_spec::{
     FeatureCapabilities, FeatureId, PowerManagement, AEC_TELEMETRY_LOG, KEY_VALUE_ERROR_ON_DELETE,
