@@ -4,7 +4,7 @@ use nvme_spec::{Cdw10Abort, Status, SubmissionQueueEntry};
 
 use crate::admin::outcome::Outcome;
 use crate::admin::state::admin_state::PendingAdmin;
-use crate::command::id::{admin_command, CommandRef};
+use crate::command::id::CommandRef;
 use crate::command::job::{Asker, Job, WorkItem};
 use crate::core::Core;
 
@@ -26,7 +26,7 @@ pub(crate) fn abort(
             return Ok(Outcome::Done(NOT_ABORTED));
         }
         core.admin.events.forget(cid);
-        let job = Job::immediate(admin_command(cid), now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
+        let job = Job::immediate(CommandRef::admin(cid), now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
         core.queue_set
             .send(0, WorkItem::Job(job))
             .map_err(|_| Status::INTERNAL_ERROR)?;

@@ -20,13 +20,13 @@ impl CommandRef {
             cid: entry.cid.get(),
         }
     }
-}
 
-/// The name by which a command of the admin queue is completed.
-pub(crate) fn admin_command(cid: u16) -> CommandRef {
-    CommandRef {
-        sqid: 0,
-        cqid: 0,
-        cid,
+    /// The command of the admin queue with this identifier.
+    pub fn admin(cid: u16) -> Self {
+        Self {
+            sqid: 0,
+            cqid: 0,
+            cid,
+        }
     }
 }

@@ -148,12 +148,8 @@ impl Controller {
                 break;
             };
             let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
-            self.core.complete_admin(Job::immediate(
-                crate::command::id::admin_command(cid),
-                now_ns,
-                success,
-                result,
-            ));
+            self.core
+                .complete_admin(Job::immediate(CommandRef::admin(cid), now_ns, success, result));
             delivered = true;
         }
         delivered

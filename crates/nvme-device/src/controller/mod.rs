@@ -33,6 +33,7 @@ use crate::erase::{Eraser, FinishedErase};
 use crate::host::Host;
 use crate::identity::Identity;
 use crate::io::context::IoContext;
+use crate::limits::BAR_SIZE_BYTES;
 use crate::namespace::provisioning::Provisioning;
 use crate::namespace::Namespace;
 use crate::pci::bar::Bar;
@@ -120,7 +121,7 @@ impl Controller {
     /// Registers as they are after power on.
     pub(crate) fn initialise_registers(&self, bar: &[core::sync::atomic::AtomicU32]) {
         let bar = Bar(bar);
-        bar.clear(0, crate::limits::BAR_SIZE_BYTES);
+        bar.clear(0, BAR_SIZE_BYTES);
         bar.reset_msix();
         self.restore_read_only(bar);
     }

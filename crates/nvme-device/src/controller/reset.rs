@@ -4,6 +4,7 @@ use nvme_spec::registers::{csts, AdminQueueAttributes, ControllerConfiguration};
 use nvme_spec::{registers, NSSR_RESET, PAGE_SIZE_BYTES};
 
 use crate::command::job::{Asker, Ticket, WorkItem};
+use crate::controller::cap::{capabilities, READY_TIMEOUT_500MS};
 use crate::controller::state::{Reset, Shutdown, State};
 use crate::controller::Controller;
 use crate::core::Core;
@@ -282,15 +283,12 @@ impl Controller {
 
     /// Registers that only we write: what a host may have put there is undone.
     pub(crate) fn restore_read_only(&self, bar: Bar<'_>) {
-        let cap = crate::controller::cap::capabilities().to_bits();
+        let cap = capabilities().to_bits();
         for (register, value) in [
             (registers::CAP, cap as u32),
             (registers::CAP + 4, (cap >> 32) as u32),
             (registers::VS, registers::VERSION_2_0),
-            (
-                registers::CRTO,
-                u32::from(crate::controller::cap::READY_TIMEOUT_500MS),
-            ),
+            (registers::CRTO, u32::from(READY_TIMEOUT_500MS)),
         ] {
             if bar.load(register) != value {
                 bar.store(register, value);

@@ -81,7 +81,7 @@ impl DataPointer {
     ) -> Result<(), Status> {
         match self {
             Self::Prps(prps) => prps.for_each_piece_of(host, buffer_bytes, len_bytes, f),
-            Self::Sgl(first) => crate::data_pointer::sgl::for_each_piece(first, role, host, len_bytes, f),
+            Self::Sgl(first) => sgl::for_each_piece(first, role, host, len_bytes, f),
         }
     }
 
