@@ -16,6 +16,11 @@ use crate::process::{loud, quiet, step};
 const DEBIAN_SUITES: [&str; 5] = ["bookworm", "trixie", "trixie-backports", "forky", "sid"];
 /// Lists that are older are fetched again, if they can be.
 const LISTS_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// After that lists of which some could not be fetched are fetched again: a mirror may lack a suite for
+/// long, and asking it each time costs seconds.
+const PARTIAL_LISTS_AGE_MAX: Duration = Duration::from_secs(3600);
+/// What the stamp of such a fetch says.
+const PARTIAL: &str = "partial";
 /// The keys that distributions sign their archives with.
 const KEYRINGS: [&str; 3] = [
     "/usr/share/keyrings/debian-archive-keyring.pgp",
@@ -107,7 +112,8 @@ impl Archive {
             .and_then(|metadata| metadata.modified())
             .ok()
             .and_then(|at| SystemTime::now().duration_since(at).ok());
-        if is_same && age.is_some_and(|age| age < LISTS_AGE_MAX) {
+        let is_partial = fs::read_to_string(&stamp).is_ok_and(|said| said == PARTIAL);
+        if is_same && age.is_some_and(|age| are_fresh(age, is_partial)) {
             return Ok(());
         }
         fs::write(&path, sources)?;
@@ -131,9 +137,8 @@ impl Archive {
             "no lists of packages could be fetched (is there a network?):\n{}",
             fetched.1
         );
-        if fetched.0 {
-            fs::write(&stamp, "")?;
-        } else {
+        fs::write(&stamp, if fetched.0 { "" } else { PARTIAL })?;
+        if !fetched.0 {
             eprintln!(
                 "Some lists could not be fetched; what is there is used:\n{}",
                 fetched.1.trim_end()
@@ -417,6 +422,14 @@ fn first_alternatives(listing: &str) -> Vec<String> {
     names
 }
 
+/// Whether lists that were fetched so long ago are to be used as they are.
+fn are_fresh(age: Duration, is_partial: bool) -> bool {
+    age < match is_partial {
+        true => PARTIAL_LISTS_AGE_MAX,
+        false => LISTS_AGE_MAX,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -481,5 +494,12 @@ mod tests {
     fn of_alternatives_the_first_counts_and_virtual_packages_do_not() {
         let listing = "kbuild\n  Depends: libc6\n |Depends: pahole\n  Depends: dwarves\n  Depends: <awk>\n    mawk\n  Depends: zlib1g\n";
         assert_eq!(first_alternatives(listing), ["libc6", "pahole", "zlib1g"]);
+    }
+
+    #[test]
+    fn lists_that_are_not_all_there_are_asked_for_again_sooner() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        assert!(are_fresh(minutes(59), true) && !are_fresh(minutes(61), true));
+        assert!(are_fresh(minutes(61), false) && !are_fresh(LISTS_AGE_MAX, false));
     }
 }
