@@ -1,6 +1,6 @@
 //! Several dispatchers, each with queues of its own.
 
-mod errands;
+mod forwarding;
 mod simulation;
 
 use nvme_device::NamespaceConfig;
