@@ -33,7 +33,7 @@ check "counters can be reset" bash -c 'echo 0 >/proc/nvmev/ftl'
 check_equal "and start from nothing" 0 "$(ftl host_pages)"
 job overwrite --rw=randwrite --bs=4k --iodepth=32 --norandommap --io_size=$((2 * bytes - 2 * bytes % 4096)) --verify=crc32c --do_verify=1
 check_equal "pages written are those of the host" $(((2 * bytes - 2 * bytes % 4096) / 4096)) "$(ftl host_pages)"
-check "garbage was collected" test "$(ftl collections)" -gt 0
+check "garbage was collected" test "$(ftl gc_runs)" -gt 0
 check "line_erases_max" test "$(ftl line_erases_max)" -gt 0
 sed 's/^/#     /' /proc/nvmev/ftl
 

@@ -323,7 +323,7 @@ mod tests {
         let report = FlashReport {
             statistics: FlashStatistics {
                 host_pages: 1000,
-                moved_pages: 1234,
+                gc_copied_pages: 1234,
                 ..FlashStatistics::default()
             },
             erases: EraseCounts {

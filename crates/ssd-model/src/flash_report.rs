@@ -1,8 +1,8 @@
 //! What a drive with flash did, for people who study it.
 //!
 //! Each counter is declared once, in [`counters!`]: name, documentation and order. `/proc`, the simulator's report and the
-//! device's log for other threads follow from that. A *line* is a superblock: a block of each LUN of a partition, which
-//! are written and erased together.
+//! device's log for other threads follow from that. A *line* is a superblock: one block of each LUN of
+//! a partition, written and erased together.
 
 use core::fmt;
 
@@ -40,10 +40,10 @@ counters! {
         pub host_written_bytes,
         /// 4 KiB pages that hosts' writes put on flash.
         pub host_pages,
-        /// 4 KiB pages that garbage collection moved.
-        pub moved_pages,
+        /// 4 KiB pages that garbage collection copied.
+        pub gc_copied_pages,
         /// Lines that garbage collection emptied.
-        pub collections,
+        pub gc_runs,
         /// 4 KiB pages that the host deallocated and that had data.
         pub deallocated_pages,
         /// Bytes read from the flash array, for hosts and for garbage collection.
@@ -58,7 +58,7 @@ counters! {
 impl FlashStatistics {
     /// 4 KiB pages that went to flash, for hosts and for garbage collection.
     fn written_pages(&self) -> u64 {
-        self.host_pages.saturating_add(self.moved_pages)
+        self.host_pages.saturating_add(self.gc_copied_pages)
     }
 
     /// Write amplification of pages: those that went to flash for each that hosts' writes put there.
@@ -237,7 +237,7 @@ impl fmt::Display for FlashReport {
         } = *self;
         for (name, count) in statistics.rows() {
             writeln!(out, "{name} {count}")?;
-            if name == "moved_pages" {
+            if name == "gc_copied_pages" {
                 // The pages of which it is the ratio are the lines before.
                 self.write_amplifications(out)?;
             }

@@ -76,9 +76,9 @@ pub struct SeriesPoint {
     /// Commands done.
     pub commands: u64,
     /// Lines collected.
-    pub collections: u64,
-    /// Pages that garbage collection moved.
-    pub moved_pages: u64,
+    pub gc_runs: u64,
+    /// Pages that garbage collection copied.
+    pub gc_copied_pages: u64,
 }
 
 impl SeriesPoint {
@@ -87,14 +87,14 @@ impl SeriesPoint {
             read_bytes,
             written_bytes,
             commands,
-            collections,
-            moved_pages,
+            gc_runs,
+            gc_copied_pages,
         } = other;
         self.read_bytes += read_bytes;
         self.written_bytes += written_bytes;
         self.commands += commands;
-        self.collections += collections;
-        self.moved_pages += moved_pages;
+        self.gc_runs += gc_runs;
+        self.gc_copied_pages += gc_copied_pages;
     }
 }
 
@@ -194,15 +194,15 @@ impl Measure {
 
     /// Notes what garbage collection did until `now_ns` since the phase began.
     pub fn flash(&mut self, now_ns: u64, statistics: FlashStatistics) {
-        let (collections, moved_pages) = (
-            statistics.collections - self.flash_seen.collections,
-            statistics.moved_pages - self.flash_seen.moved_pages,
+        let (gc_runs, gc_copied_pages) = (
+            statistics.gc_runs - self.flash_seen.gc_runs,
+            statistics.gc_copied_pages - self.flash_seen.gc_copied_pages,
         );
         self.flash_seen = statistics;
         // What was found out now happened before, most of it in the point that has just ended.
         let point = self.series.at(now_ns.min(self.flash_due_ns).saturating_sub(1));
-        point.collections += collections;
-        point.moved_pages += moved_pages;
+        point.gc_runs += gc_runs;
+        point.gc_copied_pages += gc_copied_pages;
         let width_ns = self.series.width_ns;
         self.flash_due_ns = (now_ns / width_ns + 1).saturating_mul(width_ns);
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::outcome::Outcome;
 
 /// Version of the layout; it changes when a field is removed or gets another meaning.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {

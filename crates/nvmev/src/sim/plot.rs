@@ -103,7 +103,7 @@ fn draw_collection(phases: &[PhaseReport], area: &Canvas<'_>) -> Result<(), Erro
     let lines = [Line {
         name: "pages moved",
         color: MOVED,
-        points: over_time(phases, |point| point.moved_pages as f64),
+        points: over_time(phases, |point| point.gc_copied_pages as f64),
     }];
     draw_over_time(
         "Garbage collection",

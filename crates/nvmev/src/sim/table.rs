@@ -78,8 +78,8 @@ fn write_flash(flash: &FlashPhaseReport, output: &mut dyn Write) -> io::Result<(
         "  flash: write amplification {:.3} ({:.3} of bytes), {} lines collected, {} pages moved, {} deallocated",
         flash.write_amplification,
         flash.write_amplification_bytes,
-        flash.statistics.collections,
-        flash.statistics.moved_pages,
+        flash.statistics.gc_runs,
+        flash.statistics.gc_copied_pages,
         flash.statistics.deallocated_pages
     )?;
     writeln!(

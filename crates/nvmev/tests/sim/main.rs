@@ -106,8 +106,8 @@ fn amounts_add_up_in_every_pacing() {
             "{pacing}"
         );
         assert_eq!(
-            Some(sum("moved_pages")),
-            phase["flash"]["moved_pages"].as_u64(),
+            Some(sum("gc_copied_pages")),
+            phase["flash"]["gc_copied_pages"].as_u64(),
             "{pacing}"
         );
     }

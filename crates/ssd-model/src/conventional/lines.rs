@@ -1,4 +1,6 @@
 //! The lines of a partition: what is in their pages, how much of it is valid, and in which state they are.
+//!
+//! A line is a superblock: one block of each LUN of the partition, written and erased together.
 
 use alloc::vec::Vec;
 

@@ -38,9 +38,9 @@ pub struct Written {
 #[derive(Clone, Copy, Debug, Default)]
 struct Counters {
     host_pages: u64,
-    moved_pages: u64,
+    gc_copied_pages: u64,
     deallocated_pages: u64,
-    collections: u64,
+    gc_runs: u64,
 }
 
 /// A partition.
@@ -249,14 +249,14 @@ impl Partition {
     pub fn add_to(&self, statistics: &mut FlashStatistics, lines: &mut LineCounts, erases: &mut EraseCounts) {
         let Counters {
             host_pages,
-            moved_pages,
+            gc_copied_pages,
             deallocated_pages,
-            collections,
+            gc_runs,
         } = self.counters;
         statistics.host_pages += host_pages;
-        statistics.moved_pages += moved_pages;
+        statistics.gc_copied_pages += gc_copied_pages;
         statistics.deallocated_pages += deallocated_pages;
-        statistics.collections += collections;
+        statistics.gc_runs += gc_runs;
         self.lines.add_to(lines, erases);
     }
 
@@ -362,8 +362,8 @@ impl Partition {
             }
         }
         self.lines.erase(line);
-        self.counters.collections += 1;
-        self.counters.moved_pages += u64::from(valid_pages);
+        self.counters.gc_runs += 1;
+        self.counters.gc_copied_pages += u64::from(valid_pages);
         self.lines.pages_per_line() - valid_pages
     }
 

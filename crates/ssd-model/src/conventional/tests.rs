@@ -578,7 +578,7 @@ fn deallocation_spares_collection_work() {
                 drive.write(32 * MIB + (page * 7919 + round) % 8192 * 4096, 4096, false);
             }
         }
-        drive.model.report().statistics.moved_pages
+        drive.model.report().statistics.gc_copied_pages
     };
     assert!(overwrite(true) < overwrite(false) / 2);
 }
