@@ -12,7 +12,10 @@
 //!
 //! What is not here: values are moved by the device; nothing is persistent, and nothing is timed.
 
+mod division;
 mod index;
+mod key;
+mod medium;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -21,22 +24,17 @@ use core::cmp::Ordering;
 use core::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
-use ssd_profile::{KeyValueCommandSet, KeyValueParameters};
+use ssd_profile::KeyValueParameters;
 
 use crate::{Command, SetupError};
+use division::{pair_bytes, value_offset, Division};
 use index::{Index, Node, Position};
 use units::{Chain, Units};
 
+pub use division::{table_sizes, usable_bytes, TableSizes, PAGE_BYTES};
+pub use key::{Key, KeyBuffer, KEY_BYTES_MAX};
+pub use medium::Medium;
 pub use units::{Piece, Pieces};
-
-/// Longest key.
-pub const KEY_BYTES_MAX: usize = 255;
-
-/// Bytes of a page of LBAs.
-pub const PAGE_BYTES: u32 = 4096;
-
-/// Keys are padded to a multiple of so many bytes, so that values begin aligned.
-const KEY_ALIGNMENT: u64 = 16;
 
 /// What storing a value is timed as.
 pub const fn store_command(value_bytes: u32) -> Command {
@@ -52,93 +50,6 @@ pub const fn retrieve_command(value_bytes: u32) -> Command {
     Command::Read {
         offset_bytes: 0,
         len_bytes: value_bytes,
-    }
-}
-
-/// The part of the medium that a store has.
-pub trait Medium {
-    /// Why it could not be reached.
-    type Error;
-
-    /// Copies from `media_offset` on.
-    ///
-    /// # Errors
-    /// If a byte is not there.
-    fn read(&self, media_offset: u64, into: &mut [u8]) -> Result<(), Self::Error>;
-
-    /// Copies to `media_offset`.
-    ///
-    /// # Errors
-    /// If a byte is not there.
-    fn write(&self, media_offset: u64, from: &[u8]) -> Result<(), Self::Error>;
-
-    /// Copies from `pieces` to `into`, which is as long as they are.
-    ///
-    /// # Errors
-    /// As [`Medium::read`].
-    fn read_pieces(&self, pieces: Pieces<'_>, into: &mut [u8]) -> Result<(), Self::Error> {
-        let mut rest = into;
-        for piece in pieces {
-            let (part, after) = rest
-                .split_at_mut_checked(piece.len_bytes as usize)
-                .unwrap_or_default();
-            self.read(piece.media_offset, part)?;
-            rest = after;
-        }
-        Ok(())
-    }
-
-    /// Copies `from` to `pieces`, which are as long as that.
-    ///
-    /// # Errors
-    /// As [`Medium::write`].
-    fn write_pieces(&self, from: &[u8], pieces: Pieces<'_>) -> Result<(), Self::Error> {
-        let mut rest = from;
-        for piece in pieces {
-            let (part, after) = rest
-                .split_at_checked(piece.len_bytes as usize)
-                .unwrap_or((rest, &[]));
-            self.write(piece.media_offset, part)?;
-            rest = after;
-        }
-        Ok(())
-    }
-}
-
-/// What a value is under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key<'a> {
-    /// A key of 1 to 255 bytes.
-    Pair(&'a [u8]),
-    /// The number of a page of LBAs: no host can give a pair this key.
-    Page(u64),
-}
-
-/// A key of a pair, with room for the longest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyBuffer {
-    bytes: [u8; KEY_BYTES_MAX],
-    len: u8,
-}
-
-impl KeyBuffer {
-    /// No key.
-    pub const EMPTY: Self = Self {
-        bytes: [0; KEY_BYTES_MAX],
-        len: 0,
-    };
-
-    /// A copy of `key`; nothing if it is longer than any can be.
-    pub fn new(key: &[u8]) -> Option<Self> {
-        let mut buffer = Self::EMPTY;
-        buffer.bytes.get_mut(..key.len())?.copy_from_slice(key);
-        buffer.len = u8::try_from(key.len()).ok()?;
-        Some(buffer)
-    }
-
-    /// The key.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len.into()).unwrap_or_default()
     }
 }
 
@@ -265,89 +176,6 @@ pub struct KeyValueStore {
     hash_mask: u64,
 }
 
-/// How the drive's bytes are divided.
-struct Division {
-    units: u32,
-    reserve_units: u32,
-    keys: u32,
-}
-
-impl Division {
-    fn new(parameters: &KeyValueParameters, capacity_bytes: u64) -> Result<Self, SetupError> {
-        parameters.validate()?;
-        let unit_bytes = u64::from(parameters.unit_bytes);
-        let units = capacity_bytes / unit_bytes;
-        let too_large = SetupError::TooManyUnits { capacity_bytes };
-        // The largest number stands for none.
-        let units = u32::try_from(units)
-            .ok()
-            .filter(|&units| units < u32::MAX)
-            .ok_or(too_large)?;
-        let longest = pair_bytes(KEY_BYTES_MAX as u8, parameters.value_bytes_max);
-        let reserve_units = longest.div_ceil(unit_bytes) as u32;
-        if units <= reserve_units {
-            return Err(SetupError::TooSmall {
-                capacity_bytes,
-                needed_bytes: (u64::from(reserve_units) + 1) * unit_bytes,
-                key: Some("key_value.value_bytes_max"),
-            });
-        }
-        // Every page of LBAs has a key: it must be possible to write all of them.
-        let key_takes_bytes = match parameters.command_set {
-            KeyValueCommandSet::WithoutLbas => parameters.average_pair_bytes,
-            KeyValueCommandSet::WithLbas => parameters.average_pair_bytes.min(PAGE_BYTES),
-        };
-        let keys = capacity_bytes / u64::from(key_takes_bytes);
-        Ok(Self {
-            units,
-            reserve_units,
-            keys: u32::try_from(keys).unwrap_or(u32::MAX).clamp(1, u32::MAX - 1),
-        })
-    }
-}
-
-/// Bytes for pairs on a drive of `capacity_bytes`.
-///
-/// # Errors
-/// [`SetupError`] when a parameter is out of range, or the capacity too small or too large for it.
-pub fn usable_bytes(parameters: &KeyValueParameters, capacity_bytes: u64) -> Result<u64, SetupError> {
-    let division = Division::new(parameters, capacity_bytes)?;
-    let usable_units = u64::from(division.units - division.reserve_units);
-    Ok(usable_units * u64::from(parameters.unit_bytes))
-}
-
-/// How large the tables of a drive are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TableSizes {
-    /// Most keys that there can be.
-    pub keys_max: u32,
-    /// Memory of the index and the table of units.
-    pub memory_bytes: u64,
-}
-
-/// How large the tables of a drive of `capacity_bytes` are.
-///
-/// # Errors
-/// As [`usable_bytes`].
-pub fn table_sizes(parameters: &KeyValueParameters, capacity_bytes: u64) -> Result<TableSizes, SetupError> {
-    let division = Division::new(parameters, capacity_bytes)?;
-    Ok(TableSizes {
-        keys_max: division.keys,
-        memory_bytes: Index::memory_bytes(division.keys) + Units::memory_bytes(division.units),
-    })
-}
-
-/// Where the value of a pair begins.
-fn value_offset(key_bytes: u8) -> u64 {
-    u64::from(key_bytes).next_multiple_of(KEY_ALIGNMENT)
-}
-
-/// What a pair takes, before rounding up to units.
-fn pair_bytes(key_bytes: u8, value_bytes: u32) -> u64 {
-    // Never nothing: a pair has a key, and a page is never without a value.
-    value_offset(key_bytes) + u64::from(value_bytes)
-}
-
 impl KeyValueStore {
     /// An empty store on a medium of `capacity_bytes`. Whoever does not know `seed` cannot choose keys with equal hashes.
     ///
@@ -417,14 +245,8 @@ impl KeyValueStore {
     }
 
     fn read_key<M: Medium>(&self, medium: &M, node: &Node) -> Result<KeyBuffer, M::Error> {
-        let mut key = KeyBuffer {
-            len: node.key_bytes,
-            ..KeyBuffer::EMPTY
-        };
         let pieces = self.units.pieces(node.first_unit, 0, node.key_bytes.into());
-        let into = key.bytes.get_mut(..node.key_bytes.into()).unwrap_or_default();
-        medium.read_pieces(pieces, into)?;
-        Ok(key)
+        KeyBuffer::filled_by(node.key_bytes, |into| medium.read_pieces(pieces, into))
     }
 
     /// Looks `key` up.
