@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::erase::ErasePurpose;
 use crate::namespace::Namespace;
 
-/// The namespaces, made anew with LBAs of 1 << `lba_log2` bytes.
+/// Builds replacements of the namespaces, empty and with LBAs of 1 << `lba_log2` bytes.
 ///
 /// # Errors
 /// Reservation Conflict; Invalid Format for one that cannot have such LBAs; what keeps one from being made.

@@ -49,7 +49,7 @@ pub(crate) fn note_lba_status(core: &mut Core) {
     }
 }
 
-/// The host has read the log: the report interval begins anew.
+/// The host has read the log: the report interval starts again.
 pub(crate) fn lba_status_was_read(core: &mut Core, now_ns: u64) {
     core.admin.lba_status.is_unread = false;
     core.admin.lba_status.read_at_ns = now_ns;

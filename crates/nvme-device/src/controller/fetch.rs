@@ -53,7 +53,7 @@ impl Controller {
         self.handle_deferred(Bar(host.bar()));
     }
 
-    /// Takes on a command that a queue set leaves to the controller.
+    /// Starts a command that a queue set leaves to the controller.
     fn take_own<H: Host>(
         &mut self,
         entry: SubmissionQueueEntry,
@@ -93,7 +93,7 @@ impl Controller {
         self.core.queue_set.finish_dispatch(job.into(), now_ns);
     }
 
-    /// Sees to what a pass over the queue set has left to the controller.
+    /// Handles what a pass over the queue set has left to the controller.
     pub(crate) fn handle_deferred(&mut self, bar: Bar<'_>) {
         let deferred = &mut self.core.queue_set.deferred;
         if deferred.is_empty() {

@@ -20,7 +20,7 @@ use crate::host::Host;
 use crate::limits::NAMESPACES_MAX;
 use crate::pci::bar::Bar;
 
-/// The other dispatchers give back at once what they have: nobody sleeps meanwhile.
+/// The other dispatchers return their queue sets at once: the caller must not sleep meanwhile.
 const AWAITING: Activity = Activity {
     progressed: true,
     next_event_ns: None,

@@ -178,7 +178,7 @@ impl Controller {
             state,
             shutdown,
             interrupt_mask,
-            // Seen anew in the next pass.
+            // Read again in the next pass.
             reaches_memory: _,
             has_waiting_command: _,
             has_work_for_others: _,

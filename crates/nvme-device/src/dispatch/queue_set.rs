@@ -87,7 +87,8 @@ impl QueueSet {
         })
     }
 
-    /// A pass over a queue set while each dispatcher works on its own. What it cannot see to it calls the controller for.
+    /// A pass over a queue set while each dispatcher works on its own. Calls the controller for what it
+    /// cannot handle.
     pub fn poll<H: Host>(&mut self, now_ns: u64, host: &H) -> Activity {
         let mut activity = Activity::default();
         if self.shared.is_asleep() || !self.shared.reaches_memory() {
@@ -165,7 +166,7 @@ impl QueueSet {
             completion_queues,
             links,
             shared: _,
-            // The controller sees to it before and after.
+            // The controller handles it in each pass.
             deferred: _,
             doorbells,
             shadow_doorbells,

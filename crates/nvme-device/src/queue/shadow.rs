@@ -199,7 +199,7 @@ impl ShadowDoorbells {
         self.is_lost
     }
 
-    /// A controller level reset: the host has to set them up anew.
+    /// A controller level reset: the host has to set them up again.
     pub fn reset(&mut self) {
         self.setup = None;
         self.is_lost = false;

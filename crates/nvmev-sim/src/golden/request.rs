@@ -1,4 +1,4 @@
-//! A request of a trace, and what became of it.
+//! A request of a trace, and its outcome.
 
 /// One request of a trace: the input columns of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Request {
     pub all: bool,
 }
 
-/// What became of a request: the output columns of a row.
+/// The outcome of a request: the output columns of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Time at which the model took the request on, ns.
