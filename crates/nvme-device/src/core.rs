@@ -5,8 +5,10 @@ use alloc::sync::Arc;
 use nvme_spec::Status;
 
 use crate::admin::state::admin_state::AdminState;
-use crate::command::job::{Job, WorkItem};
+use crate::command::id::CommandRef;
+use crate::command::job::Job;
 use crate::command::request::Limits;
+use crate::command::reserved::Reserved;
 use crate::dispatch::queue_set::QueueSet;
 use crate::erase::{ErasePlan, Eraser};
 use crate::identity::Identity;
@@ -43,20 +45,22 @@ impl Core {
         }
     }
 
-    /// Reserves the completion of a command that was held; whether there is room.
-    pub fn reserve_admin_completion(&mut self) -> bool {
-        self.admin_completions(|queue| {
-            let has_room = queue.has_room();
-            if has_room {
-                queue.reserve();
-            }
-            has_room
-        })
+    /// Reserves the completion of a request that was held, if there is room.
+    pub fn reserve_admin_completion(&mut self, cid: u16) -> Option<Reserved> {
+        self.admin_completions(|queue| queue.has_room().then(|| queue.reserve(CommandRef::admin(cid))))
     }
 
-    /// Completes an admin command. Its room in the queue was reserved when it was fetched.
-    pub fn complete_admin(&mut self, job: Job) {
-        self.queue_set.send_promised(0, WorkItem::Job(job));
+    /// The command is held: its completion must not take the room that other commands need.
+    pub fn release_admin_completion(&mut self, reserved: Reserved) {
+        if let Some(Some(queue)) = self.queue_set.completion_queues.first_mut() {
+            queue.release(reserved);
+        }
+    }
+
+    /// Completes an admin command, or another one that has no data.
+    pub fn complete(&mut self, reserved: Reserved, now_ns: u64, status: Status, result: u64) {
+        let job = Job::immediate(reserved.command(), now_ns, status, result);
+        self.queue_set.complete(reserved, job);
     }
 
     /// Lets `fill` put an answer together in a page of zeros; `send` gets it with what `fill` returned.

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicU32;
 
-use crate::command::job::Report;
+use crate::command::work::Report;
 use crate::command::zone_transfer::ZoneTransfers;
 use crate::controller::{Controller, Wiring};
 use crate::dispatch::link::{WorkerLink, COMMAND_ROOM};

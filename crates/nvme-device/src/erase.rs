@@ -11,8 +11,9 @@ use core::ops::Range;
 use ssd_profile::NvmParameters;
 
 use crate::activity::Activity;
-use crate::command::id::CommandRef;
-use crate::command::job::{Asker, Filling, Ticket, Tickets, WorkItem};
+use crate::command::job::Filling;
+use crate::command::reserved::WaitingCommand;
+use crate::command::work::{Asker, Ticket, Tickets, WorkItem};
 use crate::dispatch::link::WorkerLink;
 use crate::dispatch::queue_set::QueueSet;
 use crate::limits::NAMESPACES_MAX;
@@ -82,7 +83,7 @@ pub(crate) struct ErasePlan {
     purpose: ErasePurpose,
     pattern: ErasePattern,
     /// To be completed in the end, with this in dword 0.
-    command: Option<(CommandRef, u32)>,
+    command: Option<(WaitingCommand, u32)>,
     /// Parts of the medium, erased one after the other. With room for [`NAMESPACES_MAX`].
     extents: Vec<Range<u64>>,
     /// What takes the place of namespaces when nobody uses them any more.
@@ -107,7 +108,7 @@ impl ErasePlan {
     }
 
     /// Completes `command` in the end, with `result` in dword 0.
-    pub fn for_command(mut self, command: CommandRef, result: u32) -> Self {
+    pub fn for_command(mut self, command: WaitingCommand, result: u32) -> Self {
         self.command = Some((command, result));
         self
     }
@@ -151,7 +152,7 @@ impl ErasePlan {
 pub(crate) struct FinishedErase {
     pub purpose: ErasePurpose,
     /// To be completed, with this in dword 0.
-    pub command: Option<(CommandRef, u32)>,
+    pub command: Option<(WaitingCommand, u32)>,
 }
 
 /// How far an erase has come.

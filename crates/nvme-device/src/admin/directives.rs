@@ -17,59 +17,129 @@ use crate::host::HostMemory;
 use crate::namespace::streams::{Streams, STREAMS_MAX};
 use crate::namespace::Namespace;
 
-/// A directive command, taken apart.
-struct Directive {
-    operation: u8,
-    kind: DirectiveType,
-    specific: u16,
-    cdw12: u32,
-    nsid: u32,
-    dwords_z: u32,
+/// What a Directive Send does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirectiveSend {
+    /// Enable or disable the directive of streams.
+    EnableStreams(bool),
+    /// Close a stream; none if there can be no such stream.
+    ReleaseStream(Option<NonZeroU16>),
+    /// Give all that was allocated to the namespace back.
+    ReleaseStreamResources,
 }
 
-impl Directive {
-    fn parse(entry: &SubmissionQueueEntry) -> Self {
+impl DirectiveSend {
+    /// # Errors
+    /// Invalid Field for a directive or an operation that there is not. The Identify Directive is always
+    /// enabled.
+    pub fn parse(entry: &SubmissionQueueEntry) -> Result<Self, Status> {
         let cdw11 = Cdw11Directive(entry.cdw11.get());
-        Self {
-            operation: cdw11.operation(),
-            kind: cdw11.kind(),
-            specific: cdw11.specific(),
-            cdw12: entry.cdw12.get(),
-            nsid: entry.nsid.get(),
-            dwords_z: entry.cdw10.get(),
+        let cdw12 = Cdw12EnableDirective(entry.cdw12.get());
+        match cdw11.kind() {
+            DirectiveType::IDENTIFY
+                if IdentifyDirectiveOperation(cdw11.operation())
+                    == IdentifyDirectiveOperation::PARAMETERS_OR_ENABLE
+                    && cdw12.kind() == DirectiveType::STREAMS =>
+            {
+                Ok(Self::EnableStreams(cdw12.is_enabled()))
+            }
+            DirectiveType::STREAMS => match StreamsSendOperation(cdw11.operation()) {
+                StreamsSendOperation::RELEASE_IDENTIFIER => {
+                    Ok(Self::ReleaseStream(NonZeroU16::new(cdw11.specific())))
+                }
+                StreamsSendOperation::RELEASE_RESOURCES => Ok(Self::ReleaseStreamResources),
+                _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+            },
+            _ => Err(Status::INVALID_FIELD_IN_COMMAND),
         }
+    }
+}
+
+/// What a Directive Receive asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirectiveReceive {
+    /// Streams for a namespace, as many of these as there are.
+    AllocateStreams(u16),
+    /// Something for the host's buffer.
+    Page {
+        page: DirectivePage,
+        /// Length of the buffer, 0's based.
+        dwords_z: u32,
+        pointer: DataPointer,
+    },
+}
+
+/// What a Directive Receive can put into the host's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirectivePage {
+    /// Of the Identify Directive: which directives there are. Another operation is refused after the namespace.
+    Directives(IdentifyDirectiveOperation),
+    StreamsParameters,
+    /// The identifiers of the open streams.
+    StreamsStatus,
+}
+
+impl DirectiveReceive {
+    /// # Errors
+    /// Invalid Field for a directive, or an operation of the directive of streams, that there is not.
+    pub fn parse(entry: &SubmissionQueueEntry) -> Result<Self, Status> {
+        let cdw11 = Cdw11Directive(entry.cdw11.get());
+        let page = match cdw11.kind() {
+            DirectiveType::IDENTIFY => {
+                DirectivePage::Directives(IdentifyDirectiveOperation(cdw11.operation()))
+            }
+            DirectiveType::STREAMS => match StreamsReceiveOperation(cdw11.operation()) {
+                StreamsReceiveOperation::ALLOCATE_RESOURCES => {
+                    let cdw12 = Cdw12AllocateStreams(entry.cdw12.get());
+                    return Ok(Self::AllocateStreams(cdw12.requested()));
+                }
+                StreamsReceiveOperation::RETURN_PARAMETERS => DirectivePage::StreamsParameters,
+                StreamsReceiveOperation::GET_STATUS => DirectivePage::StreamsStatus,
+                _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+            },
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        };
+        Ok(Self::Page {
+            page,
+            dwords_z: entry.cdw10.get(),
+            pointer: DataPointer::of(entry),
+        })
     }
 }
 
 pub(crate) fn directive_receive<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    nsid: u32,
+    asked: DirectiveReceive,
     host: &H,
 ) -> Result<Outcome, Status> {
-    let directive = Directive::parse(entry);
-    if directive.kind == DirectiveType::STREAMS
-        && StreamsReceiveOperation(directive.operation) == StreamsReceiveOperation::ALLOCATE_RESOURCES
-    {
-        let wanted = Cdw12AllocateStreams(directive.cdw12).requested();
-        let allocated = with_streams(core, &directive, |streams, namespace| {
-            streams.allocate(namespace.nsid, &mut namespace.streams, wanted)
-        })?;
-        return Ok(Outcome::Done(allocated.into()));
+    match asked {
+        DirectiveReceive::AllocateStreams(wanted) => {
+            let allocated = with_streams(core, nsid, |streams, namespace| {
+                streams.allocate(namespace.nsid, &mut namespace.streams, wanted)
+            })?;
+            Ok(Outcome::Done(allocated.into()))
+        }
+        DirectiveReceive::Page {
+            page: asked,
+            dwords_z,
+            pointer,
+        } => {
+            let len_bytes = core.queue_set.io.limits.dwords_z(dwords_z)?;
+            core.with_page(
+                |core, page| fill_directive(core, nsid, asked, page),
+                |page, ()| pointer.write(host, page, len_bytes),
+            )?;
+            Ok(Outcome::Done(0))
+        }
     }
-    let len_bytes = core.queue_set.io.limits.dwords_z(directive.dwords_z)?;
-    core.with_page(
-        |core, page| fill_directive(core, &directive, page),
-        |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
-    )?;
-    Ok(Outcome::Done(0))
 }
 
 /// Writes what is asked for into `page`, which is all zeros.
-fn fill_directive(core: &Core, directive: &Directive, page: &mut [u8]) -> Result<(), Status> {
-    match directive.kind {
-        DirectiveType::IDENTIFY => {
-            let namespace = directed_namespace(core, directive.nsid)?;
-            let operation = IdentifyDirectiveOperation(directive.operation);
+fn fill_directive(core: &Core, nsid: u32, asked: DirectivePage, page: &mut [u8]) -> Result<(), Status> {
+    match asked {
+        DirectivePage::Directives(operation) => {
+            let namespace = directed_namespace(core, nsid)?;
             if operation != IdentifyDirectiveOperation::PARAMETERS_OR_ENABLE {
                 return Err(Status::INVALID_FIELD_IN_COMMAND);
             }
@@ -82,26 +152,18 @@ fn fill_directive(core: &Core, directive: &Directive, page: &mut [u8]) -> Result
                 DIRECTIVES_ENABLED_OFFSET,
                 &[bits(namespace.streams.is_enabled)],
             );
-            Ok(())
         }
-        DirectiveType::STREAMS => match StreamsReceiveOperation(directive.operation) {
-            StreamsReceiveOperation::RETURN_PARAMETERS => {
-                put(page, 0, streams_parameters(core, directive.nsid)?.as_bytes());
-                Ok(())
+        DirectivePage::StreamsParameters => put(page, 0, streams_parameters(core, nsid)?.as_bytes()),
+        DirectivePage::StreamsStatus => {
+            let nsid = streams_namespace(core, nsid)?.nsid;
+            let open = core.queue_set.io.streams.open_of(nsid);
+            put(page, 0, &(open.count() as u16).to_le_bytes());
+            for (index, id) in core.queue_set.io.streams.open_of(nsid).enumerate() {
+                put(page, 2 + 2 * index, &id.to_le_bytes());
             }
-            StreamsReceiveOperation::GET_STATUS => {
-                let nsid = streams_namespace(core, directive.nsid)?.nsid;
-                let open = core.queue_set.io.streams.open_of(nsid);
-                put(page, 0, &(open.count() as u16).to_le_bytes());
-                for (index, id) in core.queue_set.io.streams.open_of(nsid).enumerate() {
-                    put(page, 2 + 2 * index, &id.to_le_bytes());
-                }
-                Ok(())
-            }
-            _ => Err(Status::INVALID_FIELD_IN_COMMAND),
-        },
-        _ => Err(Status::INVALID_FIELD_IN_COMMAND),
+        }
     }
+    Ok(())
 }
 
 /// Of a namespace; for all of them, what belongs to none.
@@ -151,56 +213,41 @@ fn streams_namespace(core: &Core, nsid: u32) -> Result<&Namespace, Status> {
 /// Does something with the streams of a namespace that has the directive enabled.
 fn with_streams<T>(
     core: &mut Core,
-    directive: &Directive,
+    nsid: u32,
     f: impl FnOnce(&mut Streams, &mut Namespace) -> Result<T, Status>,
 ) -> Result<T, Status> {
-    streams_namespace(core, directive.nsid)?;
+    streams_namespace(core, nsid)?;
     core.queue_set
         .io
-        .with_streams(directive.nsid, f)
+        .with_streams(nsid, f)
         .unwrap_or(Err(Status::INVALID_NAMESPACE_OR_FORMAT))
 }
 
-pub(crate) fn directive_send(core: &mut Core, entry: &SubmissionQueueEntry) -> Result<Outcome, Status> {
-    let directive = Directive::parse(entry);
-    match directive.kind {
-        DirectiveType::IDENTIFY => enable_directive(core, &directive)?,
-        DirectiveType::STREAMS => match StreamsSendOperation(directive.operation) {
-            StreamsSendOperation::RELEASE_IDENTIFIER => {
-                with_streams(core, &directive, |streams, namespace| {
-                    if let Some(id) = NonZeroU16::new(directive.specific) {
-                        streams.close(namespace.nsid, id);
-                    }
-                    Ok(())
-                })?;
+pub(crate) fn directive_send(core: &mut Core, nsid: u32, asked: DirectiveSend) -> Result<Outcome, Status> {
+    match asked {
+        DirectiveSend::EnableStreams(is_enabled) => enable_streams(core, nsid, is_enabled)?,
+        DirectiveSend::ReleaseStream(id) => with_streams(core, nsid, |streams, namespace| {
+            if let Some(id) = id {
+                streams.close(namespace.nsid, id);
             }
-            StreamsSendOperation::RELEASE_RESOURCES => {
-                with_streams(core, &directive, |streams, namespace| {
-                    streams.release(namespace.nsid, &mut namespace.streams);
-                    Ok(())
-                })?;
-            }
-            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-        },
-        _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+            Ok(())
+        })?,
+        DirectiveSend::ReleaseStreamResources => with_streams(core, nsid, |streams, namespace| {
+            streams.release(namespace.nsid, &mut namespace.streams);
+            Ok(())
+        })?,
     }
     Ok(Outcome::Done(0))
 }
 
-/// Enables or disables the directive of streams for a namespace, or for all that can have it. The Identify Directive is always enabled.
-fn enable_directive(core: &mut Core, directive: &Directive) -> Result<(), Status> {
-    let operation = IdentifyDirectiveOperation(directive.operation);
-    let cdw12 = Cdw12EnableDirective(directive.cdw12);
-    if operation != IdentifyDirectiveOperation::PARAMETERS_OR_ENABLE || cdw12.kind() != DirectiveType::STREAMS
-    {
-        return Err(Status::INVALID_FIELD_IN_COMMAND);
-    }
-    let is_all = directive.nsid == NSID_BROADCAST;
+/// Enables or disables the directive of streams for a namespace, or for all that can have it.
+fn enable_streams(core: &mut Core, nsid: u32, is_enabled: bool) -> Result<(), Status> {
+    let is_all = nsid == NSID_BROADCAST;
     let io = &mut core.queue_set.io;
-    for namespace in io.namespaces.settable_mut(directive.nsid)? {
+    for namespace in io.namespaces.settable_mut(nsid)? {
         if namespace.has_streams() {
             let streams = &mut io.streams;
-            streams.enable(namespace.nsid, &mut namespace.streams, cdw12.is_enabled());
+            streams.enable(namespace.nsid, &mut namespace.streams, is_enabled);
         } else if !is_all {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }

@@ -7,13 +7,9 @@ use crate::core::Core;
 use crate::host::HostMemory;
 use crate::queue::shadow::DoorbellBuffers;
 
-/// Sets the shadow doorbells up, or moves them. Buffers that are not pages of memory, or the same page, are an Invalid Field: so the
-/// specification has it for wrong memory ranges, whatever is wrong with them.
-pub(crate) fn doorbell_buffer_config<H: HostMemory>(
-    core: &mut Core,
-    entry: &SubmissionQueueEntry,
-    host: &H,
-) -> Result<Outcome, Status> {
+/// The buffers that a command gives: two different pages. Anything else is an Invalid Field, as the
+/// specification has it for all that is wrong with the memory of these buffers.
+pub(crate) fn parse(entry: &SubmissionQueueEntry) -> Result<DoorbellBuffers, Status> {
     let buffers = DoorbellBuffers {
         shadows: entry.prp1.get(),
         event_indices: entry.prp2.get(),
@@ -25,6 +21,15 @@ pub(crate) fn doorbell_buffer_config<H: HostMemory>(
     {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
+    Ok(buffers)
+}
+
+/// Sets the shadow doorbells up, or moves them.
+pub(crate) fn doorbell_buffer_config<H: HostMemory>(
+    core: &mut Core,
+    buffers: DoorbellBuffers,
+    host: &H,
+) -> Result<Outcome, Status> {
     core.queue_set
         .use_shadow_doorbells(buffers, host)
         .map_err(|_| Status::INVALID_FIELD_IN_COMMAND)?;

@@ -15,6 +15,67 @@ use crate::data_pointer::DataPointer;
 use crate::host::HostMemory;
 use crate::limits::IO_QUEUE_PAIRS_MAX;
 
+/// Which value of which feature is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GetFeatures {
+    pub row: &'static FeatureRow,
+    pub select: FeatureSelect,
+    pub nsid: u32,
+    pub cdw11: u32,
+    pub pointer: DataPointer,
+}
+
+impl GetFeatures {
+    /// # Errors
+    /// Invalid Field for a feature or a kind of value that there is not.
+    pub fn parse(entry: &SubmissionQueueEntry) -> Result<Self, Status> {
+        let cdw10 = Cdw10GetFeatures(entry.cdw10.get());
+        let row = row(cdw10.feature())?;
+        if cdw10.select().0 > FeatureSelect::SUPPORTED_CAPABILITIES.0 {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        Ok(Self {
+            row,
+            select: cdw10.select(),
+            nsid: entry.nsid.get(),
+            cdw11: entry.cdw11.get(),
+            pointer: DataPointer::of(entry),
+        })
+    }
+}
+
+/// What to set which feature to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SetFeatures {
+    pub row: &'static FeatureRow,
+    pub is_saved: bool,
+    pub nsid: u32,
+    /// As the Persistent Event log has it.
+    pub cdw10: u32,
+    pub cdw11: u32,
+    pub pointer: DataPointer,
+}
+
+impl SetFeatures {
+    /// # Errors
+    /// Invalid Field for a feature that there is not; Feature Identifier Not Saveable.
+    pub fn parse(entry: &SubmissionQueueEntry) -> Result<Self, Status> {
+        let cdw10 = Cdw10SetFeatures(entry.cdw10.get());
+        let row = row(cdw10.feature())?;
+        if cdw10.is_saved() && !row.capabilities().saveable {
+            return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
+        }
+        Ok(Self {
+            row,
+            is_saved: cdw10.is_saved(),
+            nsid: entry.nsid.get(),
+            cdw10: cdw10.0,
+            cdw11: entry.cdw11.get(),
+            pointer: DataPointer::of(entry),
+        })
+    }
+}
+
 /// The row of a feature.
 fn row(feature: FeatureId) -> Result<&'static FeatureRow, Status> {
     let found = feature_table::feature(feature);
@@ -32,19 +93,20 @@ fn host_identifier_len(cdw11: u32) -> usize {
 
 pub(crate) fn get_features<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: &GetFeatures,
     now_ns: u64,
     host: &H,
 ) -> Result<Outcome, Status> {
-    let cdw10 = Cdw10GetFeatures(entry.cdw10.get());
-    let (feature, select) = (cdw10.feature(), cdw10.select());
-    let cdw11 = entry.cdw11.get();
-    let row = row(feature)?;
+    let &GetFeatures {
+        row,
+        select,
+        nsid,
+        cdw11,
+        pointer,
+    } = asked;
+    let feature = row.id;
     if select == FeatureSelect::SUPPORTED_CAPABILITIES {
         return Ok(Outcome::Done(row.capabilities().to_dword().into()));
-    }
-    if select.0 > FeatureSelect::SAVED.0 {
-        return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     let features = &core.admin.features;
     // A feature that cannot be saved has its default as saved value.
@@ -57,10 +119,10 @@ pub(crate) fn get_features<H: HostMemory>(
         }),
         FeatureId::IO_COMMAND_SET_PROFILE => 0,
         _ if matches!(row.kept, Kept::NamespaceDword { .. }) => {
-            namespace_features::get_namespace_feature(core, entry.nsid.get(), feature, select)?
+            namespace_features::get_namespace_feature(core, nsid, feature, select)?
         }
         FeatureId::RESERVATION_NOTIFICATION_MASK | FeatureId::RESERVATION_PERSISTENCE => {
-            let namespace = core.queue_set.io.namespaces.attached(entry.nsid.get())?;
+            let namespace = core.queue_set.io.namespaces.attached(nsid)?;
             let reservations = &namespace.reservations;
             match feature {
                 _ if !is_current => 0,
@@ -75,7 +137,7 @@ pub(crate) fn get_features<H: HostMemory>(
             } else {
                 &default
             };
-            value.get(entry, host)?
+            value.get(pointer, host)?
         }
         FeatureId::HOST_BEHAVIOR_SUPPORT => {
             let default = HostBehavior::DEFAULT;
@@ -84,7 +146,7 @@ pub(crate) fn get_features<H: HostMemory>(
             } else {
                 &default
             };
-            value.get(entry, host)?
+            value.get(pointer, host)?
         }
         FeatureId::TIMESTAMP => {
             let bytes = if is_current {
@@ -92,7 +154,7 @@ pub(crate) fn get_features<H: HostMemory>(
             } else {
                 [0; 8]
             };
-            DataPointer::of(entry).write(host, &bytes, bytes.len())?;
+            pointer.write(host, &bytes, bytes.len())?;
             0
         }
         FeatureId::HOST_IDENTIFIER => {
@@ -101,7 +163,7 @@ pub(crate) fn get_features<H: HostMemory>(
             } else {
                 [0; 16]
             };
-            DataPointer::of(entry).write(host, &bytes, host_identifier_len(cdw11))?;
+            pointer.write(host, &bytes, host_identifier_len(cdw11))?;
             0
         }
         _ => match select {
@@ -115,24 +177,25 @@ pub(crate) fn get_features<H: HostMemory>(
 
 pub(crate) fn set_features<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: &SetFeatures,
     now_ns: u64,
     host: &H,
 ) -> Result<Outcome, Status> {
-    let cdw10 = Cdw10SetFeatures(entry.cdw10.get());
-    let (feature, is_saved) = (cdw10.feature(), cdw10.is_saved());
-    let cdw11 = entry.cdw11.get();
-    let row = row(feature)?;
-    if is_saved && !row.capabilities().saveable {
-        return Err(Status::FEATURE_IDENTIFIER_NOT_SAVEABLE);
-    }
+    let &SetFeatures {
+        row,
+        is_saved,
+        nsid,
+        cdw10,
+        cdw11,
+        pointer,
+    } = asked;
+    let feature = row.id;
     if let Kept::NamespaceDword { bits } = row.kept {
-        let nsid = entry.nsid.get();
         namespace_features::set_namespace_feature(core, nsid, feature, bits, cdw11, is_saved)?;
         return Ok(Outcome::Done(0));
     }
     if feature == FeatureId::RESERVATION_NOTIFICATION_MASK {
-        reservations::configure_reservations(core, entry, |namespace| {
+        reservations::configure_reservations(core, nsid, |namespace| {
             namespace.reservations.set_masked(cdw11)
         })?;
         return Ok(Outcome::Done(0));
@@ -141,14 +204,14 @@ pub(crate) fn set_features<H: HostMemory>(
         if cdw11 & !1 != 0 {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
-        reservations::configure_reservations(core, entry, |namespace| {
+        reservations::configure_reservations(core, nsid, |namespace| {
             namespace.reservations.set_persistence(cdw11 != 0);
             Ok(())
         })?;
         return Ok(Outcome::Done(0));
     }
-    if !matches!(entry.nsid.get(), 0 | NSID_BROADCAST) {
-        core.queue_set.io.namespaces.attached(entry.nsid.get())?;
+    if !matches!(nsid, 0 | NSID_BROADCAST) {
+        core.queue_set.io.namespaces.attached(nsid)?;
         return Err(Status::FEATURE_NOT_NAMESPACE_SPECIFIC);
     }
     let before = core.admin.features.settings();
@@ -161,12 +224,12 @@ pub(crate) fn set_features<H: HostMemory>(
             }
         }
         FeatureId::AUTONOMOUS_POWER_STATE_TRANSITION => {
-            core.admin.features.power_transitions.set(entry, host)?;
+            core.admin.features.power_transitions.set(cdw11, pointer, host)?;
         }
-        FeatureId::HOST_BEHAVIOR_SUPPORT => core.admin.features.host_behavior.set(entry, host)?,
+        FeatureId::HOST_BEHAVIOR_SUPPORT => core.admin.features.host_behavior.set(pointer, host)?,
         FeatureId::TIMESTAMP => {
             let mut bytes = [0; 8];
-            DataPointer::of(entry).read(host, &mut bytes)?;
+            pointer.read(host, &mut bytes)?;
             let milliseconds = u64::from_le_bytes(bytes) & 0xFFFF_FFFF_FFFF;
             let previous = core.admin.features.timestamp(now_ns);
             core.admin.features.timestamp = Timestamp {
@@ -179,7 +242,7 @@ pub(crate) fn set_features<H: HostMemory>(
         FeatureId::HOST_IDENTIFIER => {
             let mut bytes = [0; 16];
             let len = host_identifier_len(cdw11);
-            DataPointer::of(entry).read(host, bytes.get_mut(..len).unwrap_or_default())?;
+            pointer.read(host, bytes.get_mut(..len).unwrap_or_default())?;
             core.admin.features.host_identifier = bytes;
             core.admin.features.is_host_identifier_extended = Some(len == bytes.len());
             reservations::set_reservation_host(core);
@@ -194,8 +257,8 @@ pub(crate) fn set_features<H: HostMemory>(
     if row.is_recorded && core.admin.features.settings() != before {
         let event = SetFeatureEvent {
             layout: SetFeatureEvent::TWO_DWORDS.into(),
-            cdw10: entry.cdw10,
-            cdw11: entry.cdw11,
+            cdw10: cdw10.into(),
+            cdw11: cdw11.into(),
         };
         core.admin.record(&event, now_ns);
     }

@@ -3,7 +3,10 @@
 //! There is no firmware to be replaced: what changes is the revision that the device shows. An image is anything of up to [`IMAGE_BYTES_MAX`],
 //! in pieces of [`GRANULARITY_BYTES`], that begins with its revision: 8 characters of printable ASCII, padded with spaces. Nothing else of it is kept.
 
-use nvme_spec::{Cdw10FirmwareCommit, FirmwareCommitEvent, Status, SubmissionQueueEntry, PAGE_SIZE_BYTES};
+use nvme_spec::{
+    Cdw10FirmwareCommit, FirmwareCommitAction, FirmwareCommitEvent, Status, SubmissionQueueEntry,
+    PAGE_SIZE_BYTES,
+};
 
 use crate::admin::outcome::Outcome;
 use crate::admin::page::put;
@@ -13,13 +16,50 @@ use crate::data_pointer::role::Role;
 use crate::data_pointer::DataPointer;
 use crate::host::HostMemory;
 
+/// A piece of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FirmwareImageDownload {
+    /// Length, 0's based.
+    pub dwords_z: u32,
+    /// Where in the image it begins.
+    pub offset_dwords: u32,
+    pub pointer: DataPointer,
+}
+
+impl FirmwareImageDownload {
+    pub fn parse(entry: &SubmissionQueueEntry) -> Self {
+        Self {
+            dwords_z: entry.cdw10.get(),
+            offset_dwords: entry.cdw11.get(),
+            pointer: DataPointer::of(entry),
+        }
+    }
+}
+
+/// What to do with which slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FirmwareCommit {
+    pub slot: u8,
+    pub action: FirmwareCommitAction,
+}
+
+impl FirmwareCommit {
+    pub fn parse(entry: &SubmissionQueueEntry) -> Self {
+        let cdw10 = Cdw10FirmwareCommit(entry.cdw10.get());
+        Self {
+            slot: cdw10.slot(),
+            action: cdw10.action(),
+        }
+    }
+}
+
 pub(crate) fn firmware_image_download<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: &FirmwareImageDownload,
     host: &H,
 ) -> Result<Outcome, Status> {
-    let len = core.queue_set.io.limits.dwords_z(entry.cdw10.get())?;
-    let start = u64::from(entry.cdw11.get()) * 4;
+    let len = core.queue_set.io.limits.dwords_z(asked.dwords_z)?;
+    let start = u64::from(asked.offset_dwords) * 4;
     let granularity = GRANULARITY_BYTES as u64;
     if len as u64 % granularity != 0
         || start % granularity != 0
@@ -28,7 +68,7 @@ pub(crate) fn firmware_image_download<H: HostMemory>(
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
     let start = start as usize;
-    let first = read_through(core, DataPointer::of(entry), len, host)?;
+    let first = read_through(core, asked.pointer, len, host)?;
     core.admin.firmware.add(start..start + len, first)?;
     Ok(Outcome::Done(0))
 }
@@ -55,11 +95,10 @@ fn read_through<H: HostMemory>(
 
 pub(crate) fn firmware_commit(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: FirmwareCommit,
     now_ns: u64,
 ) -> Result<Outcome, Status> {
-    let cdw10 = Cdw10FirmwareCommit(entry.cdw10.get());
-    let (slot, action) = (cdw10.slot(), cdw10.action());
+    let FirmwareCommit { slot, action } = asked;
     let old_revision = core.admin.firmware.running();
     let committed = core.admin.firmware.commit(action, slot);
     let status = committed.err().unwrap_or(Status::SUCCESSFUL_COMPLETION);

@@ -9,7 +9,6 @@ use crate::admin::capabilities::FNA;
 use crate::admin::erase_start::{check_not_erasing, renew};
 use crate::admin::outcome::Outcome;
 use crate::admin::self_test;
-use crate::command::id::CommandRef;
 use crate::core::Core;
 use crate::erase::{ErasePattern, ErasePlan, ErasePurpose};
 use crate::namespace::LBA_FORMATS_LOG2;
@@ -18,13 +17,25 @@ use crate::namespace::LBA_FORMATS_LOG2;
 const PROGRESS_SUPPORTED: u8 = 1 << 7;
 const SECURE_ERASE_MAX: u8 = 2;
 
-pub(crate) fn format_nvm(
-    core: &mut Core,
-    entry: &SubmissionQueueEntry,
-    command: CommandRef,
-    now_ns: u64,
-) -> Result<Outcome, Status> {
-    let cdw10 = Cdw10Format(entry.cdw10.get());
+/// What to format, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FormatNvm {
+    pub nsid: u32,
+    /// With index of the format, protection information and secure erase settings.
+    pub cdw10: Cdw10Format,
+}
+
+impl FormatNvm {
+    pub fn parse(entry: &SubmissionQueueEntry) -> Self {
+        Self {
+            nsid: entry.nsid.get(),
+            cdw10: Cdw10Format(entry.cdw10.get()),
+        }
+    }
+}
+
+pub(crate) fn format_nvm(core: &mut Core, asked: FormatNvm, now_ns: u64) -> Result<Outcome, Status> {
+    let FormatNvm { nsid, cdw10 } = asked;
     check_not_erasing(core)?;
     if cdw10.secure_erase() > SECURE_ERASE_MAX {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
@@ -34,7 +45,6 @@ pub(crate) fn format_nvm(
         return Err(Status::INVALID_FORMAT);
     }
     let format_index = usize::from(cdw10.format_index());
-    let nsid = entry.nsid.get();
     let renewed = renew(core, core.queue_set.io.namespaces.select(nsid)?, |namespace| {
         if namespace.has_pairs_only() {
             Some(namespace.lba_log2).filter(|_| format_index == 0)
@@ -43,8 +53,7 @@ pub(crate) fn format_nvm(
         }
     })?;
     let mut plan = ErasePlan::new(ErasePurpose::Format { nsid }, ErasePattern::ZEROS)
-        .map_err(|_| Status::INTERNAL_ERROR)?
-        .for_command(command, 0);
+        .map_err(|_| Status::INTERNAL_ERROR)?;
     for namespace in &renewed {
         plan = plan.with_extent(namespace.media());
         core.queue_set.io.namespaces.set_erasing(namespace.nsid, true);
@@ -52,13 +61,15 @@ pub(crate) fn format_nvm(
     let event = FormatStartEvent {
         nsid: nsid.into(),
         fna: FNA,
-        cdw10: entry.cdw10,
+        cdw10: cdw10.0.into(),
         ..FormatStartEvent::zeroed()
     };
     core.admin.record(&event, now_ns);
-    core.begin_erase(plan.with_renewed(renewed));
     self_test::end_self_test(core, now_ns, SelfTestResult::ABORTED_BY_FORMAT);
-    Ok(Outcome::Later)
+    Ok(Outcome::Erases {
+        plan: plan.with_renewed(renewed),
+        result: 0,
+    })
 }
 
 /// FPI: how much of a format is still to be done.

@@ -2,15 +2,16 @@
 
 use nvme_spec::registers::{ControllerConfiguration, VERSION_2_0};
 use nvme_spec::{
-    namespace_id_type, ozcs, Cdw10Identify, Cdw11Identify, CommandSet, IdentifyCns, IdentifyController,
-    IdentifyIndependentNamespace, IdentifyKeyValueNamespace, IdentifyNamespace, IdentifyNvmController,
-    IdentifyZonedController, IdentifyZonedNamespace, KeyValueFormat, LbaFormat, Status, SubmissionQueueEntry,
-    IDENTIFY_BYTES, KEY_VALUE_KEY_BYTES_MAX, NSID_BROADCAST, RESCAP_ALL, ZRWACAP_EXPLICIT_FLUSH,
+    namespace_id_type, ozcs, CommandSet, IdentifyController, IdentifyIndependentNamespace,
+    IdentifyKeyValueNamespace, IdentifyNamespace, IdentifyNvmController, IdentifyZonedController,
+    IdentifyZonedNamespace, KeyValueFormat, LbaFormat, Status, IDENTIFY_BYTES, KEY_VALUE_KEY_BYTES_MAX,
+    RESCAP_ALL, ZRWACAP_EXPLICIT_FLUSH,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
 use crate::admin::capabilities::{CONTROLLER_ID, FNA, OAES, SANICAP};
 use crate::admin::format;
+use crate::admin::identify_request::{Identify, Structure};
 use crate::admin::outcome::Outcome;
 use crate::admin::page::{put, put_dword};
 use crate::admin::state::feature_buffers::{describe_power_states, LAST_POWER_STATE};
@@ -19,7 +20,6 @@ use crate::admin::table::admin_commands;
 use crate::command::table as io_commands;
 use crate::core::Core;
 use crate::data_pointer::sgl::SUPPORT as SGL_SUPPORT;
-use crate::data_pointer::DataPointer;
 use crate::host::{CopyEngine, HostMemory};
 use crate::io::copy::FORMATS as COPY_FORMATS;
 use crate::limits::{COPY_RANGES_MAX, NAMESPACES_MAX};
@@ -81,36 +81,30 @@ mod controller_fields {
 
 pub(crate) fn identify<H: HostMemory + CopyEngine>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: &Identify,
     host: &H,
 ) -> Result<Outcome, Status> {
     // Engines have the copies of several commands under way at once.
     let has_engine = host.has_engine(0);
     core.with_page(
-        |core, page| fill_identify(core, entry, has_engine, page),
-        |page, ()| DataPointer::of(entry).write(host, page, IDENTIFY_BYTES),
+        |core, page| fill_identify(core, asked.structure, has_engine, page),
+        |page, ()| asked.pointer.write(host, page, IDENTIFY_BYTES),
     )?;
     Ok(Outcome::Done(0))
 }
 
 /// Writes what is asked for into `page`, which is all zeros.
-fn fill_identify(
-    core: &Core,
-    entry: &SubmissionQueueEntry,
-    has_engine: bool,
-    page: &mut [u8],
-) -> Result<(), Status> {
+fn fill_identify(core: &Core, structure: Structure, has_engine: bool, page: &mut [u8]) -> Result<(), Status> {
     let atomic_bytes = atomic_write_bytes(core, has_engine);
-    let cdw10 = Cdw10Identify(entry.cdw10.get());
-    let cns = cdw10.cns();
-    let command_set = Cdw11Identify(entry.cdw11.get()).command_set();
-    let nsid = entry.nsid.get();
-    match cns {
-        // What all namespaces have in common (NVM CS 1.0 §4.1.5.1).
-        IdentifyCns::NAMESPACE if nsid == NSID_BROADCAST => identify_common(layout(page)?),
-        IdentifyCns::NAMESPACE | IdentifyCns::ALLOCATED_NAMESPACE => {
-            // The structure of the NVM command set is that of zoned namespaces, too (ZNS 1.1 §4.1.5.1).
-            match namespace_for_identify(core, nsid, cns == IdentifyCns::ALLOCATED_NAMESPACE)? {
+    match structure {
+        // NVM CS 1.0 §4.1.5.1 and §4.1.5.5: all formats are alike.
+        Structure::CommonNamespace => identify_common(layout(page)?),
+        // The structure of the NVM command set is that of zoned namespaces, too (ZNS 1.1 §4.1.5.1).
+        Structure::Namespace {
+            nsid,
+            may_be_detached,
+        } => {
+            match namespace_for_identify(core, nsid, may_be_detached)? {
                 // The structure is not one of the namespace's command set. No command set is named here that could be invalid (as with CNS 05h), so it is
                 // the field that has a value without meaning; and SPDK takes this answer for an inactive namespace, and goes on.
                 Some(namespace) if namespace.has_pairs_only() => {
@@ -120,47 +114,53 @@ fn fill_identify(
                 None => {}
             }
         }
-        IdentifyCns::FORMAT_NAMESPACE | IdentifyCns::COMMAND_SET_FORMAT_NAMESPACE => {
-            identify_format(core, entry, cns, command_set, page)?;
-        }
-        IdentifyCns::NAMESPACE_GRANULARITY_LIST => {
+        Structure::CommandSetFormat { command_set } => identify_format(core, command_set, page)?,
+        Structure::NamespaceGranularityList => {
             // One descriptor (their number is 0's based), for all formats.
             let bytes = NAMESPACE_GRANULARITY_BYTES.to_le_bytes();
             put(page, GRANULARITY_DESCRIPTORS_AT, &bytes);
             put(page, GRANULARITY_DESCRIPTORS_AT + bytes.len(), &bytes);
         }
-        IdentifyCns::CONTROLLER => identify_controller(core, atomic_bytes, layout(page)?),
-        IdentifyCns::ACTIVE_NAMESPACE_LIST => {
-            fill_list(nsid, core.queue_set.io.namespaces.iter_attached(), page)?;
-        }
-        IdentifyCns::ALLOCATED_NAMESPACE_LIST => fill_list(nsid, core.queue_set.io.namespaces.iter(), page)?,
-        IdentifyCns::NAMESPACE_DESCRIPTORS => {
-            namespace_descriptors(core, core.queue_set.io.namespaces.attached(nsid)?, page);
-        }
-        IdentifyCns::NAMESPACE_CONTROLLER_LIST => {
-            core.queue_set.io.namespaces.allocated(nsid)?;
-            let is_listed = core.queue_set.io.namespaces.is_attached(nsid);
-            fill_controller_list(entry, is_listed, page);
-        }
-        IdentifyCns::CONTROLLER_LIST => fill_controller_list(entry, true, page),
-        IdentifyCns::COMMAND_SET_NAMESPACE | IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE => {
-            let may_be_detached = cns == IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE;
-            let Some(namespace) = namespace_for_identify(core, nsid, may_be_detached)? else {
-                return require_command_set(core, command_set);
+        Structure::Controller => identify_controller(core, atomic_bytes, layout(page)?),
+        Structure::NamespaceList {
+            after,
+            command_set,
+            may_be_detached,
+        } => {
+            if let Some(command_set) = command_set {
+                require_command_set(core, command_set)?;
+            }
+            let namespaces = &core.queue_set.io.namespaces;
+            let is_meant = |namespace: &&Namespace| {
+                command_set.is_none_or(|command_set| namespace.command_set() == command_set)
             };
-            match (command_set, &namespace.zoned, &namespace.key_value) {
-                // Nothing but zeros: no protection information.
-                (CommandSet::NVM, _, _) if !namespace.has_pairs_only() => {}
-                (CommandSet::ZONED, Some(zoned), _) => {
-                    identify_zoned_namespace(zoned, namespace.lba_log2, layout(page)?);
-                }
-                (CommandSet::KEY_VALUE, _, Some(key_value)) if namespace.has_pairs_only() => {
-                    identify_key_value_namespace(core, namespace, key_value, layout(page)?);
-                }
-                _ => return Err(Status::INVALID_IO_COMMAND_SET),
+            match may_be_detached {
+                false => fill_list(after, namespaces.iter_attached().filter(is_meant), page)?,
+                true => fill_list(after, namespaces.iter().filter(is_meant), page)?,
             }
         }
-        IdentifyCns::COMMAND_SET_CONTROLLER => match command_set {
+        Structure::NamespaceDescriptors { nsid } => {
+            namespace_descriptors(core, core.queue_set.io.namespaces.attached(nsid)?, page);
+        }
+        Structure::ControllerList { first, nsid } => {
+            let is_listed = match nsid {
+                None => true,
+                Some(nsid) => {
+                    core.queue_set.io.namespaces.allocated(nsid)?;
+                    core.queue_set.io.namespaces.is_attached(nsid)
+                }
+            };
+            fill_controller_list(first, is_listed, page);
+        }
+        Structure::CommandSetNamespace {
+            nsid,
+            command_set,
+            may_be_detached,
+        } => match namespace_for_identify(core, nsid, may_be_detached)? {
+            Some(namespace) => identify_command_set_namespace(core, namespace, command_set, page)?,
+            None => require_command_set(core, command_set)?,
+        },
+        Structure::CommandSetController { command_set } => match command_set {
             CommandSet::NVM => identify_nvm_controller(core, layout(page)?),
             // There is no such structure: all zeros (KV CS 1.0 §4.1.5.2).
             CommandSet::KEY_VALUE => {}
@@ -170,25 +170,7 @@ fn fill_identify(
             }
             _ => return Err(Status::INVALID_IO_COMMAND_SET),
         },
-        IdentifyCns::COMMAND_SET_ACTIVE_NAMESPACE_LIST => {
-            require_command_set(core, command_set)?;
-            let listed = core.queue_set.io.namespaces.iter_attached();
-            fill_list(
-                nsid,
-                listed.filter(|namespace| namespace.command_set() == command_set),
-                page,
-            )?;
-        }
-        IdentifyCns::COMMAND_SET_ALLOCATED_NAMESPACE_LIST => {
-            require_command_set(core, command_set)?;
-            let listed = core.queue_set.io.namespaces.iter();
-            fill_list(
-                nsid,
-                listed.filter(|namespace| namespace.command_set() == command_set),
-                page,
-            )?;
-        }
-        IdentifyCns::COMMAND_SET_INDEPENDENT_NAMESPACE => {
+        Structure::IndependentNamespace { nsid } => {
             if namespace_for_identify(core, nsid, false)?.is_some() {
                 let data: &mut IdentifyIndependentNamespace = layout(page)?;
                 data.nsfeat = NSFEAT_IDENTIFIERS_NOT_REUSED;
@@ -197,14 +179,29 @@ fn fill_identify(
                 data.nstat = NAMESPACE_READY;
             }
         }
-        IdentifyCns::IO_COMMAND_SET => {
-            if !matches!(cdw10.controller_id(), 0 | 0xFFFF) {
-                return Err(Status::INVALID_FIELD_IN_COMMAND);
-            }
-            // The only combination: all that there are.
-            put(page, 0, &command_sets(core).to_le_bytes());
+        // The only combination: all that there are.
+        Structure::CommandSetCombinations => put(page, 0, &command_sets(core).to_le_bytes()),
+    }
+    Ok(())
+}
+
+/// What a command set has about a namespace.
+fn identify_command_set_namespace(
+    core: &Core,
+    namespace: &Namespace,
+    command_set: CommandSet,
+    page: &mut [u8],
+) -> Result<(), Status> {
+    match (command_set, &namespace.zoned, &namespace.key_value) {
+        // Nothing but zeros: no protection information.
+        (CommandSet::NVM, _, _) if !namespace.has_pairs_only() => {}
+        (CommandSet::ZONED, Some(zoned), _) => {
+            identify_zoned_namespace(zoned, namespace.lba_log2, layout(page)?);
         }
-        _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        (CommandSet::KEY_VALUE, _, Some(key_value)) if namespace.has_pairs_only() => {
+            identify_key_value_namespace(core, namespace, key_value, layout(page)?);
+        }
+        _ => return Err(Status::INVALID_IO_COMMAND_SET),
     }
     Ok(())
 }
@@ -250,21 +247,8 @@ fn atomic_write_bytes(core: &Core, has_engine: bool) -> Option<u32> {
     (core.queue_set.links.len() == 1 && !has_engine).then_some(core.queue_set.io.limits.transfer_bytes_max)
 }
 
-/// What all namespaces with the format of an index have in common (NVM CS 1.0 §4.1.5.5): all formats are alike.
-fn identify_format(
-    core: &Core,
-    entry: &SubmissionQueueEntry,
-    cns: IdentifyCns,
-    command_set: CommandSet,
-    page: &mut [u8],
-) -> Result<(), Status> {
-    if usize::from(Cdw11Identify(entry.cdw11.get()).specific()) >= LBA_FORMATS_LOG2.len() {
-        return Err(Status::INVALID_FIELD_IN_COMMAND);
-    }
-    if cns == IdentifyCns::FORMAT_NAMESPACE {
-        identify_common(layout(page)?);
-        return Ok(());
-    }
+/// What all namespaces of a command set have in common, whatever their format.
+fn identify_format(core: &Core, command_set: CommandSet, page: &mut [u8]) -> Result<(), Status> {
     let mut namespaces = core.queue_set.io.namespaces.iter();
     let zoned = namespaces.find_map(|namespace| Some((namespace.zoned.as_ref()?, namespace.lba_log2)));
     match (command_set, zoned) {
@@ -446,8 +430,7 @@ fn fill_list<'a>(
 }
 
 /// The number of controllers, and their identifiers, from the one in CNTID on (NVMe Base 2.0 §4.4.1): the only one is the lowest that there can be.
-fn fill_controller_list(entry: &SubmissionQueueEntry, is_listed: bool, page: &mut [u8]) {
-    let first = Cdw10Identify(entry.cdw10.get()).controller_id();
+fn fill_controller_list(first: u16, is_listed: bool, page: &mut [u8]) {
     if is_listed && first == CONTROLLER_ID {
         put(page, 0, &1u16.to_le_bytes());
         put(page, 2, &CONTROLLER_ID.to_le_bytes());

@@ -6,10 +6,10 @@ use nvme_spec::{
     PAGE_SIZE_BYTES,
 };
 
-use crate::admin::outcome::Outcome;
-use crate::admin::state::admin_state::PendingAdmin;
+use crate::admin::outcome::{Outcome, Question};
 use crate::command::id::CommandRef;
-use crate::command::job::{Asker, Job, WorkItem};
+use crate::command::reserved::WaitingCommand;
+use crate::command::work::{Asker, WorkItem};
 use crate::core::Core;
 use crate::host::HostMemory;
 use crate::limits::{QUEUE_ENTRIES_MAX, VECTORS_MAX};
@@ -20,23 +20,105 @@ use crate::queue::submission::SubmissionQueue;
 const IOSQES_64_BYTES: u8 = 6;
 const IOCQES_16_BYTES: u8 = 4;
 
+/// A queue to be created: what completion and submission queues have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueToCreate {
+    pub qid: u16,
+    /// Entries, 0's based.
+    pub entries_z: u16,
+    pub base: u64,
+    pub is_contiguous: bool,
+}
+
+impl QueueToCreate {
+    fn parse(entry: &SubmissionQueueEntry, is_contiguous: bool) -> Self {
+        let cdw10 = Cdw10Queue(entry.cdw10.get());
+        Self {
+            qid: cdw10.qid(),
+            entries_z: cdw10.entries_z(),
+            base: entry.prp1.get(),
+            is_contiguous,
+        }
+    }
+
+    /// Base and number of entries, if they are good.
+    fn checked(&self, has_entry_size: bool) -> Result<(u64, u16), Status> {
+        if self.entries_z == 0 || self.entries_z >= QUEUE_ENTRIES_MAX || !has_entry_size {
+            return Err(Status::INVALID_QUEUE_SIZE);
+        }
+        if !self.is_contiguous {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        if self.base % PAGE_SIZE_BYTES as u64 != 0 {
+            return Err(Status::PRP_OFFSET_INVALID);
+        }
+        Ok((self.base, self.entries_z + 1))
+    }
+}
+
+/// A completion queue to be created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CreateIoCompletionQueue {
+    pub queue: QueueToCreate,
+    pub vector: u16,
+    pub has_interrupts: bool,
+}
+
+impl CreateIoCompletionQueue {
+    pub fn parse(entry: &SubmissionQueueEntry) -> Self {
+        let cdw11 = Cdw11CreateIoCompletionQueue(entry.cdw11.get());
+        Self {
+            queue: QueueToCreate::parse(entry, cdw11.is_contiguous()),
+            vector: cdw11.vector(),
+            has_interrupts: cdw11.interrupts_enabled(),
+        }
+    }
+}
+
+/// A submission queue to be created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CreateIoSubmissionQueue {
+    pub queue: QueueToCreate,
+    pub cqid: u16,
+}
+
+impl CreateIoSubmissionQueue {
+    pub fn parse(entry: &SubmissionQueueEntry) -> Self {
+        let cdw11 = Cdw11CreateIoSubmissionQueue(entry.cdw11.get());
+        Self {
+            queue: QueueToCreate::parse(entry, cdw11.is_contiguous()),
+            cqid: cdw11.cqid(),
+        }
+    }
+}
+
+/// The identifier of a queue to be deleted.
+pub(crate) fn parse_qid(entry: &SubmissionQueueEntry) -> u16 {
+    Cdw10Queue(entry.cdw10.get()).qid()
+}
+
 pub(crate) fn create_io_completion_queue<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: &CreateIoCompletionQueue,
     host: &H,
 ) -> Result<Outcome, Status> {
     let bar = Bar(host.bar());
-    let cqid = free_identifier(core, entry, |core, index| {
-        matches!(core.queue_set.completion_queues.get(index), Some(None))
-    })?;
+    let cqid = asked.queue.qid;
+    if !is_allocated(core, cqid)
+        || !matches!(
+            core.queue_set.completion_queues.get(usize::from(cqid)),
+            Some(None)
+        )
+    {
+        return Err(Status::INVALID_QUEUE_IDENTIFIER);
+    }
     let has_entry_size = ControllerConfiguration(bar.load(CC)).iocqes() == IOCQES_16_BYTES;
-    let cdw11 = Cdw11CreateIoCompletionQueue(entry.cdw11.get());
-    let (base, entries) = contiguous_queue(entry, cdw11.is_contiguous(), has_entry_size)?;
-    let vector = cdw11.vector();
+    let (base, entries) = asked.queue.checked(has_entry_size)?;
+    let vector = asked.vector;
     if vector >= VECTORS_MAX || (vector != 0 && !core.shared.config_space().msix_enabled()) {
         return Err(Status::INVALID_INTERRUPT_VECTOR);
     }
-    let vector = cdw11.interrupts_enabled().then_some(vector);
+    let vector = asked.has_interrupts.then_some(vector);
     core.queue_set
         .send(
             cqid,
@@ -55,15 +137,19 @@ pub(crate) fn create_io_completion_queue<H: HostMemory>(
 
 pub(crate) fn create_io_submission_queue<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: &CreateIoSubmissionQueue,
     host: &H,
 ) -> Result<Outcome, Status> {
     let bar = Bar(host.bar());
-    let sqid = free_identifier(core, entry, |core, index| {
-        matches!(core.queue_set.submission_queues.get(index), Some(None))
-    })?;
-    let cdw11 = Cdw11CreateIoSubmissionQueue(entry.cdw11.get());
-    let cqid = cdw11.cqid();
+    let (sqid, cqid) = (asked.queue.qid, asked.cqid);
+    if !is_allocated(core, sqid)
+        || !matches!(
+            core.queue_set.submission_queues.get(usize::from(sqid)),
+            Some(None)
+        )
+    {
+        return Err(Status::INVALID_QUEUE_IDENTIFIER);
+    }
     if !is_allocated(core, cqid) {
         return Err(Status::INVALID_QUEUE_IDENTIFIER);
     }
@@ -74,7 +160,7 @@ pub(crate) fn create_io_submission_queue<H: HostMemory>(
         return Err(Status::COMPLETION_QUEUE_INVALID);
     }
     let has_entry_size = ControllerConfiguration(bar.load(CC)).iosqes() == IOSQES_64_BYTES;
-    let (base, entries) = contiguous_queue(entry, cdw11.is_contiguous(), has_entry_size)?;
+    let (base, entries) = asked.queue.checked(has_entry_size)?;
     let queue = SubmissionQueue::for_io(base, entries, cqid).map_err(|_| Status::INTERNAL_ERROR)?;
     core.queue_set.add_submission_queue(sqid, queue, host);
     Ok(Outcome::Done(0))
@@ -83,12 +169,10 @@ pub(crate) fn create_io_submission_queue<H: HostMemory>(
 /// Deletes the queue; commands under way are completed as aborted before the deletion itself completes.
 pub(crate) fn delete_io_submission_queue(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
-    command: CommandRef,
+    sqid: u16,
     now_ns: u64,
     bar: Bar<'_>,
 ) -> Result<Outcome, Status> {
-    let sqid = queue_identifier(entry);
     let queue = match core.queue_set.submission_queues.get_mut(usize::from(sqid)) {
         Some(slot) if sqid != 0 => slot.take().ok_or(Status::INVALID_QUEUE_IDENTIFIER)?,
         _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
@@ -100,25 +184,21 @@ pub(crate) fn delete_io_submission_queue(
     }
     for entry in queue.held.iter() {
         let held = CommandRef::of(entry, sqid, queue.cqid);
-        let job = Job::immediate(held, now_ns, Status::COMMAND_ABORTED_SQ_DELETION, 0);
-        core.queue_set
-            .send(queue.cqid, WorkItem::Job(job))
-            .map_err(|_| Status::INTERNAL_ERROR)?;
+        let reserved = WaitingCommand::held(held).resume();
+        core.complete(reserved, now_ns, Status::COMMAND_ABORTED_SQ_DELETION, 0);
     }
     let ticket = core.admin.tickets.issue(Asker::AdminCommand);
     core.queue_set
         .send(queue.cqid, WorkItem::AbortQueue { sqid, ticket })
         .map_err(|_| Status::INTERNAL_ERROR)?;
-    core.admin.pending = Some((ticket, PendingAdmin::DeleteQueue { command }));
-    Ok(Outcome::Later)
+    Ok(Outcome::Asks(ticket, Question::DeleteQueue))
 }
 
 pub(crate) fn delete_io_completion_queue(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    cqid: u16,
     bar: Bar<'_>,
 ) -> Result<Outcome, Status> {
-    let cqid = queue_identifier(entry);
     let queue = match core.queue_set.completion_queues.get_mut(usize::from(cqid)) {
         Some(slot) if cqid != 0 => slot,
         _ => return Err(Status::INVALID_QUEUE_IDENTIFIER),
@@ -134,20 +214,6 @@ pub(crate) fn delete_io_completion_queue(
     Ok(Outcome::Done(0))
 }
 
-/// The identifier of the queue to be made, if it is one of those allocated and not in use.
-fn free_identifier(
-    core: &Core,
-    entry: &SubmissionQueueEntry,
-    is_free: impl Fn(&Core, usize) -> bool,
-) -> Result<u16, Status> {
-    let qid = queue_identifier(entry);
-    if is_allocated(core, qid) && is_free(core, usize::from(qid)) {
-        Ok(qid)
-    } else {
-        Err(Status::INVALID_QUEUE_IDENTIFIER)
-    }
-}
-
 fn is_allocated(core: &Core, qid: u16) -> bool {
     qid != 0 && qid <= core.admin.features.io_queue_pairs()
 }
@@ -159,27 +225,4 @@ pub(crate) fn has_io_queues(core: &Core) -> bool {
         .iter()
         .skip(1)
         .any(Option::is_some)
-}
-
-fn queue_identifier(entry: &SubmissionQueueEntry) -> u16 {
-    Cdw10Queue(entry.cdw10.get()).qid()
-}
-
-/// Base and number of entries of a queue to be created.
-fn contiguous_queue(
-    entry: &SubmissionQueueEntry,
-    is_contiguous: bool,
-    has_entry_size: bool,
-) -> Result<(u64, u16), Status> {
-    let entries_z = Cdw10Queue(entry.cdw10.get()).entries_z();
-    if entries_z == 0 || entries_z >= QUEUE_ENTRIES_MAX || !has_entry_size {
-        return Err(Status::INVALID_QUEUE_SIZE);
-    }
-    if !is_contiguous {
-        return Err(Status::INVALID_FIELD_IN_COMMAND);
-    }
-    if entry.prp1.get() % PAGE_SIZE_BYTES as u64 != 0 {
-        return Err(Status::PRP_OFFSET_INVALID);
-    }
-    Ok((entry.prp1.get(), entries_z + 1))
 }

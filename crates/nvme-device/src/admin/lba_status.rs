@@ -15,23 +15,49 @@ use crate::data_pointer::DataPointer;
 use crate::host::HostMemory;
 use crate::namespace::Namespace;
 
+/// Which LBAs are asked about, and where the answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GetLbaStatus {
+    pub nsid: u32,
+    pub slba: u64,
+    /// 0 for all up to the end of the namespace.
+    pub lbas: u16,
+    /// Length of the buffer, 0's based.
+    pub dwords_z: u32,
+    pub pointer: DataPointer,
+}
+
+impl GetLbaStatus {
+    /// # Errors
+    /// Invalid Field for an action that there is not. The two that there are come to the same here.
+    pub fn parse(entry: &SubmissionQueueEntry) -> Result<Self, Status> {
+        let cdw13 = Cdw13GetLbaStatus(entry.cdw13.get());
+        if !matches!(cdw13.action(), LbaStatusAction::SCAN | LbaStatusAction::TRACKED) {
+            return Err(Status::INVALID_FIELD_IN_COMMAND);
+        }
+        Ok(Self {
+            nsid: entry.nsid.get(),
+            slba: entry.slba(),
+            lbas: cdw13.lbas(),
+            dwords_z: entry.cdw12.get(),
+            pointer: DataPointer::of(entry),
+        })
+    }
+}
+
 pub(crate) fn get_lba_status<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: &GetLbaStatus,
     host: &H,
 ) -> Result<Outcome, Status> {
-    let len_bytes = core.queue_set.io.limits.dwords_z(entry.cdw12.get())?;
-    let action = Cdw13GetLbaStatus(entry.cdw13.get()).action();
-    if !matches!(action, LbaStatusAction::SCAN | LbaStatusAction::TRACKED) {
-        return Err(Status::INVALID_FIELD_IN_COMMAND);
-    }
+    let len_bytes = core.queue_set.io.limits.dwords_z(asked.dwords_z)?;
     core.with_page(
         |core, page| {
-            let namespace = core.queue_set.io.namespaces.attached(entry.nsid.get())?;
+            let namespace = core.queue_set.io.namespaces.attached(asked.nsid)?;
             let room = page.get_mut(..len_bytes.min(PAGE_SIZE_BYTES)).unwrap_or_default();
-            fill_status(namespace, entry, room)
+            fill_status(namespace, asked, room)
         },
-        |page, ()| DataPointer::of(entry).write(host, page, len_bytes),
+        |page, ()| asked.pointer.write(host, page, len_bytes),
     )?;
     Ok(Outcome::Done(0))
 }
@@ -98,15 +124,15 @@ pub(crate) fn fill_lba_status_log(core: &Core, buffer: &mut [u8]) -> usize {
 }
 
 /// Writes the answer into `room`, which is all zeros: as many descriptors as it has room for.
-fn fill_status(namespace: &Namespace, entry: &SubmissionQueueEntry, room: &mut [u8]) -> Result<(), Status> {
+fn fill_status(namespace: &Namespace, asked: &GetLbaStatus, room: &mut [u8]) -> Result<(), Status> {
     if namespace.has_pairs_only() {
         return Err(Status::INVALID_FIELD_IN_COMMAND);
     }
-    let slba = entry.slba();
+    let slba = asked.slba;
     if slba >= namespace.size_lbas {
         return Err(Status::LBA_OUT_OF_RANGE);
     }
-    let end = match Cdw13GetLbaStatus(entry.cdw13.get()).lbas() {
+    let end = match asked.lbas {
         // Up to the end of the namespace.
         0 => namespace.size_lbas,
         lbas => slba

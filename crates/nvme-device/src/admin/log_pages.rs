@@ -1,14 +1,14 @@
 //! Get Log Page (NVMe Base 2.0 §5.16).
 
 use nvme_spec::{
-    Cdw14GetLogPage, LogPageId, ReservationNotification, SanitizeLog, SmartLog, Status, SubmissionQueueEntry,
-    CHANGED_NAMESPACE_LIST_BYTES, CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FEATURE_EFFECTS_LOG_BYTES,
-    MI_EFFECTS_LOG_BYTES, PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
+    LogPageId, ReservationNotification, SanitizeLog, SmartLog, Status, CHANGED_NAMESPACE_LIST_BYTES,
+    CHANGED_ZONE_LIST_BYTES, EFFECTS_LOG_BYTES, FEATURE_EFFECTS_LOG_BYTES, MI_EFFECTS_LOG_BYTES,
+    PAGE_SIZE_BYTES, SUPPORTED_LOG_PAGES_BYTES,
 };
 use zerocopy::IntoBytes;
 
 use crate::admin::effects_log;
-use crate::admin::log_request::Request;
+use crate::admin::log_request::{GetLogPage, Request};
 use crate::admin::outcome::Outcome;
 use crate::admin::page::{put, put_dword};
 use crate::admin::smart::smart_log_of;
@@ -24,11 +24,11 @@ const _: () = assert!(error_log::ENTRIES * 64 <= PAGE_BYTES_MAX && EFFECTS_LOG_B
 
 pub(crate) fn get_log_page<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: &GetLogPage,
     now_ns: u64,
     host: &H,
 ) -> Result<Outcome, Status> {
-    let request = Request::of(entry, core.queue_set.io.limits)?;
+    let request = Request::of(asked, core.queue_set.io.limits)?;
     let log = request.log;
     match log {
         LogPageId::TELEMETRY_HOST_INITIATED | LogPageId::TELEMETRY_CONTROLLER_INITIATED => {
@@ -42,7 +42,7 @@ pub(crate) fn get_log_page<H: HostMemory>(
             core.admin.self_test.settle(powered_ns);
             lba_status::note_lba_status(core);
             core.with_page(
-                |core, buffer| fill_log_page(core, log, entry, now_ns, buffer),
+                |core, buffer| fill_log_page(core, asked, now_ns, buffer),
                 |buffer, page_len| request.send(buffer.get(..page_len).unwrap_or(buffer), host),
             )?;
         }
@@ -53,7 +53,7 @@ pub(crate) fn get_log_page<H: HostMemory>(
     if !request.retains_event {
         core.admin.events.log_was_read(log);
         match log {
-            LogPageId::CHANGED_ZONE_LIST => forget_changed_zones(core, entry.nsid.get()),
+            LogPageId::CHANGED_ZONE_LIST => forget_changed_zones(core, asked.nsid),
             LogPageId::CHANGED_NAMESPACE_LIST => core.admin.changed_namespaces.clear(),
             LogPageId::LBA_STATUS_INFORMATION => lba_status::lba_status_was_read(core, now_ns),
             _ => {}
@@ -63,14 +63,8 @@ pub(crate) fn get_log_page<H: HostMemory>(
 }
 
 /// Writes the page into `buffer`, which is all zeros; returns the page's length.
-fn fill_log_page(
-    core: &Core,
-    log: LogPageId,
-    entry: &SubmissionQueueEntry,
-    now_ns: u64,
-    buffer: &mut [u8],
-) -> Result<usize, Status> {
-    match log {
+fn fill_log_page(core: &Core, asked: &GetLogPage, now_ns: u64, buffer: &mut [u8]) -> Result<usize, Status> {
+    match asked.log {
         LogPageId::SUPPORTED_LOG_PAGES => {
             for (page, dword) in LOG_PAGES {
                 put_dword(buffer, usize::from(page.0), *dword);
@@ -87,17 +81,12 @@ fn fill_log_page(
             Ok(error_log::ENTRIES * 64)
         }
         LogPageId::SMART_HEALTH => {
-            put(
-                buffer,
-                0,
-                smart_log_of(core, entry.nsid.get(), now_ns)?.as_bytes(),
-            );
+            put(buffer, 0, smart_log_of(core, asked.nsid, now_ns)?.as_bytes());
             Ok(size_of::<SmartLog>())
         }
         LogPageId::FIRMWARE_SLOT => Ok(core.admin.firmware.fill_log(buffer)),
         LogPageId::COMMANDS_SUPPORTED_AND_EFFECTS => {
-            let command_set = Cdw14GetLogPage(entry.cdw14.get()).command_set();
-            effects_log::fill_command_effects(core, command_set, buffer);
+            effects_log::fill_command_effects(core, asked.command_set, buffer);
             Ok(EFFECTS_LOG_BYTES)
         }
         LogPageId::LBA_STATUS_INFORMATION => Ok(lba_status::fill_lba_status_log(core, buffer)),
@@ -125,7 +114,7 @@ fn fill_log_page(
             Ok(size_of::<ReservationNotification>())
         }
         LogPageId::CHANGED_ZONE_LIST => {
-            changed_zone_list(core, entry.nsid.get(), buffer)?;
+            changed_zone_list(core, asked.nsid, buffer)?;
             Ok(CHANGED_ZONE_LIST_BYTES)
         }
         _ => Err(Status::INVALID_LOG_PAGE),

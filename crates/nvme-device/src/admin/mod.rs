@@ -3,16 +3,17 @@
 
 pub(crate) mod abort;
 pub(crate) mod capabilities;
+pub(crate) mod command;
 pub(crate) mod directives;
 pub(crate) mod doorbell_buffer;
 pub(crate) mod effects_log;
 pub(crate) mod erase_end;
 pub(crate) mod erase_start;
-pub(crate) mod execute;
 pub(crate) mod features;
 pub(crate) mod firmware;
 pub(crate) mod format;
 pub(crate) mod identify;
+pub(crate) mod identify_request;
 pub(crate) mod io_queues;
 pub(crate) mod lba_status;
 pub(crate) mod log_pages;

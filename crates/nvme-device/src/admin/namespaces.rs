@@ -14,7 +14,6 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::admin::capabilities::CONTROLLER_ID;
 use crate::admin::erase_start;
 use crate::admin::outcome::{status_of, Outcome};
-use crate::command::id::CommandRef;
 use crate::core::Core;
 use crate::data_pointer::DataPointer;
 use crate::erase::{ErasePattern, ErasePlan, ErasePurpose};
@@ -22,43 +21,82 @@ use crate::host::HostMemory;
 use crate::limits::NAMESPACES_MAX;
 use crate::namespace::{Namespace, NamespaceConfig, LBA_FORMATS_LOG2};
 
+/// What to create, or which namespaces to delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NamespaceManagement {
+    pub nsid: u32,
+    pub cdw10: Cdw10NamespaceManagement,
+    /// Of the namespace to be created, which `pointer` tells more of.
+    pub command_set: CommandSet,
+    pub pointer: DataPointer,
+}
+
+impl NamespaceManagement {
+    pub fn parse(entry: &SubmissionQueueEntry) -> Self {
+        Self {
+            nsid: entry.nsid.get(),
+            cdw10: Cdw10NamespaceManagement(entry.cdw10.get()),
+            command_set: Cdw11NamespaceManagement(entry.cdw11.get()).command_set(),
+            pointer: DataPointer::of(entry),
+        }
+    }
+}
+
+/// What to attach to which controllers, or to detach from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NamespaceAttachment {
+    pub nsid: u32,
+    pub select: NamespaceAttachmentSelect,
+    /// The list of controllers.
+    pub pointer: DataPointer,
+}
+
+impl NamespaceAttachment {
+    pub fn parse(entry: &SubmissionQueueEntry) -> Self {
+        Self {
+            nsid: entry.nsid.get(),
+            select: Cdw10NamespaceAttachment(entry.cdw10.get()).select(),
+            pointer: DataPointer::of(entry),
+        }
+    }
+}
+
 pub(crate) fn namespace_management<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
-    command: CommandRef,
+    asked: &NamespaceManagement,
     now_ns: u64,
     host: &H,
 ) -> Result<Outcome, Status> {
     erase_start::check_not_erasing(core)?;
     let mut event = ChangeNamespaceEvent {
-        cdw10: entry.cdw10,
-        nsid: entry.nsid,
+        cdw10: asked.cdw10.0.into(),
+        nsid: asked.nsid.into(),
         ..ChangeNamespaceEvent::zeroed()
     };
-    match Cdw10NamespaceManagement(entry.cdw10.get()).select() {
+    let (plan, result) = match asked.cdw10.select() {
         NamespaceManagementSelect::CREATE => {
-            let mut asked = NamespaceToCreate::new_zeroed();
-            DataPointer::of(entry).read(host, asked.as_mut_bytes())?;
-            let command_set = Cdw11NamespaceManagement(entry.cdw11.get()).command_set();
-            event.nsid = create_namespace(core, &asked, command_set, command)?.into();
-            event.nsze_lbas = asked.nsze;
-            event.ncap_lbas = asked.ncap_lbas;
-            event.flbas = asked.flbas;
+            let mut wanted = NamespaceToCreate::new_zeroed();
+            asked.pointer.read(host, wanted.as_mut_bytes())?;
+            let (plan, nsid) = create_namespace(core, &wanted, asked.command_set)?;
+            event.nsid = nsid.into();
+            event.nsze_lbas = wanted.nsze;
+            event.ncap_lbas = wanted.ncap_lbas;
+            event.flbas = wanted.flbas;
+            (plan, nsid)
         }
-        NamespaceManagementSelect::DELETE => delete_namespaces(core, entry.nsid.get(), command)?,
+        NamespaceManagementSelect::DELETE => (delete_namespaces(core, asked.nsid)?, 0),
         _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
-    }
+    };
     core.admin.record(&event, now_ns);
-    Ok(Outcome::Later)
+    Ok(Outcome::Erases { plan, result })
 }
 
-/// Creates a namespace, whose identifier is the result; the command ends when its part of the medium is zeros.
+/// Creates a namespace, which can be used once its part of the medium is zeros: how to fill it, and the namespace's identifier.
 fn create_namespace(
     core: &mut Core,
     asked: &NamespaceToCreate,
     command_set: CommandSet,
-    command: CommandRef,
-) -> Result<u32, Status> {
+) -> Result<(ErasePlan, u32), Status> {
     let nsid = core
         .queue_set
         .io
@@ -84,8 +122,7 @@ fn create_namespace(
     core.queue_set.io.forget_counters_of(nsid);
     core.queue_set.io.namespaces.put(namespace);
     core.queue_set.io.namespaces.set_erasing(nsid, true);
-    core.begin_erase(plan.for_command(command, nsid).with_extent(media));
-    Ok(nsid)
+    Ok((plan.with_extent(media), nsid))
 }
 
 /// What a namespace becomes, and its bytes, which may be fewer than its part of the medium would make.
@@ -137,8 +174,8 @@ fn plan_namespace(
     Ok((config, asked_bytes))
 }
 
-/// Deletes a namespace, attached or not, or all of them.
-fn delete_namespaces(core: &mut Core, nsid: u32, command: CommandRef) -> Result<(), Status> {
+/// Deletes a namespace, attached or not, or all of them, once nobody uses them any more.
+fn delete_namespaces(core: &mut Core, nsid: u32) -> Result<ErasePlan, Status> {
     let plan =
         ErasePlan::new(ErasePurpose::Delete, ErasePattern::ZEROS).map_err(|_| Status::INTERNAL_ERROR)?;
     if nsid == NSID_BROADCAST {
@@ -155,26 +192,24 @@ fn delete_namespaces(core: &mut Core, nsid: u32, command: CommandRef) -> Result<
         namespace.reservations.check(NvmOpcode::WRITE.0)?;
         core.queue_set.io.namespaces.set_erasing(nsid, true);
     }
-    core.begin_erase(plan.for_command(command, 0));
-    Ok(())
+    Ok(plan)
 }
 
 pub(crate) fn namespace_attachment<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: &NamespaceAttachment,
     host: &H,
 ) -> Result<Outcome, Status> {
     erase_start::check_not_erasing(core)?;
-    let select = Cdw10NamespaceAttachment(entry.cdw10.get()).select();
-    let is_attached = match select {
+    let is_attached = match asked.select {
         NamespaceAttachmentSelect::ATTACH => true,
         NamespaceAttachmentSelect::DETACH => false,
         _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
     };
-    let nsid = entry.nsid.get();
+    let nsid = asked.nsid;
     let namespace = core.queue_set.io.namespaces.allocated(nsid)?;
     namespace.reservations.check(NvmOpcode::WRITE.0)?;
-    check_controller_list(core, entry, host)?;
+    check_controller_list(core, asked.pointer, host)?;
     if core.queue_set.io.namespaces.is_attached(nsid) == is_attached {
         return Err(if is_attached {
             Status::NAMESPACE_ALREADY_ATTACHED
@@ -193,11 +228,11 @@ pub(crate) fn namespace_attachment<H: HostMemory>(
 /// The only list that there can be is the one with the only core.
 fn check_controller_list<H: HostMemory>(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    pointer: DataPointer,
     host: &H,
 ) -> Result<(), Status> {
     let mut page = core::mem::take(&mut core.admin.page);
-    let read = DataPointer::of(entry).read(host, page.get_mut(..PAGE_SIZE_BYTES).unwrap_or_default());
+    let read = pointer.read(host, page.get_mut(..PAGE_SIZE_BYTES).unwrap_or_default());
     let is_known = is_list_of(&page, CONTROLLER_ID);
     core.admin.page = page;
     read?;

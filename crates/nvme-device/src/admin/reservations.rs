@@ -23,13 +23,13 @@ pub(crate) fn set_reservation_host(core: &mut Core) {
     }
 }
 
-/// Sets a feature of reservations of the namespace that `entry` names, or of all.
+/// Sets a feature of reservations of a namespace, or of all.
 pub(crate) fn configure_reservations(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    nsid: u32,
     set: impl Fn(&mut Namespace) -> Result<(), Status>,
 ) -> Result<(), Status> {
-    let mut namespaces = core.queue_set.io.namespaces.settable_mut(entry.nsid.get())?;
+    let mut namespaces = core.queue_set.io.namespaces.settable_mut(nsid)?;
     namespaces.try_for_each(set)
 }
 

@@ -23,21 +23,59 @@ const NOT_IN_PROGRESS: u16 = 0xFFFF;
 /// A memory's speed is not known.
 const UNKNOWN_SECONDS: u32 = 0xFFFF_FFFF;
 
-pub(crate) fn sanitize(
-    core: &mut Core,
-    entry: &SubmissionQueueEntry,
-    now_ns: u64,
-) -> Result<Outcome, Status> {
-    let cdw10 = Cdw10Sanitize(entry.cdw10.get());
-    let action = cdw10.action();
-    // No operation fails, so there is no such mode to leave.
-    if action == SanitizeAction::EXIT_FAILURE_MODE {
-        return match core.eraser.purpose() {
-            Some(ErasePurpose::Sanitize) => Err(Status::SANITIZE_IN_PROGRESS),
-            _ => Ok(Outcome::Done(0)),
+/// What to fill the medium with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sanitize {
+    /// Nothing: leave the failure mode.
+    pub pattern: Option<ErasePattern>,
+    /// Passes of an overwrite, which the log tells of; 0 for any other action.
+    pub overwrite_passes: u32,
+    pub cdw10: Cdw10Sanitize,
+    pub cdw11: u32,
+}
+
+impl Sanitize {
+    /// # Errors
+    /// Invalid Field for an action that there is not.
+    pub fn parse(entry: &SubmissionQueueEntry) -> Result<Self, Status> {
+        let cdw10 = Cdw10Sanitize(entry.cdw10.get());
+        let cdw11 = entry.cdw11.get();
+        let passes = match cdw10.passes() {
+            0 => PASSES_MAX,
+            passes => passes.into(),
         };
+        let (pattern, overwrite_passes) = match cdw10.action() {
+            SanitizeAction::EXIT_FAILURE_MODE => (None, 0),
+            // All that was written is gone, whether or not it is to be deallocated: what is erased reads as zeros.
+            SanitizeAction::BLOCK_ERASE | SanitizeAction::CRYPTO_ERASE => (Some(ErasePattern::ZEROS), 0),
+            SanitizeAction::OVERWRITE => {
+                let pattern = ErasePattern {
+                    pattern: cdw11,
+                    count: passes,
+                    inverts: cdw10.inverts_pattern(),
+                    deallocates: !cdw10.keeps_allocated(),
+                };
+                (Some(pattern), passes)
+            }
+            _ => return Err(Status::INVALID_FIELD_IN_COMMAND),
+        };
+        Ok(Self {
+            pattern,
+            overwrite_passes,
+            cdw10,
+            cdw11,
+        })
     }
-    let pattern = pattern_of(cdw10, entry.cdw11.get())?;
+}
+
+pub(crate) fn sanitize(core: &mut Core, asked: Sanitize, now_ns: u64) -> Result<Outcome, Status> {
+    let Some(pattern) = asked.pattern else {
+        // No operation fails, so there is no such mode to leave.
+        return match is_sanitizing(core) {
+            true => Err(Status::SANITIZE_IN_PROGRESS),
+            false => Ok(Outcome::Done(0)),
+        };
+    };
     erase_start::check_not_erasing(core)?;
     // What would be activated in the midst of it has to be activated before (NVMe Base 2.0 §8.21).
     if core.admin.firmware.is_pending() {
@@ -53,8 +91,8 @@ pub(crate) fn sanitize(
         .with_renewed(renewed);
     let event = SanitizeStartEvent {
         sanicap: SANICAP.into(),
-        cdw10: entry.cdw10,
-        cdw11: entry.cdw11,
+        cdw10: asked.cdw10.0.into(),
+        cdw11: asked.cdw11.into(),
     };
     core.admin.record(&event, now_ns);
     self_test::end_self_test(core, now_ns, SelfTestResult::ABORTED_BY_SANITIZE);
@@ -63,12 +101,8 @@ pub(crate) fn sanitize(
     core.admin.events.sanitize_has_begun();
     core.admin.sanitize = SanitizeStatus {
         state: SanitizeState::IN_PROGRESS,
-        command_dword10: cdw10.0,
-        overwrite_passes: if action == SanitizeAction::OVERWRITE {
-            pattern.count
-        } else {
-            0
-        },
+        command_dword10: asked.cdw10.0,
+        overwrite_passes: asked.overwrite_passes,
         modifications: 0,
     };
     core.begin_erase(plan);
@@ -123,22 +157,4 @@ pub(crate) fn sanitize_log(core: &Core) -> SanitizeLog {
     log.crypto_erase_seconds = UNKNOWN_SECONDS.into();
     log.with_modification_seconds = [UNKNOWN_SECONDS.into(); 3];
     log
-}
-
-/// What an action fills the medium with.
-fn pattern_of(cdw10: Cdw10Sanitize, pattern: u32) -> Result<ErasePattern, Status> {
-    match cdw10.action() {
-        // All that was written is gone, whether or not it is to be deallocated: what is erased reads as zeros.
-        SanitizeAction::BLOCK_ERASE | SanitizeAction::CRYPTO_ERASE => Ok(ErasePattern::ZEROS),
-        SanitizeAction::OVERWRITE => Ok(ErasePattern {
-            pattern,
-            count: match cdw10.passes() {
-                0 => PASSES_MAX,
-                count => count.into(),
-            },
-            inverts: cdw10.inverts_pattern(),
-            deallocates: !cdw10.keeps_allocated(),
-        }),
-        _ => Err(Status::INVALID_FIELD_IN_COMMAND),
-    }
 }

@@ -17,25 +17,41 @@ pub(crate) fn end_self_test(core: &mut Core, now_ns: u64, result: SelfTestResult
     core.admin.self_test.end(now_ns, result);
 }
 
+/// What to test, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceSelfTest {
+    pub nsid: u32,
+    pub code: SelfTestCode,
+}
+
+impl DeviceSelfTest {
+    pub fn parse(entry: &SubmissionQueueEntry) -> Self {
+        Self {
+            nsid: entry.nsid.get(),
+            code: Cdw10DeviceSelfTest(entry.cdw10.get()).code(),
+        }
+    }
+}
+
 /// Begins or aborts an operation.
 pub(crate) fn device_self_test(
     core: &mut Core,
-    entry: &SubmissionQueueEntry,
+    asked: DeviceSelfTest,
     now_ns: u64,
 ) -> Result<Outcome, Status> {
-    let nsid = entry.nsid.get();
+    let DeviceSelfTest { nsid, code } = asked;
     if !matches!(nsid, 0 | NSID_BROADCAST) {
         core.queue_set.io.namespaces.attached(nsid)?;
     }
     let now_ns = core.admin.powered_ns(now_ns);
     let self_test = &mut core.admin.self_test;
     self_test.settle(now_ns);
-    match Cdw10DeviceSelfTest(entry.cdw10.get()).code() {
+    match code {
         SelfTestCode::ABORT => self_test.end(now_ns, SelfTestResult::ABORTED_BY_COMMAND),
         SelfTestCode::SHORT | SelfTestCode::EXTENDED if self_test.operation.is_some() => {
             return Err(Status::DEVICE_SELF_TEST_IN_PROGRESS);
         }
-        code @ (SelfTestCode::SHORT | SelfTestCode::EXTENDED) => {
+        SelfTestCode::SHORT | SelfTestCode::EXTENDED => {
             self_test.operation = Some(Operation {
                 code,
                 started_ns: now_ns,

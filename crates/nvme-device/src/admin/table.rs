@@ -54,7 +54,7 @@ const NAMESPACE_MANAGEMENT: u32 = SUBSYSTEM | effects::CHANGES_BLOCK_CONTENT | e
 const NAMESPACE_ATTACHMENT: u32 = NAMESPACE | effects::CHANGES_INVENTORY;
 
 /// All admin commands, by opcode.
-const ADMIN_COMMANDS: &[AdminCommandRow] = &[
+pub(crate) const ADMIN_COMMANDS: &[AdminCommandRow] = &[
     AdminCommandRow::new(AdminOpcode::DELETE_IO_SUBMISSION_QUEUE, CONTROLLER).while_sanitizing(),
     AdminCommandRow::new(AdminOpcode::CREATE_IO_SUBMISSION_QUEUE, CONTROLLER).while_sanitizing(),
     AdminCommandRow::new(AdminOpcode::GET_LOG_PAGE, CONTROLLER).while_sanitizing(),

@@ -4,9 +4,11 @@ use nvme_spec::{Status, SubmissionQueueEntry, ERROR_EVENT_INVALID_DOORBELL_VALUE
 
 use crate::activity::Activity;
 use crate::admin::outcome::Outcome;
-use crate::admin::{execute, reservations};
+use crate::admin::state::admin_state::PendingAdmin;
+use crate::admin::{command as admin_command, reservations};
 use crate::command::id::CommandRef;
 use crate::command::job::Job;
+use crate::command::reserved::Reserved;
 use crate::controller::Controller;
 use crate::dispatch::route::Serviced;
 use crate::host::Host;
@@ -61,24 +63,25 @@ impl Controller {
         now_ns: u64,
         host: &H,
     ) -> Serviced {
-        if command.sqid == 0 {
-            self.core.queue_set.consume(command.sqid, command.cqid);
-            self.core.queue_set.note_admin_command(host);
-            self.start_admin(&entry, command, now_ns, host);
-            return Serviced::Fetched;
-        }
-        if entry.fuse() != 0 {
+        if command.sqid != 0 && entry.fuse() != 0 {
             return self.service_fused(entry, command, now_ns, host);
         }
-        self.core.queue_set.consume(command.sqid, command.cqid);
-        self.start_reservation(&entry, command, now_ns, host);
+        let Some(reserved) = self.core.queue_set.consume(command) else {
+            return Serviced::Idle;
+        };
+        if command.sqid == 0 {
+            self.core.queue_set.note_admin_command(host);
+            self.start_admin(&entry, reserved, now_ns, host);
+        } else {
+            self.start_reservation(&entry, reserved, now_ns, host);
+        }
         Serviced::Fetched
     }
 
     fn start_reservation<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
-        command: CommandRef,
+        reserved: Reserved,
         now_ns: u64,
         host: &H,
     ) {
@@ -88,9 +91,9 @@ impl Controller {
         };
         let job = Job {
             nsid: entry.nsid.get(),
-            ..Job::immediate(command, now_ns, done, 0)
+            ..Job::immediate(reserved.command(), now_ns, done, 0)
         };
-        self.core.queue_set.finish_dispatch(job.into(), now_ns);
+        self.core.queue_set.finish_dispatch(reserved, job.into(), now_ns);
     }
 
     /// Handles what a pass over the queue set has left to the controller.
@@ -120,36 +123,45 @@ impl Controller {
     fn start_admin<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
-        command: CommandRef,
+        reserved: Reserved,
         now_ns: u64,
         host: &H,
     ) {
-        let (status, result) = match execute::execute_admin(&mut self.core, entry, command, now_ns, host) {
-            Ok(Outcome::Done(result)) => (nvme_spec::Status::SUCCESSFUL_COMPLETION, result),
-            Ok(Outcome::Later) => return,
-            Err(status) => {
-                self.core
-                    .admin
-                    .error_log
-                    .add(command, status, entry.nsid.get(), 0);
-                (status, 0)
+        let core = &mut self.core;
+        match admin_command::execute(core, entry, now_ns, host) {
+            Ok(Outcome::Done(result)) => {
+                core.complete(reserved, now_ns, Status::SUCCESSFUL_COMPLETION, result);
             }
-        };
-        self.core
-            .complete_admin(Job::immediate(command, now_ns, status, result));
+            Ok(Outcome::Erases { plan, result }) => {
+                core.begin_erase(plan.for_command(reserved.wait(), result));
+            }
+            Ok(Outcome::Asks(ticket, question)) => {
+                core.admin.pending = Some(PendingAdmin {
+                    ticket,
+                    question,
+                    command: reserved.wait(),
+                });
+            }
+            Ok(Outcome::Held) => core.release_admin_completion(reserved),
+            Err(status) => {
+                let nsid = entry.nsid.get();
+                core.admin.error_log.add(reserved.command(), status, nsid, 0);
+                core.complete(reserved, now_ns, status, 0);
+            }
+        }
     }
 
     /// Completes held Asynchronous Event Requests for the events there are; returns whether there were any.
     pub(crate) fn deliver_events(&mut self, now_ns: u64, _bar: Bar<'_>) -> bool {
         let mut delivered = false;
         self.raise_zone_notices();
-        while self.core.admin.events.can_deliver() && self.core.reserve_admin_completion() {
-            let Some((cid, result)) = self.core.admin.events.deliver() else {
+        while let Some(cid) = self.core.admin.events.next_to_deliver() {
+            let Some(reserved) = self.core.reserve_admin_completion(cid) else {
                 break;
             };
-            let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
+            let result = self.core.admin.events.deliver();
             self.core
-                .complete_admin(Job::immediate(CommandRef::admin(cid), now_ns, success, result));
+                .complete(reserved, now_ns, Status::SUCCESSFUL_COMPLETION, result);
             delivered = true;
         }
         delivered

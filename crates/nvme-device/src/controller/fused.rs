@@ -8,11 +8,12 @@ use nvme_spec::{Status, SubmissionQueueEntry, FUSED_FIRST, FUSED_SECOND};
 use crate::activity::Activity;
 use crate::command::fetched::Fetched;
 use crate::command::id::CommandRef;
-use crate::command::job::{Asker, Dispatched, Job, Ticket, WorkItem};
+use crate::command::job::{Dispatched, Job};
 use crate::command::request::Request;
 use crate::command::transfer::Direction;
 use crate::command::wait::{Progress, Wait};
-use crate::controller::fused_pair::{FusedPair, Half, Step};
+use crate::command::work::{Asker, Ticket, WorkItem};
+use crate::controller::fused_pair::{FusedPair, Half};
 use crate::controller::Controller;
 use crate::dispatch::route::Serviced;
 use crate::dispatch::service::fetch_entry;
@@ -81,14 +82,22 @@ impl Controller {
         if !self.can_start_admin() {
             return Serviced::Waiting(now_ns.saturating_add(LOOK_AGAIN_NS));
         }
-        self.core.queue_set.consume(command.sqid, command.cqid);
-        self.core.queue_set.consume(command.sqid, command.cqid);
-        let compare = Half { entry, command };
+        let Some(compare) = self.take_half(entry, command) else {
+            return Serviced::Idle;
+        };
+        let Some(write) = self.take_half(write, CommandRef::of(&write, command.sqid, command.cqid)) else {
+            self.finish_half(compare, missing, now_ns, now_ns);
+            return Serviced::Fetched;
+        };
         self.begin_pair(compare, write, now_ns, host)
     }
 
     /// The entry after the one that is to be fetched next, if it is there and is the second of a pair.
-    fn second_half<H: Host>(&mut self, first: CommandRef, host: &H) -> Result<Option<Half>, MemoryFault> {
+    fn second_half<H: Host>(
+        &mut self,
+        first: CommandRef,
+        host: &H,
+    ) -> Result<Option<SubmissionQueueEntry>, MemoryFault> {
         let Some(Some(queue)) = self.core.queue_set.submission_queues.get(usize::from(first.sqid)) else {
             return Ok(None);
         };
@@ -96,8 +105,13 @@ impl Controller {
             return Ok(None);
         }
         let entry = fetch_entry(queue.second_entry_address(), host)?;
-        let command = CommandRef::of(&entry, first.sqid, first.cqid);
-        Ok((entry.fuse() == FUSED_SECOND).then_some(Half { entry, command }))
+        Ok((entry.fuse() == FUSED_SECOND).then_some(entry))
+    }
+
+    /// Consumes an entry. Nothing without a completion queue.
+    fn take_half(&mut self, entry: SubmissionQueueEntry, command: CommandRef) -> Option<Half> {
+        let command = self.core.queue_set.consume(command)?.wait();
+        Some(Half { entry, command })
     }
 
     fn refuse(
@@ -107,19 +121,22 @@ impl Controller {
         status: Status,
         now_ns: u64,
     ) -> Serviced {
-        self.core.queue_set.consume(command.sqid, command.cqid);
-        self.finish_half(Half { entry, command }, status, now_ns, now_ns);
+        let Some(half) = self.take_half(entry, command) else {
+            return Serviced::Idle;
+        };
+        self.finish_half(half, status, now_ns, now_ns);
         Serviced::Fetched
     }
 
     fn finish_half(&mut self, half: Half, status: Status, done_at_ns: u64, now_ns: u64) {
+        let reserved = half.command.resume();
         let job = Job {
             done_at_ns,
             nsid: half.entry.nsid.get(),
             lba: Request::parse(&half.entry).slba(),
-            ..Job::immediate(half.command, now_ns, status, 0)
+            ..Job::immediate(reserved.command(), now_ns, status, 0)
         };
-        self.core.queue_set.finish_dispatch(job.into(), now_ns);
+        self.core.queue_set.finish_dispatch(reserved, job.into(), now_ns);
     }
 
     fn begin_pair<H: Host>(&mut self, compare: Half, write: Half, now_ns: u64, host: &H) -> Serviced {
@@ -136,79 +153,105 @@ impl Controller {
                 return Serviced::Idle;
             }
         }
-        self.fused = Some(FusedPair {
+        self.fused = Some(FusedPair::Settling {
             compare,
             write,
-            step: Step::Settling {
-                ticket,
-                unanswered: self.core.queue_set.links.len(),
-            },
+            ticket,
+            unanswered: self.core.queue_set.links.len(),
         });
         Serviced::Fetched
     }
 
     /// A worker has moved everything that came before the pair.
     pub(crate) fn worker_settled(&mut self, answered: Ticket, now_ns: u64) {
-        let Some(pair) = &mut self.fused else { return };
-        if let Step::Settling { ticket, unanswered } = &mut pair.step {
-            if *ticket == answered {
-                *unanswered -= 1;
-                if *unanswered == 0 {
-                    pair.step = Step::Comparing { retry_at_ns: now_ns };
-                }
-            }
-        }
+        self.fused = match self.fused.take() {
+            Some(FusedPair::Settling {
+                compare,
+                write,
+                ticket,
+                unanswered,
+            }) if ticket == answered => Some(match unanswered {
+                0 | 1 => FusedPair::Comparing {
+                    compare,
+                    write,
+                    retry_at_ns: now_ns,
+                },
+                _ => FusedPair::Settling {
+                    compare,
+                    write,
+                    ticket,
+                    unanswered: unanswered - 1,
+                },
+            }),
+            other => other,
+        };
     }
 
     /// Takes the pair as far as it goes now.
     pub(crate) fn poll_fused<H: Host>(&mut self, now_ns: u64, host: &H, activity: &mut Activity) {
-        while let Some(pair) = self.fused {
-            let step = match pair.step {
-                Step::Settling { .. } => return activity.wake_at(now_ns.saturating_add(LOOK_AGAIN_NS)),
-                Step::Comparing { retry_at_ns } | Step::Writing { retry_at_ns, .. }
+        while let Some(pair) = self.fused.take() {
+            self.fused = match pair {
+                FusedPair::Settling { .. } => {
+                    self.fused = Some(pair);
+                    return activity.wake_at(now_ns.saturating_add(LOOK_AGAIN_NS));
+                }
+                FusedPair::Comparing { retry_at_ns, .. } | FusedPair::Writing { retry_at_ns, .. }
                     if now_ns < retry_at_ns =>
                 {
-                    return activity.wake_at(retry_at_ns)
+                    self.fused = Some(pair);
+                    return activity.wake_at(retry_at_ns);
                 }
-                Step::Comparing { .. } => self.compare(&pair, now_ns, host),
-                Step::Writing { compared_at_ns, .. } => self.write(&pair, compared_at_ns, now_ns, host),
+                FusedPair::Comparing { compare, write, .. } => self.compare(compare, write, now_ns, host),
+                FusedPair::Writing {
+                    write,
+                    compared_at_ns,
+                    ..
+                } => self.write(write, compared_at_ns, now_ns, host),
             };
             activity.progressed = true;
-            self.fused = step.map(|step| FusedPair { step, ..pair });
         }
     }
 
-    /// Compares; what comes next, if anything does.
-    fn compare<H: Host>(&mut self, pair: &FusedPair, now_ns: u64, host: &H) -> Option<Step> {
-        let job = match self.dispatch_alone(&pair.compare, now_ns, host) {
+    /// Compares; what is left of the pair, if anything is.
+    fn compare<H: Host>(&mut self, compare: Half, write: Half, now_ns: u64, host: &H) -> Option<FusedPair> {
+        let job = match self.dispatch_alone(&compare, now_ns, host) {
             Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.core.shared),
-            Err(Wait { retry_at_ns, .. }) => return Some(Step::Comparing { retry_at_ns }),
+            Err(Wait { retry_at_ns, .. }) => {
+                return Some(FusedPair::Comparing {
+                    compare,
+                    write,
+                    retry_at_ns,
+                })
+            }
         };
         let (is_equal, compared_at_ns) = (job.status.is_success(), job.done_at_ns);
-        self.core.queue_set.finish_dispatch(job.into(), now_ns);
+        let queue_set = &mut self.core.queue_set;
+        queue_set.finish_dispatch(compare.command.resume(), job.into(), now_ns);
         if is_equal {
-            return Some(Step::Writing {
+            return Some(FusedPair::Writing {
+                write,
                 compared_at_ns,
                 retry_at_ns: now_ns,
             });
         }
         let status = Status::COMMAND_ABORTED_FAILED_FUSED;
-        self.finish_half(pair.write, status, compared_at_ns, now_ns);
+        self.finish_half(write, status, compared_at_ns, now_ns);
         None
     }
 
-    /// Writes, what was compared having been read at `compared_at_ns`; what comes next, if anything does.
+    /// Writes, what was compared having been read at `compared_at_ns`; what is left of the pair, if anything is.
     fn write<H: Host>(
         &mut self,
-        pair: &FusedPair,
+        write: Half,
         compared_at_ns: u64,
         now_ns: u64,
         host: &H,
-    ) -> Option<Step> {
-        let mut job = match self.dispatch_alone(&pair.write, now_ns, host) {
+    ) -> Option<FusedPair> {
+        let mut job = match self.dispatch_alone(&write, now_ns, host) {
             Ok(dispatched) => move_at_once(dispatched, now_ns, host, &self.core.shared),
             Err(Wait { retry_at_ns, .. }) => {
-                return Some(Step::Writing {
+                return Some(FusedPair::Writing {
+                    write,
                     compared_at_ns,
                     retry_at_ns,
                 })
@@ -217,7 +260,8 @@ impl Controller {
         // It is written when the comparison is done.
         let write_ns = job.done_at_ns.saturating_sub(now_ns);
         job.done_at_ns = compared_at_ns.max(now_ns).saturating_add(write_ns);
-        self.core.queue_set.finish_dispatch(job.into(), now_ns);
+        let queue_set = &mut self.core.queue_set;
+        queue_set.finish_dispatch(write.command.resume(), job.into(), now_ns);
         None
     }
 
@@ -226,8 +270,8 @@ impl Controller {
         let entry = half.entry.without_fuse();
         let fetched = Fetched {
             entry: &entry,
-            command: half.command,
-            ring: self.core.queue_set.ring_of(half.command.cqid),
+            command: half.command.command(),
+            ring: self.core.queue_set.ring_of(half.command.command().cqid),
             progress: Progress::None,
         };
         if self.core.queue_set.io.is_key_value(entry.nsid.get()) {

@@ -2,30 +2,36 @@
 
 use nvme_spec::SubmissionQueueEntry;
 
-use crate::command::id::CommandRef;
-use crate::command::job::Ticket;
+use crate::command::reserved::WaitingCommand;
+use crate::command::work::Ticket;
 
-/// A fetched command.
-#[derive(Clone, Copy, Debug)]
+/// A fetched command of a pair.
+#[derive(Debug)]
 pub(crate) struct Half {
     pub entry: SubmissionQueueEntry,
-    pub command: CommandRef,
+    pub command: WaitingCommand,
 }
 
-/// A pair under way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FusedPair {
-    pub compare: Half,
-    pub write: Half,
-    pub step: Step,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Step {
+/// A pair under way: what is still to be completed of it.
+#[derive(Debug)]
+pub(crate) enum FusedPair {
     /// So many workers have not answered yet that they are done with what came before.
-    Settling { ticket: Ticket, unanswered: usize },
+    Settling {
+        compare: Half,
+        write: Half,
+        ticket: Ticket,
+        unanswered: usize,
+    },
     /// To be compared, not before `retry_at_ns`.
-    Comparing { retry_at_ns: u64 },
+    Comparing {
+        compare: Half,
+        write: Half,
+        retry_at_ns: u64,
+    },
     /// To be written, not before `retry_at_ns`. What was compared has been read at `compared_at_ns`.
-    Writing { compared_at_ns: u64, retry_at_ns: u64 },
+    Writing {
+        write: Half,
+        compared_at_ns: u64,
+        retry_at_ns: u64,
+    },
 }

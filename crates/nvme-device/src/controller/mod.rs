@@ -16,13 +16,15 @@ use alloc::vec::Vec;
 
 use nvme_spec::registers;
 use nvme_spec::registers::csts;
+use nvme_spec::Status;
 use ssd_profile::NvmParameters;
 
 use crate::activity::Activity;
 use crate::admin::erase_end;
+use crate::admin::outcome::Question;
 use crate::admin::state::admin_state::{AdminState, PendingAdmin};
 use crate::admin::{lba_status, persistent_events, telemetry};
-use crate::command::job::{Asker, Job, Report, Ticket};
+use crate::command::work::{Asker, Report, Ticket};
 use crate::controller::fused_pair::FusedPair;
 use crate::controller::leases::{queue_sets, Leases};
 use crate::controller::state::{Shutdown, State};
@@ -197,12 +199,8 @@ impl Controller {
         };
         erase_end::erase_is_done(core, purpose, now_ns);
         if let Some((command, result)) = command {
-            core.complete_admin(Job::immediate(
-                command,
-                now_ns,
-                nvme_spec::Status::SUCCESSFUL_COMPLETION,
-                result.into(),
-            ));
+            let success = Status::SUCCESSFUL_COMPLETION;
+            core.complete(command.resume(), now_ns, success, result.into());
         }
     }
 
@@ -269,14 +267,16 @@ impl Controller {
     fn take_answer(&mut self, ticket: Ticket, found: bool, now_ns: u64, bar: Bar<'_>) {
         match ticket.asker {
             Asker::AdminCommand => {
-                if let Some(pending) = self.core.admin.take_pending(ticket) {
-                    let result = match pending {
-                        PendingAdmin::DeleteQueue { .. } => 0,
-                        PendingAdmin::Abort { .. } => u64::from(!found),
+                if let Some(PendingAdmin {
+                    question, command, ..
+                }) = self.core.admin.take_pending(ticket)
+                {
+                    let result = match question {
+                        Question::DeleteQueue => 0,
+                        Question::Abort => u64::from(!found),
                     };
-                    let success = nvme_spec::Status::SUCCESSFUL_COMPLETION;
-                    self.core
-                        .complete_admin(Job::immediate(pending.command(), now_ns, success, result));
+                    let success = Status::SUCCESSFUL_COMPLETION;
+                    self.core.complete(command.resume(), now_ns, success, result);
                 }
             }
             Asker::Eraser => self.core.eraser.take_answer(ticket),

@@ -3,7 +3,7 @@
 use nvme_spec::registers::{csts, AdminQueueAttributes, ControllerConfiguration};
 use nvme_spec::{registers, NSSR_RESET, PAGE_SIZE_BYTES};
 
-use crate::command::job::{Asker, Ticket, WorkItem};
+use crate::command::work::{Asker, Ticket, WorkItem};
 use crate::controller::cap::{capabilities, READY_TIMEOUT_500MS};
 use crate::controller::state::{Reset, Shutdown, State};
 use crate::controller::Controller;

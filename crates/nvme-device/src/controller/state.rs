@@ -1,6 +1,6 @@
 //! Where the controller stands.
 
-use crate::command::job::Ticket;
+use crate::command::work::Ticket;
 
 /// Why the controller is being reset: what is lost differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
-use crate::command::job::{Ticket, WorkItem};
+use crate::command::work::{Ticket, WorkItem};
 use crate::limits::{BURST_MAX, COPY_RANGES_MAX, PART_BYTES, ZEROINGS_MAX};
 use crate::ring::Producer;
 use crate::worker::receiver::WorkCounts;

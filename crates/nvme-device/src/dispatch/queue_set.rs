@@ -7,7 +7,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::activity::Activity;
-use crate::command::job::WorkItem;
+use crate::command::job::Job;
+use crate::command::reserved::Reserved;
+use crate::command::work::WorkItem;
 use crate::dispatch::deferred::Deferred;
 use crate::dispatch::link::WorkerLink;
 use crate::dispatch::peer::PeerLink;
@@ -217,6 +219,11 @@ impl QueueSet {
             Some(link) => link.send(item),
             None => Err(item),
         }
+    }
+
+    /// Gives a command's job to the worker that completes it. There was room for it when the command was fetched.
+    pub(crate) fn complete(&mut self, reserved: Reserved, job: Job) {
+        self.send_promised(job.command.cqid, WorkItem::Job(reserved.complete(job)));
     }
 
     /// Sends an item that there was room for.

@@ -7,9 +7,11 @@ use zerocopy::{transmute, transmute_ref};
 use crate::activity::Activity;
 use crate::command::fetched::Fetched;
 use crate::command::id::CommandRef;
-use crate::command::job::{Dispatched, WorkItem};
+use crate::command::job::Dispatched;
+use crate::command::reserved::{Reserved, WaitingCommand};
 use crate::command::table::{io_command, Starter};
 use crate::command::wait::{Progress, Wait};
+use crate::command::work::WorkItem;
 use crate::dispatch::deferred::Failure;
 use crate::dispatch::link::WorkerLink;
 use crate::dispatch::queue_set::QueueSet;
@@ -183,8 +185,8 @@ impl QueueSet {
         if !self.has_worker_room(cqid) || !self.deferred.has_room() {
             return Serviced::Idle;
         }
-        let command = CommandRef::of(&entry, sqid, cqid);
-        let started = self.start_io(&entry, command, wait.progress, now_ns, host);
+        let reserved = WaitingCommand::held(CommandRef::of(&entry, sqid, cqid)).resume();
+        let started = self.start_io(&entry, reserved, wait.progress, now_ns, host);
         let Some(queue) = self.submission_queue(sqid) else {
             return Serviced::Idle;
         };
@@ -193,8 +195,8 @@ impl QueueSet {
                 queue.held.take_first(1);
                 Serviced::Fetched
             }
-            Err(wait) => {
-                queue.held.wait_for(wait);
+            Err((command, wait)) => {
+                queue.held.wait_again(command, wait);
                 Serviced::Waiting(wait.retry_at_ns)
             }
         }
@@ -212,10 +214,9 @@ impl QueueSet {
     }
 
     /// The queue waits behind this command, and those that it holds already; the first waits for `wait`.
-    fn hold(&mut self, sqid: u16, entry: SubmissionQueueEntry, wait: Wait) {
+    fn hold(&mut self, sqid: u16, entry: SubmissionQueueEntry, command: WaitingCommand, wait: Wait) {
         if let Some(queue) = self.submission_queue(sqid) {
-            queue.held.add(entry);
-            queue.held.wait_for(wait);
+            queue.held.add(entry, command, wait);
         }
     }
 
@@ -243,14 +244,20 @@ impl QueueSet {
             match route {
                 Route::Controller if is_first => return Serviced::ForController(entry, command),
                 Route::QueueSet(number) if other_set.is_none_or(|other| other == number) => {
+                    let Some(reserved) = self.consume(command) else {
+                        return Serviced::Idle;
+                    };
                     other_set = Some(number);
-                    self.consume(sqid, cqid);
-                    self.hold(sqid, entry, Wait::until(now_ns));
+                    self.hold(sqid, entry, reserved.wait(), Wait::until(now_ns));
                 }
                 Route::Here if other_set.is_none() => {
-                    self.consume(sqid, cqid);
-                    if let Err(wait) = self.start_io(&entry, command, Progress::None, now_ns, host) {
-                        self.hold(sqid, entry, wait);
+                    let Some(reserved) = self.consume(command) else {
+                        return Serviced::Idle;
+                    };
+                    if let Err((command, wait)) =
+                        self.start_io(&entry, reserved, Progress::None, now_ns, host)
+                    {
+                        self.hold(sqid, entry, command, wait);
                         // After one that was fetched, the queue is looked at again at once.
                         return match is_first {
                             true => Serviced::Waiting(wait.retry_at_ns),
@@ -285,14 +292,16 @@ impl QueueSet {
     }
 
     /// Reserves the completion and moves past the entry: from here on the command ends in exactly one completion.
-    pub(crate) fn consume(&mut self, sqid: u16, cqid: u16) {
-        if let Some(Some(queue)) = self.completion_queues.get_mut(usize::from(cqid)) {
-            queue.reserve();
-        }
+    /// Nothing happens without a completion queue.
+    pub(crate) fn consume(&mut self, command: CommandRef) -> Option<Reserved> {
+        let CommandRef { sqid, cqid, .. } = command;
+        let completion_queue = self.completion_queues.get_mut(usize::from(cqid))?;
+        let reserved = completion_queue.as_mut()?.reserve(command);
         if let Some(Some(queue)) = self.submission_queues.get_mut(usize::from(sqid)) {
             let head = queue.advance();
             self.shared.set_sq_head(sqid, head);
         }
+        Some(reserved)
     }
 
     /// Takes a command on.
@@ -302,11 +311,12 @@ impl QueueSet {
     pub(crate) fn start_io<H: Host>(
         &mut self,
         entry: &SubmissionQueueEntry,
-        command: CommandRef,
+        reserved: Reserved,
         progress: Progress,
         now_ns: u64,
         host: &H,
-    ) -> Result<(), Wait> {
+    ) -> Result<(), (WaitingCommand, Wait)> {
+        let command = reserved.command();
         let fetched = Fetched {
             entry,
             command,
@@ -323,10 +333,10 @@ impl QueueSet {
         };
         match dispatched {
             Ok(dispatched) => {
-                self.finish_dispatch(dispatched, now_ns);
+                self.finish_dispatch(reserved, dispatched, now_ns);
                 Ok(())
             }
-            Err(wait) => Err(wait),
+            Err(wait) => Err((reserved.wait(), wait)),
         }
     }
 
@@ -378,7 +388,7 @@ impl QueueSet {
 
     /// Hands a command over to its worker, with the time that it takes from now on.
     #[inline]
-    pub(crate) fn finish_dispatch(&mut self, dispatched: Dispatched, now_ns: u64) {
+    pub(crate) fn finish_dispatch(&mut self, reserved: Reserved, dispatched: Dispatched, now_ns: u64) {
         let Dispatched { zeroing, mut job } = dispatched;
         job.is_timed = job.done_at_ns > now_ns;
         if let Some(zeroing) = zeroing {
@@ -396,6 +406,6 @@ impl QueueSet {
             .statistics()
             .queue(job.command.sqid)
             .dispatched(job.transfer.len_bytes);
-        self.send_promised(job.command.cqid, WorkItem::Job(job));
+        self.complete(reserved, job);
     }
 }

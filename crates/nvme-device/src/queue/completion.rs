@@ -1,5 +1,7 @@
 //! A completion queue: room for completions, and its head doorbell.
 
+use crate::command::id::CommandRef;
+use crate::command::reserved::Reserved;
 use crate::queue::doorbell::{distance, Doorbell, InvalidDoorbell};
 
 /// A completion queue as the controller sees it: it hands out room before a command is fetched, so that a worker never
@@ -93,13 +95,15 @@ impl CompletionQueue {
         self.outstanding() + completions < u32::from(self.entries)
     }
 
-    /// Promises room for one completion.
-    pub fn reserve(&mut self) {
+    /// Promises room for the completion of `command`.
+    pub fn reserve(&mut self, command: CommandRef) -> Reserved {
         self.promised = self.promised.wrapping_add(1);
+        Reserved::new(command)
     }
 
     /// Takes a promise back: the command will be completed at some other time, with room of its own.
-    pub fn release(&mut self) {
+    pub fn release(&mut self, reserved: Reserved) {
+        reserved.end();
         self.promised = self.promised.wrapping_sub(1);
     }
 
@@ -138,7 +142,7 @@ mod tests {
         let mut queue = CompletionQueue::new(4, None);
         for _ in 0..3 {
             assert!(queue.has_room());
-            queue.reserve();
+            queue.reserve(CommandRef::admin(0)).end();
         }
         assert!(!queue.has_room(), "one entry stays free: full and empty differ");
         assert_eq!(queue.ring_doorbell(2, 1), Ok(()), "one is not counted yet");
@@ -156,7 +160,7 @@ mod tests {
         queue.promised = u32::MAX - 1;
         queue.consumed = u32::MAX - 1;
         for _ in 0..3 {
-            queue.reserve();
+            queue.reserve(CommandRef::admin(0)).end();
         }
         assert_eq!(queue.outstanding(), 3);
         assert_eq!(queue.ring_doorbell(3, 1), Ok(()));

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use nvme_spec::SubmissionQueueEntry;
 
+use crate::command::reserved::WaitingCommand;
 use crate::command::wait::Wait;
 use crate::limits::BURST_MAX;
 use crate::queue::doorbell::{distance, Doorbell, InvalidDoorbell};
@@ -51,10 +52,16 @@ impl Held {
         self.entries.iter()
     }
 
-    /// Adds a command that was just fetched, behind the others.
-    pub fn add(&mut self, entry: SubmissionQueueEntry) {
+    /// Adds a command that was just fetched, behind the others; the first waits for `wait`.
+    pub fn add(&mut self, entry: SubmissionQueueEntry, command: WaitingCommand, wait: Wait) {
         debug_assert!(self.entries.len() < self.entries.capacity(), "a burst at most");
         self.entries.push(entry);
+        self.wait_again(command, wait);
+    }
+
+    /// A command could not be started: it stays, and the first waits for this.
+    pub fn wait_again(&mut self, _command: WaitingCommand, wait: Wait) {
+        self.wait = wait;
     }
 
     /// The first waits for this.

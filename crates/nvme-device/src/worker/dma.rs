@@ -15,8 +15,9 @@ use core::ops::Range;
 
 use nvme_spec::Status;
 
-use crate::command::job::{Job, WorkItem};
+use crate::command::job::Job;
 use crate::command::transfer::{Direction, Extents, Part, Transfer};
+use crate::command::work::WorkItem;
 use crate::host::{CopyBatch, CopyState, DataCopy, Host, MemoryFault};
 use crate::limits::LOOK_AGAIN_NS;
 use crate::shared::Shared;

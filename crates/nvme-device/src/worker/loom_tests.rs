@@ -7,6 +7,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
 use crate::command::id::CommandRef;
+use crate::command::reserved::Reserved;
 use crate::command::transfer::Transfer;
 use crate::command::zone_transfer::ZoneTransfers;
 use crate::data_pointer::DataPointer;
@@ -160,7 +161,9 @@ fn a_driver_that_sees_the_phase_bit_sees_the_whole_completion_and_its_data() {
                 thread::yield_now();
             }
         });
-        assert!(items.push(WorkItem::Job(read_of_512_bytes())).is_ok());
+        let job = read_of_512_bytes();
+        let job = WorkItem::Job(Reserved::new(job.command).complete(job));
+        assert!(items.push(job).is_ok());
         assert_eq!(machine.wait(), RESULT);
         thread.join().unwrap();
     });

@@ -18,8 +18,9 @@ use zerocopy::transmute;
 
 use crate::activity::Activity;
 use crate::command::id::CommandRef;
-use crate::command::job::{Filling, Job, Report, Ticket, WorkItem, Zeroing};
+use crate::command::job::{Filling, Job, Zeroing};
 use crate::command::transfer::{Direction, Extents, Part};
+use crate::command::work::{Report, Ticket, WorkItem};
 use crate::command::zone_transfer::ZoneTransfer;
 use crate::host::detached::DetachedHost;
 use crate::host::{Host, MemoryFault};
@@ -256,7 +257,7 @@ impl Worker {
 
     fn take<H: Host>(&mut self, item: WorkItem, source: usize, now_ns: u64, host: &H) {
         match item {
-            WorkItem::Job(job) => self.start(job, source, now_ns, host),
+            WorkItem::Job(job) => self.start(job.into_job(), source, now_ns, host),
             WorkItem::Zero(Zeroing {
                 media_offset,
                 len_bytes,

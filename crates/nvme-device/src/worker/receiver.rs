@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use crate::command::job::WorkItem;
+use crate::command::work::WorkItem;
 use crate::ring::Consumer;
 use crate::setup::{table, SetupError};
 
@@ -184,10 +184,11 @@ mod tests {
 
     use super::*;
     use crate::command::id::CommandRef;
-    use crate::command::job::Asker;
     use crate::command::job::Job;
-    use crate::command::job::Tickets;
+    use crate::command::reserved::Reserved;
     use crate::command::transfer::Extents;
+    use crate::command::work::Asker;
+    use crate::command::work::Tickets;
     use crate::ring::ring;
     use crate::ring::Producer;
     use nvme_spec::Status;
@@ -209,7 +210,8 @@ mod tests {
             cqid: 1,
             cid,
         };
-        WorkItem::Job(Job::immediate(command, 0, Status::SUCCESSFUL_COMPLETION, 0))
+        let job = Job::immediate(command, 0, Status::SUCCESSFUL_COMPLETION, 0);
+        WorkItem::Job(Reserved::new(command).complete(job))
     }
 
     fn gather() -> WorkItem {
@@ -221,11 +223,13 @@ mod tests {
 
     /// The next item, which is the one that was seen before it was taken, if there was nothing to wait for.
     fn next_as_seen(receiver: &mut WorkReceiver) -> Option<WorkItem> {
-        let seen = receiver.peek(|item| *item).filter(|item| !concerns_others(item));
+        let seen = receiver
+            .peek(|item| (!concerns_others(item)).then(|| std::format!("{item:?}")))
+            .flatten();
         let is_held = receiver.held.is_some();
         let item = receiver.next();
         if let (Some(seen), false) = (seen, is_held) {
-            assert_eq!(std::format!("{seen:?}"), std::format!("{:?}", item.unwrap()));
+            assert_eq!(seen, std::format!("{:?}", item.as_ref().unwrap()));
         }
         item
     }

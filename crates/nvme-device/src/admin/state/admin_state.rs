@@ -7,6 +7,7 @@ use nvme_spec::{
     PersistentEvent, PowerOnOrResetEvent, ReservationNotice, TimestampChangeEvent, PAGE_SIZE_BYTES,
 };
 
+use crate::admin::outcome::Question;
 use crate::admin::state::changed_namespaces::ChangedNamespaces;
 use crate::admin::state::error_log::ErrorLog;
 use crate::admin::state::events::AsyncEvents;
@@ -18,23 +19,16 @@ use crate::admin::state::reservation_log::ReservationLog;
 use crate::admin::state::sanitize::SanitizeStatus;
 use crate::admin::state::self_test::SelfTest;
 use crate::admin::state::telemetry::Telemetry;
-use crate::command::id::CommandRef;
-use crate::command::job::{Ticket, Tickets};
+use crate::command::reserved::WaitingCommand;
+use crate::command::work::{Ticket, Tickets};
 use crate::setup::{table, SetupError, TryBox};
 
 /// An admin command that waits for a worker's answer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum PendingAdmin {
-    DeleteQueue { command: CommandRef },
-    Abort { command: CommandRef },
-}
-
-impl PendingAdmin {
-    pub fn command(self) -> CommandRef {
-        match self {
-            Self::DeleteQueue { command } | Self::Abort { command } => command,
-        }
-    }
+#[derive(Debug)]
+pub(crate) struct PendingAdmin {
+    pub ticket: Ticket,
+    pub question: Question,
+    pub command: WaitingCommand,
 }
 
 /// What admin commands keep.
@@ -58,7 +52,7 @@ pub(crate) struct AdminState {
     reset_at_ns: u64,
     pub unsafe_shutdowns: u64,
     pub power_cycles: u64,
-    pub pending: Option<(Ticket, PendingAdmin)>,
+    pub pending: Option<PendingAdmin>,
     pub tickets: Tickets,
     /// Where answers of up to a page are put together: kernel stacks are small.
     pub page: Vec<u8>,
@@ -170,13 +164,7 @@ impl AdminState {
     }
 
     pub fn take_pending(&mut self, ticket: Ticket) -> Option<PendingAdmin> {
-        match self.pending {
-            Some((expected, pending)) if expected == ticket => {
-                self.pending = None;
-                Some(pending)
-            }
-            _ => None,
-        }
+        self.pending.take_if(|pending| pending.ticket == ticket)
     }
 }
 

@@ -82,9 +82,11 @@ impl AsyncEvents {
         self.held.iter().take(self.held_count).any(|&held| held == cid)
     }
 
-    /// Whether there is a request to complete and an event to complete it with.
-    pub fn can_deliver(&self) -> bool {
-        self.held_count > 0 && self.slots.iter().any(|slot| slot.pending.is_some())
+    /// The request that is to be completed next, if there is an event to complete it with.
+    pub fn next_to_deliver(&self) -> Option<u16> {
+        let has_event = self.slots.iter().any(|slot| slot.pending.is_some());
+        let held = self.held.iter().take(self.held_count);
+        held.copied().next().filter(|_| has_event)
     }
 
     /// Gives up a held request; whether there was one with this identifier.
@@ -205,17 +207,18 @@ impl AsyncEvents {
         }
     }
 
-    /// The next request that an event completes: its identifier, and dwords 0 and 1.
-    pub fn deliver(&mut self) -> Option<(u16, u64)> {
-        if self.held_count == 0 {
-            return None;
+    /// Completes the request that [`AsyncEvents::next_to_deliver`] has named: dwords 0 and 1 of its completion.
+    pub fn deliver(&mut self) -> u64 {
+        self.remove(0);
+        for slot in &mut self.slots {
+            if let Some((info, dword1)) = slot.pending.take() {
+                slot.is_masked = true;
+                slot.reported = dword1;
+                let dword0 = u32::from(slot.kind.0) | u32::from(info) << 8 | u32::from(slot.log.0) << 16;
+                return u64::from(dword0) | u64::from(dword1) << 32;
+            }
         }
-        let slot = self.slots.iter_mut().find(|slot| slot.pending.is_some())?;
-        let (info, dword1) = slot.pending.take()?;
-        slot.is_masked = true;
-        slot.reported = dword1;
-        let dword0 = u32::from(slot.kind.0) | u32::from(info) << 8 | u32::from(slot.log.0) << 16;
-        Some((self.remove(0), u64::from(dword0) | u64::from(dword1) << 32))
+        0
     }
 
     fn remove(&mut self, index: usize) -> u16 {
@@ -230,28 +233,33 @@ impl AsyncEvents {
 mod tests {
     use super::*;
 
+    fn deliver(events: &mut AsyncEvents) -> Option<(u16, u64)> {
+        let cid = events.next_to_deliver()?;
+        Some((cid, events.deliver()))
+    }
+
     #[test]
     fn an_event_is_reported_once_until_its_log_is_read() {
         let mut events = AsyncEvents::new();
         events.hold(7).unwrap();
         events.hold(8).unwrap();
-        assert_eq!(events.deliver(), None);
+        assert_eq!(deliver(&mut events), None);
         events.error(1);
         events.error(0);
-        assert_eq!(events.deliver(), Some((7, 0x0001_0100)));
+        assert_eq!(deliver(&mut events), Some((7, 0x0001_0100)));
         events.error(1);
-        assert_eq!(events.deliver(), None, "masked");
+        assert_eq!(deliver(&mut events), None, "masked");
         events.smart(1);
         assert_eq!(
-            events.deliver(),
+            deliver(&mut events),
             Some((8, 0x0002_0101)),
             "another type is not masked"
         );
         events.log_was_read(LogPageId::ERROR_INFORMATION);
         events.error(0);
-        assert_eq!(events.deliver(), None, "no request held");
+        assert_eq!(deliver(&mut events), None, "no request held");
         events.hold(9).unwrap();
-        assert_eq!(events.deliver(), Some((9, 0x0001_0000)));
+        assert_eq!(deliver(&mut events), Some((9, 0x0001_0000)));
     }
 
     #[test]
@@ -262,7 +270,7 @@ mod tests {
         assert!(events.can_take_zone_notice());
         events.zone_descriptor_changed(3);
         assert!(!events.can_take_zone_notice());
-        assert_eq!(events.deliver(), Some((1, 0x0000_0003_00BF_EF02)));
+        assert_eq!(deliver(&mut events), Some((1, 0x0000_0003_00BF_EF02)));
         assert!(!events.can_take_zone_notice(), "masked");
         events.log_was_read(LogPageId::CHANGED_ZONE_LIST);
         assert!(events.can_take_zone_notice());
@@ -282,6 +290,6 @@ mod tests {
         assert!(!events.forget(1));
         events.hold(5).unwrap();
         events.error(1);
-        assert_eq!(events.deliver().map(|(cid, _)| cid), Some(0));
+        assert_eq!(deliver(&mut events).map(|(cid, _)| cid), Some(0));
     }
 }

@@ -5,8 +5,8 @@
 //! have the controller change by itself after some idle time, as Linux does at once.
 
 use nvme_spec::{
-    PowerStateDescriptor, PowerTransition, Status, SubmissionQueueEntry, HOST_BEHAVIOR_BYTES,
-    POWER_STATE_IS_NON_OPERATIONAL, POWER_TRANSITION_BYTES,
+    PowerStateDescriptor, PowerTransition, Status, HOST_BEHAVIOR_BYTES, POWER_STATE_IS_NON_OPERATIONAL,
+    POWER_TRANSITION_BYTES,
 };
 use zerocopy::FromZeros;
 
@@ -64,13 +64,12 @@ impl PowerTransitions {
     ///
     /// # Errors
     /// Invalid Field for a transition to a state that is not there or is no idle one; nothing has changed then.
-    pub fn set<H: HostMemory>(&mut self, entry: &SubmissionQueueEntry, host: &H) -> Result<(), Status> {
-        let cdw11 = entry.cdw11.get();
+    pub fn set<H: HostMemory>(&mut self, cdw11: u32, pointer: DataPointer, host: &H) -> Result<(), Status> {
         if cdw11 & !1 != 0 {
             return Err(Status::INVALID_FIELD_IN_COMMAND);
         }
         let mut table = [0; POWER_TRANSITION_BYTES];
-        DataPointer::of(entry).read(host, &mut table)?;
+        pointer.read(host, &mut table)?;
         for transition in table.chunks_exact(8) {
             let dword = transition
                 .iter()
@@ -90,8 +89,8 @@ impl PowerTransitions {
     }
 
     /// Sends the table to the host; the result is dword 0.
-    pub fn get<H: HostMemory>(&self, entry: &SubmissionQueueEntry, host: &H) -> Result<u32, Status> {
-        DataPointer::of(entry).write(host, &self.table, self.table.len())?;
+    pub fn get<H: HostMemory>(&self, pointer: DataPointer, host: &H) -> Result<u32, Status> {
+        pointer.write(host, &self.table, self.table.len())?;
         Ok(self.is_enabled.into())
     }
 }
@@ -109,9 +108,9 @@ impl HostBehavior {
     ///
     /// # Errors
     /// Invalid Field for a value without meaning; nothing has changed then.
-    pub fn set<H: HostMemory>(&mut self, entry: &SubmissionQueueEntry, host: &H) -> Result<(), Status> {
+    pub fn set<H: HostMemory>(&mut self, pointer: DataPointer, host: &H) -> Result<(), Status> {
         let mut bytes = [0; HOST_BEHAVIOR_BYTES];
-        DataPointer::of(entry).read(host, &mut bytes)?;
+        pointer.read(host, &mut bytes)?;
         let [retry, telemetry, formats, ..] = bytes;
         let said = [retry, telemetry, formats];
         if said.iter().any(|&byte| byte > 1) {
@@ -122,8 +121,8 @@ impl HostBehavior {
     }
 
     /// Sends it to the host.
-    pub fn get<H: HostMemory>(&self, entry: &SubmissionQueueEntry, host: &H) -> Result<u32, Status> {
-        DataPointer::of(entry).write(host, &self.0, HOST_BEHAVIOR_BYTES)?;
+    pub fn get<H: HostMemory>(&self, pointer: DataPointer, host: &H) -> Result<u32, Status> {
+        pointer.write(host, &self.0, HOST_BEHAVIOR_BYTES)?;
         Ok(0)
     }
 }
