@@ -135,7 +135,7 @@ A 06 n=0 10=7 11=0x4000000 R4096 = 0x12c
 + A 06 n=33 10=8 R4096 = Invalid Namespace or Format
 + A 06 n=0 10=0x10 R4096 = Success
 + A 06 n=2 10=0x11 R4096 = Success
-+ A 06 n=4 10=0x11 R4096 = 0x12c
++ A 06 n=4 10=0x11 R4096 = Invalid Field in Command
 A 06 n=1 10=0x12 R4096 = Success
 + A 06 n=5 10=0x12 R4096 = Invalid Field in Command
 A 06 n=0 10=0x13 R4096 = Success
@@ -218,7 +218,9 @@ A 0a n=33 10=5 = Invalid Namespace or Format
 + A 0a n=1 10=0x82 = Success
 + A 0a n=5 10=0x83 = Invalid Field in Command
 A 09 n=0 10=0x8000000e Wzeros8 = Feature Identifier Not Saveable
-+ A 09 n=0 10=2 11=1 = Invalid Field in Command
++ A 09 n=0 10=2 11=2 = Success
++ A 09 n=0 10=2 11=0 = Success
++ A 09 n=0 10=2 11=3 = Invalid Field in Command
 + A 09 n=0 10=4 11=0x3ff0000 = Invalid Field in Command
 A 09 n=1 10=4 11=0x157 = Feature Not Namespace Specific
 A 09 n=0 10=6 11=2 = Invalid Field in Command
@@ -276,6 +278,12 @@ A 80 n=0 10=0 = Invalid Namespace or Format
 + A 84 n=0 10=0 = Invalid Field in Command
 + A 84 n=0 10=5 = Invalid Field in Command
 + A 84 n=0 10=1 = Success
+# LBA status: of all LBAs, of some, and of none that there are.
+A 86 n=1 12=1023 13=0x11000000 R4096 = Success
++ A 86 n=3 10=8 12=1023 13=0x10000008 R4096 = Success
+A 86 n=1 12=1023 R4096 = Invalid Field in Command
++ A 86 n=1 10=0xffffffff 11=0xffffffff 12=1023 13=0x10000001 R4096 = LBA Out of Range
++ A 86 n=33 12=1023 13=0x11000000 R4096 = Invalid Namespace or Format
 # Self-test, firmware, directives.
 A 14 n=0 10=5 = Invalid Field in Command
 + A 14 n=5 10=1 = Invalid Field in Command
@@ -309,7 +317,6 @@ A 19 n=4 11=1 12=0x101 = Invalid Field in Command
 + A 7f = Invalid Command Opcode
 + A 81 Wzeros = Invalid Command Opcode
 + A 82 R512 = Invalid Command Opcode
-+ A 86 R512 = Invalid Command Opcode
 + A c0 = Invalid Command Opcode
 A ff = Invalid Command Opcode
 ROWS
