@@ -254,3 +254,144 @@ fn enable_streams(core: &mut Core, nsid: u32, is_enabled: bool) -> Result<(), St
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use zerocopy::FromBytes;
+
+    use super::*;
+    use crate::admin::test_drive::{done, to_buffer, TestDrive, FAST, FLASH, INVALID, PAIRS, UNALLOCATED};
+
+    fn send(drive: &mut TestDrive, nsid: u32, asked: DirectiveSend) -> Result<u64, Status> {
+        done(directive_send(drive.core(), nsid, asked))
+    }
+
+    fn receive(drive: &mut TestDrive, nsid: u32, page: DirectivePage) -> Result<Vec<u8>, Status> {
+        let asked = DirectiveReceive::Page {
+            page,
+            dwords_z: 7,
+            pointer: to_buffer(),
+        };
+        let (core, memory) = drive.parts();
+        done(directive_receive(core, nsid, asked, memory))?;
+        Ok(memory.buffer(32))
+    }
+
+    fn allocate(drive: &mut TestDrive, nsid: u32, wanted: u16) -> Result<u64, Status> {
+        let (core, memory) = drive.parts();
+        done(directive_receive(
+            core,
+            nsid,
+            DirectiveReceive::AllocateStreams(wanted),
+            memory,
+        ))
+    }
+
+    fn parameters(drive: &mut TestDrive, nsid: u32) -> Result<StreamsParameters, Status> {
+        let page = receive(drive, nsid, DirectivePage::StreamsParameters)?;
+        Ok(StreamsParameters::read_from_bytes(&page).unwrap())
+    }
+
+    const REFUSED: Status = Status::INVALID_FIELD_IN_COMMAND;
+
+    #[test]
+    fn streams_are_there_once_they_are_enabled() {
+        let mut drive = TestDrive::new();
+        assert_eq!(parameters(&mut drive, FLASH).err(), Some(REFUSED));
+        assert_eq!(parameters(&mut drive, NSID_BROADCAST).err(), Some(REFUSED));
+        assert_eq!(allocate(&mut drive, FLASH, 1), Err(REFUSED));
+        assert_eq!(send(&mut drive, FLASH, DirectiveSend::EnableStreams(true)), Ok(0));
+        let before = parameters(&mut drive, FLASH).unwrap();
+        assert_eq!(
+            (before.streams_max.get(), before.available.get()),
+            (STREAMS_MAX, STREAMS_MAX)
+        );
+        assert_eq!(allocate(&mut drive, FLASH, 2), Ok(2));
+        let after = parameters(&mut drive, FLASH).unwrap();
+        assert_eq!(
+            (after.available.get(), after.namespace_allocated.get()),
+            (STREAMS_MAX - 2, 2)
+        );
+        assert_eq!(
+            send(&mut drive, FLASH, DirectiveSend::ReleaseStreamResources),
+            Ok(0)
+        );
+        assert_eq!(
+            parameters(&mut drive, FLASH).unwrap().available.get(),
+            STREAMS_MAX
+        );
+        assert!(
+            parameters(&mut drive, NSID_BROADCAST).is_ok(),
+            "a namespace has them"
+        );
+        assert_eq!(
+            send(&mut drive, FLASH, DirectiveSend::EnableStreams(false)),
+            Ok(0)
+        );
+        assert_eq!(parameters(&mut drive, FLASH).err(), Some(REFUSED));
+    }
+
+    #[test]
+    fn open_streams_are_listed_until_they_are_released() {
+        let mut drive = TestDrive::new();
+        send(&mut drive, FLASH, DirectiveSend::EnableStreams(true)).unwrap();
+        let id = NonZeroU16::new(3).unwrap();
+        drive
+            .core()
+            .queue_set
+            .io
+            .with_streams(FLASH, |streams, namespace| {
+                streams.write(FLASH, namespace.streams, id);
+            });
+        let page = receive(&mut drive, FLASH, DirectivePage::StreamsStatus).unwrap();
+        assert_eq!(page[..4], [1, 0, 3, 0], "one, the third");
+        assert_eq!(
+            send(&mut drive, FLASH, DirectiveSend::ReleaseStream(Some(id))),
+            Ok(0)
+        );
+        assert_eq!(
+            receive(&mut drive, FLASH, DirectivePage::StreamsStatus).unwrap()[..4],
+            [0; 4]
+        );
+        assert_eq!(
+            send(&mut drive, FLASH, DirectiveSend::ReleaseStream(None)),
+            Ok(0),
+            "there is no stream 0"
+        );
+    }
+
+    #[test]
+    fn the_identify_directive_tells_which_namespaces_can_have_streams() {
+        let mut drive = TestDrive::new();
+        let directives = DirectivePage::Directives(IdentifyDirectiveOperation::PARAMETERS_OR_ENABLE);
+        for (nsid, supported) in [(FAST, 0b11), (FLASH, 0b11), (PAIRS, 0b01)] {
+            let page = receive(&mut drive, nsid, directives).unwrap();
+            assert_eq!(
+                (page[0], page[DIRECTIVES_ENABLED_OFFSET % 32]),
+                (supported, supported),
+                "namespace {nsid}"
+            );
+        }
+    }
+
+    #[test]
+    fn namespaces_that_cannot_have_them_are_refused_alone_and_left_out_of_all() {
+        let mut drive = TestDrive::new();
+        let enable = DirectiveSend::EnableStreams(true);
+        assert_eq!(send(&mut drive, PAIRS, enable), Err(REFUSED));
+        assert_eq!(send(&mut drive, UNALLOCATED, enable), Err(REFUSED));
+        assert_eq!(
+            send(&mut drive, INVALID, enable),
+            Err(Status::INVALID_NAMESPACE_OR_FORMAT)
+        );
+        assert_eq!(send(&mut drive, NSID_BROADCAST, enable), Ok(0));
+        assert!(parameters(&mut drive, FLASH).is_ok());
+        assert_eq!(parameters(&mut drive, PAIRS).err(), Some(REFUSED));
+        let directives = DirectivePage::Directives(IdentifyDirectiveOperation::PARAMETERS_OR_ENABLE);
+        assert_eq!(receive(&mut drive, NSID_BROADCAST, directives), Err(REFUSED));
+        let unknown = DirectivePage::Directives(IdentifyDirectiveOperation(9));
+        assert_eq!(receive(&mut drive, FLASH, unknown), Err(REFUSED));
+    }
+}

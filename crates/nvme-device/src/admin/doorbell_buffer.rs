@@ -35,3 +35,41 @@ pub(crate) fn doorbell_buffer_config<H: HostMemory>(
         .map_err(|_| Status::INVALID_FIELD_IN_COMMAND)?;
     Ok(Outcome::Done(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::test_drive::{done, TestDrive, BUFFER, NOWHERE};
+
+    fn configure(drive: &mut TestDrive, shadows: u64, event_indices: u64) -> Result<u64, Status> {
+        let buffers = DoorbellBuffers {
+            shadows,
+            event_indices,
+        };
+        let (core, memory) = drive.parts();
+        done(doorbell_buffer_config(core, buffers, memory))
+    }
+
+    #[test]
+    fn both_pages_must_be_memory() {
+        let mut drive = TestDrive::new();
+        for (shadows, event_indices) in [(NOWHERE, BUFFER), (BUFFER, NOWHERE)] {
+            let refused = configure(&mut drive, shadows, event_indices);
+            assert_eq!(refused, Err(Status::INVALID_FIELD_IN_COMMAND));
+            assert_eq!(
+                drive.memory.buffer(PAGE_SIZE_BYTES),
+                [0; PAGE_SIZE_BYTES],
+                "nothing is written"
+            );
+        }
+        assert_eq!(
+            configure(&mut drive, BUFFER, BUFFER + PAGE_SIZE_BYTES as u64),
+            Ok(0)
+        );
+        assert_ne!(
+            drive.memory.buffer(2 * PAGE_SIZE_BYTES),
+            [0; 2 * PAGE_SIZE_BYTES],
+            "it has its marks there"
+        );
+    }
+}

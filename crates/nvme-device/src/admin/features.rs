@@ -286,3 +286,191 @@ fn set_number_of_queues(core: &mut Core, cdw11: u32) -> Result<u32, Status> {
     core.admin.features.io_queue_pairs = pairs;
     Ok(core.admin.features.number_of_queues(pairs))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::admin::io_queues::tests::create_pair;
+    use crate::admin::test_drive::{done, to_buffer, TestDrive, FAST, INVALID, PAIRS, POWER_ON_NS};
+
+    const CURRENT: FeatureSelect = FeatureSelect::CURRENT;
+    const REFUSED: Status = Status::INVALID_FIELD_IN_COMMAND;
+    const ALL: u32 = NSID_BROADCAST;
+
+    fn get(
+        drive: &mut TestDrive,
+        feature: FeatureId,
+        select: FeatureSelect,
+        nsid: u32,
+    ) -> Result<u64, Status> {
+        let asked = GetFeatures {
+            row: row(feature).unwrap(),
+            select,
+            nsid,
+            cdw11: 0,
+            pointer: to_buffer(),
+        };
+        let (core, memory) = drive.parts();
+        done(get_features(core, &asked, POWER_ON_NS, memory))
+    }
+
+    fn set(
+        drive: &mut TestDrive,
+        feature: FeatureId,
+        nsid: u32,
+        cdw11: u32,
+        is_saved: bool,
+    ) -> Result<u64, Status> {
+        let asked = SetFeatures {
+            row: row(feature).unwrap(),
+            is_saved,
+            nsid,
+            cdw10: Cdw10SetFeatures::default().with_feature(feature).0,
+            cdw11,
+            pointer: to_buffer(),
+        };
+        let (core, memory) = drive.parts();
+        done(set_features(core, &asked, POWER_ON_NS, memory))
+    }
+
+    #[test]
+    fn a_reset_brings_the_saved_value_back() {
+        let mut drive = TestDrive::new();
+        let feature = FeatureId::ARBITRATION;
+        assert_eq!(set(&mut drive, feature, 0, 5, true), Ok(0));
+        assert_eq!(set(&mut drive, feature, 0, 2, false), Ok(0));
+        let values = |drive: &mut TestDrive| -> Vec<_> {
+            (0..3)
+                .map(|select| get(drive, feature, FeatureSelect(select), 0))
+                .collect()
+        };
+        assert_eq!(
+            values(&mut drive),
+            [Ok(2), Ok(3), Ok(5)],
+            "current, default, saved"
+        );
+        drive.core().admin.reset(POWER_ON_NS);
+        assert_eq!(values(&mut drive), [Ok(5), Ok(3), Ok(5)]);
+    }
+
+    #[test]
+    fn capabilities_are_those_of_the_row() {
+        let mut drive = TestDrive::new();
+        // Saveable, not of a namespace, changeable (NVMe Base 2.0 figure 196).
+        let select = FeatureSelect::SUPPORTED_CAPABILITIES;
+        assert_eq!(get(&mut drive, FeatureId::ARBITRATION, select, 0), Ok(0b101));
+        assert_eq!(get(&mut drive, FeatureId::NUMBER_OF_QUEUES, select, 0), Ok(0b100));
+    }
+
+    #[test]
+    fn queues_are_allocated_in_pairs_before_there_are_any() {
+        let mut drive = TestDrive::new();
+        let feature = FeatureId::NUMBER_OF_QUEUES;
+        // Both numbers are 0's based.
+        assert_eq!(set(&mut drive, feature, 0, 3 << 16 | 5, false), Ok(5 << 16 | 5));
+        assert_eq!(get(&mut drive, feature, CURRENT, 0), Ok(5 << 16 | 5));
+        for cdw11 in [0xFFFF, 0xFFFF_0000] {
+            assert_eq!(set(&mut drive, feature, 0, cdw11, false), Err(REFUSED));
+        }
+        create_pair(&mut drive, 1);
+        assert_eq!(
+            set(&mut drive, feature, 0, 0, false),
+            Err(Status::COMMAND_SEQUENCE_ERROR)
+        );
+        assert_eq!(get(&mut drive, feature, CURRENT, 0), Ok(5 << 16 | 5));
+    }
+
+    #[test]
+    fn the_host_identifier_has_64_or_128_bits() {
+        let mut drive = TestDrive::new();
+        drive.memory.fill_buffer(&[0xEE; 16]);
+        assert_eq!(set(&mut drive, FeatureId::HOST_IDENTIFIER, 0, 0, false), Ok(0));
+        let mut short = [0; 16];
+        short[..8].fill(0xEE);
+        assert_eq!(drive.core().admin.features.host_identifier(), short);
+        assert_eq!(
+            drive.core().admin.features.has_extended_host_identifier(),
+            Some(false)
+        );
+        assert_eq!(set(&mut drive, FeatureId::HOST_IDENTIFIER, 0, 1, false), Ok(0));
+        assert_eq!(drive.core().admin.features.host_identifier(), [0xEE; 16]);
+        drive.memory.fill_buffer(&[0; 16]);
+        assert_eq!(get(&mut drive, FeatureId::HOST_IDENTIFIER, CURRENT, 0), Ok(0));
+        assert_eq!(
+            drive.memory.buffer(16)[..8],
+            [0xEE; 8],
+            "as many bytes as are asked for"
+        );
+        assert_eq!(drive.memory.buffer(16)[8..], [0; 8]);
+    }
+
+    #[test]
+    fn the_timestamp_goes_on_from_what_was_set() {
+        let mut drive = TestDrive::new();
+        drive.memory.fill_buffer(&1_000_000u64.to_le_bytes());
+        assert_eq!(set(&mut drive, FeatureId::TIMESTAMP, 0, 0, false), Ok(0));
+        let asked = GetFeatures {
+            row: row(FeatureId::TIMESTAMP).unwrap(),
+            select: CURRENT,
+            nsid: 0,
+            cdw11: 0,
+            pointer: to_buffer(),
+        };
+        let (core, memory) = drive.parts();
+        done(get_features(core, &asked, POWER_ON_NS + 250_000_000, memory)).unwrap();
+        let milliseconds = u64::from_le_bytes(memory.buffer(8).try_into().unwrap()) & 0xFFFF_FFFF_FFFF;
+        assert_eq!(milliseconds, 1_000_250);
+    }
+
+    #[test]
+    fn a_feature_belongs_to_the_controller_or_to_a_namespace() {
+        let mut drive = TestDrive::new();
+        let of_all = FeatureId::ARBITRATION;
+        assert_eq!(
+            set(&mut drive, of_all, FAST, 2, false),
+            Err(Status::FEATURE_NOT_NAMESPACE_SPECIFIC)
+        );
+        assert_eq!(
+            set(&mut drive, of_all, INVALID, 2, false),
+            Err(Status::INVALID_NAMESPACE_OR_FORMAT)
+        );
+        assert_eq!(set(&mut drive, of_all, ALL, 2, false), Ok(0));
+
+        let of_one = FeatureId::ERROR_RECOVERY;
+        assert_eq!(set(&mut drive, of_one, FAST, 7, false), Ok(0));
+        assert_eq!(get(&mut drive, of_one, CURRENT, FAST), Ok(7));
+        assert_eq!(get(&mut drive, of_one, CURRENT, 2), Ok(0));
+        // DULBE (bit 16) is not to be set; a namespace of pairs does not have the feature.
+        assert_eq!(set(&mut drive, of_one, FAST, 1 << 16, false), Err(REFUSED));
+        assert_eq!(set(&mut drive, of_one, PAIRS, 1, false), Err(REFUSED));
+        assert_eq!(set(&mut drive, of_one, ALL, 9, false), Ok(0));
+        assert_eq!(get(&mut drive, of_one, CURRENT, 2), Ok(9));
+    }
+
+    #[test]
+    fn features_of_reservations_are_each_namespaces() {
+        let mut drive = TestDrive::new();
+        let persistence = FeatureId::RESERVATION_PERSISTENCE;
+        assert_eq!(set(&mut drive, persistence, FAST, 2, false), Err(REFUSED));
+        assert_eq!(set(&mut drive, persistence, FAST, 1, false), Ok(0));
+        assert_eq!(get(&mut drive, persistence, CURRENT, FAST), Ok(1));
+        assert_eq!(get(&mut drive, persistence, FeatureSelect::DEFAULT, FAST), Ok(0));
+        let mask = FeatureId::RESERVATION_NOTIFICATION_MASK;
+        assert_eq!(set(&mut drive, mask, FAST, 0b1110, false), Ok(0));
+        assert_eq!(get(&mut drive, mask, CURRENT, FAST), Ok(0b1110));
+        assert_eq!(get(&mut drive, mask, CURRENT, 2), Ok(0));
+    }
+
+    #[test]
+    fn the_only_combination_of_command_sets_is_the_first() {
+        let mut drive = TestDrive::new();
+        let feature = FeatureId::IO_COMMAND_SET_PROFILE;
+        assert_eq!(set(&mut drive, feature, 0, 0, false), Ok(0));
+        assert_eq!(
+            set(&mut drive, feature, 0, 1, false),
+            Err(Status::IO_COMMAND_SET_COMBINATION_REJECTED)
+        );
+    }
+}

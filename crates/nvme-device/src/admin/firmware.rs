@@ -114,3 +114,106 @@ pub(crate) fn firmware_commit(
     core.admin.record(&event, now_ns);
     committed.map(|_| Outcome::Done(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::test_drive::{done, to_buffer, TestDrive};
+
+    const PIECE_DWORDS: u32 = GRANULARITY_BYTES as u32 / 4;
+    const REVISION: &[u8; 8] = b"NEW 1.0 ";
+
+    fn download(drive: &mut TestDrive, offset_dwords: u32, dwords: u32) -> Result<u64, Status> {
+        let asked = FirmwareImageDownload {
+            dwords_z: dwords - 1,
+            offset_dwords,
+            pointer: to_buffer(),
+        };
+        let (core, memory) = drive.parts();
+        done(firmware_image_download(core, &asked, memory))
+    }
+
+    fn commit(drive: &mut TestDrive, action: u8, slot: u8) -> Result<u64, Status> {
+        let action = FirmwareCommitAction(action);
+        done(firmware_commit(drive.core(), FirmwareCommit { slot, action }, 0))
+    }
+
+    #[test]
+    fn an_image_is_activated_by_a_reset_or_at_once() {
+        for (action, needs_reset) in [(1, true), (3, false)] {
+            let mut drive = TestDrive::new();
+            drive.memory.fill_buffer(REVISION);
+            assert_eq!(download(&mut drive, 0, PIECE_DWORDS), Ok(0));
+            let before = drive.core().admin.firmware.running();
+            let committed = commit(&mut drive, action, 2);
+            if needs_reset {
+                assert_eq!(committed, Ok(0));
+                assert_eq!(
+                    drive.core().admin.firmware.running(),
+                    before,
+                    "put into the slot only"
+                );
+                assert_eq!(commit(&mut drive, 2, 2), Ok(0));
+                assert!(drive.core().admin.firmware.is_pending());
+                drive.core().admin.reset(0);
+            } else {
+                assert_eq!(committed, Ok(0));
+            }
+            assert_eq!(&drive.core().admin.firmware.running(), REVISION);
+        }
+    }
+
+    #[test]
+    fn pieces_are_whole_and_do_not_overlap() {
+        let mut drive = TestDrive::new();
+        drive.memory.fill_buffer(REVISION);
+        let refused = Err(Status::INVALID_FIELD_IN_COMMAND);
+        assert_eq!(
+            download(&mut drive, 1, PIECE_DWORDS),
+            refused,
+            "it begins between pieces"
+        );
+        assert_eq!(
+            download(&mut drive, 0, PIECE_DWORDS - 1),
+            refused,
+            "a piece is missing its end"
+        );
+        assert_eq!(
+            download(&mut drive, IMAGE_BYTES_MAX as u32 / 4, PIECE_DWORDS),
+            refused
+        );
+        assert_eq!(
+            download(&mut drive, u32::MAX - PIECE_DWORDS + 1, PIECE_DWORDS),
+            refused
+        );
+        assert_eq!(download(&mut drive, PIECE_DWORDS, PIECE_DWORDS), Ok(0));
+        assert_eq!(
+            download(&mut drive, 0, 2 * PIECE_DWORDS),
+            Err(Status::OVERLAPPING_RANGE)
+        );
+        assert_eq!(
+            commit(&mut drive, 1, 2),
+            Err(Status::INVALID_FIRMWARE_IMAGE),
+            "its beginning is missing"
+        );
+    }
+
+    #[test]
+    fn slots_that_are_read_only_or_not_there_are_refused() {
+        let mut drive = TestDrive::new();
+        drive.memory.fill_buffer(REVISION);
+        download(&mut drive, 0, PIECE_DWORDS).unwrap();
+        for slot in [1, 4, 7] {
+            assert_eq!(
+                commit(&mut drive, 1, slot),
+                Err(Status::INVALID_FIRMWARE_SLOT),
+                "slot {slot}"
+            );
+        }
+        assert_eq!(
+            commit(&mut drive, 2, 3),
+            Err(Status::INVALID_FIRMWARE_IMAGE),
+            "slot 3 is empty"
+        );
+    }
+}

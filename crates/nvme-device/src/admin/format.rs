@@ -80,3 +80,78 @@ pub(crate) fn format_progress(core: &Core, nsid: u32) -> u8 {
         PROGRESS_SUPPORTED
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::admin::test_drive::{TestDrive, FAST, FAST_LBAS, FLASH, INVALID, PAIRS, UNALLOCATED};
+
+    const ALL: u32 = 0xFFFF_FFFF;
+
+    fn format(drive: &mut TestDrive, nsid: u32, cdw10: Cdw10Format) -> Result<Outcome, Status> {
+        format_nvm(drive.core(), FormatNvm { nsid, cdw10 }, 0)
+    }
+
+    #[test]
+    fn what_is_formatted_serves_nobody_until_it_is_done() {
+        for (nsid, formatted) in [(FAST, vec![FAST]), (ALL, vec![FAST, FLASH, 3, PAIRS])] {
+            let mut drive = TestDrive::new();
+            let Ok(Outcome::Erases { plan, result: 0 }) = format(&mut drive, nsid, Cdw10Format(0)) else {
+                panic!("nothing is erased");
+            };
+            drive.core().begin_erase(plan);
+            assert_eq!(drive.core().eraser.purpose(), Some(ErasePurpose::Format { nsid }));
+            let namespaces = &drive.core().queue_set.io.namespaces;
+            let erasing: Vec<u32> = (1..=5).filter(|&nsid| namespaces.is_erasing(nsid)).collect();
+            assert_eq!(erasing, formatted);
+            // As long as the plan is not carried out, it is what it was.
+            assert_eq!(namespaces.allocated(FAST).unwrap().size_lbas, FAST_LBAS);
+        }
+    }
+
+    #[test]
+    fn a_format_that_there_is_not_is_refused_before_anything_changes() {
+        let mut drive = TestDrive::new();
+        let cdw10 = Cdw10Format::default;
+        let refused = [
+            (FAST, cdw10().with_format_index(2), Status::INVALID_FORMAT),
+            (PAIRS, cdw10().with_format_index(1), Status::INVALID_FORMAT),
+            (FAST, cdw10().with_protection(1), Status::INVALID_FORMAT),
+            (
+                FAST,
+                cdw10().with_secure_erase(3),
+                Status::INVALID_FIELD_IN_COMMAND,
+            ),
+            (UNALLOCATED, cdw10(), Status::INVALID_FIELD_IN_COMMAND),
+            (INVALID, cdw10(), Status::INVALID_NAMESPACE_OR_FORMAT),
+            (0, cdw10(), Status::INVALID_NAMESPACE_OR_FORMAT),
+        ];
+        for (nsid, cdw10, status) in refused {
+            assert_eq!(
+                format(&mut drive, nsid, cdw10).err(),
+                Some(status),
+                "namespace {nsid}, {cdw10:?}"
+            );
+            let namespaces = &drive.core().queue_set.io.namespaces;
+            assert!(!(1..=5).any(|nsid| namespaces.is_erasing(nsid)));
+        }
+    }
+
+    #[test]
+    fn nothing_is_formatted_while_something_is_erased() {
+        let mut drive = TestDrive::new();
+        let Ok(Outcome::Erases { plan, .. }) = format(&mut drive, FAST, Cdw10Format(0)) else {
+            panic!("nothing is erased");
+        };
+        drive.core().begin_erase(plan);
+        assert_eq!(
+            format(&mut drive, FLASH, Cdw10Format(0)).err(),
+            Some(Status::FORMAT_IN_PROGRESS)
+        );
+        assert_eq!(format_progress(drive.core(), FAST), PROGRESS_SUPPORTED | 100);
+        assert_eq!(format_progress(drive.core(), FLASH), PROGRESS_SUPPORTED);
+    }
+}

@@ -482,3 +482,6 @@ fn identify_zoned_namespace(zoned: &Zoned, lba_log2: u8, data: &mut IdentifyZone
         slot.descriptor_extension_64b = (zone.descriptor_extension_bytes / 64) as u8;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,3 +226,167 @@ pub(crate) fn has_io_queues(core: &Core) -> bool {
         .skip(1)
         .any(Option::is_some)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::admin::test_drive::{done, TestDrive, BUFFER};
+
+    fn queue(qid: u16) -> QueueToCreate {
+        QueueToCreate {
+            qid,
+            entries_z: 7,
+            base: BUFFER,
+            is_contiguous: true,
+        }
+    }
+
+    fn create_cq(drive: &mut TestDrive, queue: QueueToCreate, vector: u16) -> Result<u64, Status> {
+        let asked = CreateIoCompletionQueue {
+            queue,
+            vector,
+            has_interrupts: true,
+        };
+        let (core, memory) = drive.parts();
+        done(create_io_completion_queue(core, &asked, memory))
+    }
+
+    fn create_sq(drive: &mut TestDrive, queue: QueueToCreate, cqid: u16) -> Result<u64, Status> {
+        let (core, memory) = drive.parts();
+        done(create_io_submission_queue(
+            core,
+            &CreateIoSubmissionQueue { queue, cqid },
+            memory,
+        ))
+    }
+
+    /// A completion queue and a submission queue with the same identifier.
+    pub(crate) fn create_pair(drive: &mut TestDrive, qid: u16) {
+        assert_eq!(create_cq(drive, queue(qid), 0), Ok(0));
+        assert_eq!(create_sq(drive, queue(qid), qid), Ok(0));
+    }
+
+    #[test]
+    fn an_identifier_is_that_of_one_queue_within_those_allocated() {
+        let mut drive = TestDrive::new();
+        drive.core().admin.features.io_queue_pairs = 2;
+        for qid in [0, 3, 0xFFFF] {
+            assert_eq!(
+                create_cq(&mut drive, queue(qid), 0),
+                Err(Status::INVALID_QUEUE_IDENTIFIER)
+            );
+            assert_eq!(
+                create_sq(&mut drive, queue(qid), 1),
+                Err(Status::INVALID_QUEUE_IDENTIFIER)
+            );
+        }
+        create_pair(&mut drive, 2);
+        assert_eq!(
+            create_cq(&mut drive, queue(2), 0),
+            Err(Status::INVALID_QUEUE_IDENTIFIER)
+        );
+        assert_eq!(
+            create_sq(&mut drive, queue(2), 2),
+            Err(Status::INVALID_QUEUE_IDENTIFIER)
+        );
+    }
+
+    #[test]
+    fn sizes_addresses_and_vectors_are_checked() {
+        let mut drive = TestDrive::new();
+        let refused = [
+            (
+                QueueToCreate {
+                    entries_z: 0,
+                    ..queue(1)
+                },
+                Status::INVALID_QUEUE_SIZE,
+            ),
+            (
+                QueueToCreate {
+                    entries_z: QUEUE_ENTRIES_MAX,
+                    ..queue(1)
+                },
+                Status::INVALID_QUEUE_SIZE,
+            ),
+            (
+                QueueToCreate {
+                    is_contiguous: false,
+                    ..queue(1)
+                },
+                Status::INVALID_FIELD_IN_COMMAND,
+            ),
+            (
+                QueueToCreate {
+                    base: BUFFER + 8,
+                    ..queue(1)
+                },
+                Status::PRP_OFFSET_INVALID,
+            ),
+        ];
+        for (asked, status) in refused {
+            assert_eq!(create_cq(&mut drive, asked, 0), Err(status), "{asked:?}");
+        }
+        // A vector other than 0 needs MSI-X, which the host has not enabled.
+        for vector in [1, VECTORS_MAX, 0xFFFF] {
+            assert_eq!(
+                create_cq(&mut drive, queue(1), vector),
+                Err(Status::INVALID_INTERRUPT_VECTOR)
+            );
+        }
+        let longest = QueueToCreate {
+            entries_z: QUEUE_ENTRIES_MAX - 1,
+            ..queue(1)
+        };
+        assert_eq!(create_cq(&mut drive, longest, 0), Ok(0));
+        for (asked, status) in refused {
+            assert_eq!(create_sq(&mut drive, asked, 1), Err(status), "{asked:?}");
+        }
+        assert_eq!(
+            create_sq(&mut drive, queue(1), 2),
+            Err(Status::COMPLETION_QUEUE_INVALID)
+        );
+        assert_eq!(
+            create_sq(&mut drive, queue(1), 0),
+            Err(Status::INVALID_QUEUE_IDENTIFIER)
+        );
+    }
+
+    #[test]
+    fn entries_of_another_size_are_refused() {
+        let mut drive = TestDrive::new();
+        drive.memory.bar().store(CC, 0);
+        assert_eq!(
+            create_cq(&mut drive, queue(1), 0),
+            Err(Status::INVALID_QUEUE_SIZE)
+        );
+    }
+
+    #[test]
+    fn a_completion_queue_goes_after_its_submission_queues() {
+        let mut drive = TestDrive::new();
+        create_pair(&mut drive, 1);
+        drive.memory.bar().store(sq_tail_doorbell(1), 5);
+        let (core, memory) = drive.parts();
+        let bar = memory.bar();
+        let delete_cq = |core: &mut Core, cqid| done(delete_io_completion_queue(core, cqid, bar));
+        assert_eq!(delete_cq(core, 1), Err(Status::INVALID_QUEUE_DELETION));
+        match delete_io_submission_queue(core, 1, 0, bar) {
+            Ok(Outcome::Asks(ticket, Question::DeleteQueue)) => assert_eq!(ticket.asker, Asker::AdminCommand),
+            _ => panic!("the worker was not asked to end the queue's commands"),
+        }
+        assert_eq!(bar.load(sq_tail_doorbell(1)), 0);
+        assert_eq!(
+            delete_io_submission_queue(core, 1, 0, bar).err(),
+            Some(Status::INVALID_QUEUE_IDENTIFIER)
+        );
+        assert!(has_io_queues(core));
+        assert_eq!(delete_cq(core, 1), Ok(0));
+        assert!(!has_io_queues(core));
+        for cqid in [0, 1, 0xFFFF] {
+            assert_eq!(delete_cq(core, cqid), Err(Status::INVALID_QUEUE_IDENTIFIER));
+            let deleted = delete_io_submission_queue(core, cqid, 0, bar);
+            assert_eq!(deleted.err(), Some(Status::INVALID_QUEUE_IDENTIFIER));
+        }
+    }
+}

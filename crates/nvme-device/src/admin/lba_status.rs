@@ -164,3 +164,118 @@ fn fill_status(namespace: &Namespace, asked: &GetLbaStatus, room: &mut [u8]) -> 
     put(room, 0, header.as_bytes());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use zerocopy::FromBytes;
+
+    use super::*;
+    use crate::admin::test_drive::{done, to_buffer, TestDrive, FAST, FAST_LBAS, FLASH, INVALID, PAIRS};
+
+    /// The condition, and the runs that are listed.
+    fn status(
+        drive: &mut TestDrive,
+        nsid: u32,
+        slba: u64,
+        lbas: u16,
+        len_bytes: u32,
+    ) -> Result<(u8, Vec<(u64, u32)>), Status> {
+        let asked = GetLbaStatus {
+            nsid,
+            slba,
+            lbas,
+            dwords_z: len_bytes / 4 - 1,
+            pointer: to_buffer(),
+        };
+        let (core, memory) = drive.parts();
+        done(get_lba_status(core, &asked, memory))?;
+        let bytes = memory.buffer(len_bytes as usize);
+        let (header, rest) = LbaStatusHeader::read_from_prefix(&bytes).unwrap();
+        let descriptors = rest.chunks_exact(size_of::<LbaStatusDescriptor>());
+        let runs = descriptors.take(header.descriptors.get() as usize).map(|bytes| {
+            let descriptor = LbaStatusDescriptor::read_from_bytes(bytes).unwrap();
+            (descriptor.slba.get(), descriptor.lbas.get())
+        });
+        Ok((header.condition, runs.collect()))
+    }
+
+    fn mark(drive: &mut TestDrive, nsid: u32, lbas: core::ops::Range<u64>) {
+        let namespaces = &mut drive.core().queue_set.io.namespaces;
+        namespaces.allocated_mut(nsid).unwrap().uncorrectable.mark(lbas);
+    }
+
+    #[test]
+    fn marked_lbas_are_listed_as_far_as_they_are_asked_for_and_have_room() {
+        let mut drive = TestDrive::new();
+        mark(&mut drive, FAST, 8..10);
+        mark(&mut drive, FAST, 100..101);
+        let (complete, incomplete) = (LbaStatusCondition::COMPLETE.0, LbaStatusCondition::INCOMPLETE.0);
+        let all = vec![(8, 2), (100, 1)];
+        assert_eq!(
+            status(&mut drive, FAST, 0, 0, 64),
+            Ok((complete, all.clone())),
+            "up to the end"
+        );
+        assert_eq!(status(&mut drive, FAST, 9, 91, 64), Ok((complete, vec![(9, 1)])));
+        assert_eq!(
+            status(&mut drive, FAST, 9, 92, 64),
+            Ok((complete, vec![(9, 1), (100, 1)]))
+        );
+        // 8 bytes of header, 16 of each descriptor.
+        assert_eq!(status(&mut drive, FAST, 0, 0, 40), Ok((complete, all)));
+        assert_eq!(status(&mut drive, FAST, 0, 0, 36), Ok((incomplete, vec![(8, 2)])));
+        assert_eq!(
+            status(&mut drive, FLASH, 0, 0, 64),
+            Ok((complete, vec![])),
+            "another namespace"
+        );
+    }
+
+    #[test]
+    fn lbas_that_there_are_not_are_refused() {
+        let mut drive = TestDrive::new();
+        for (slba, lbas) in [(FAST_LBAS, 0), (FAST_LBAS - 1, 2), (u64::MAX, 1), (u64::MAX, 0)] {
+            assert_eq!(
+                status(&mut drive, FAST, slba, lbas, 64),
+                Err(Status::LBA_OUT_OF_RANGE)
+            );
+        }
+        assert!(status(&mut drive, FAST, FAST_LBAS - 1, 1, 64).is_ok());
+        assert_eq!(
+            status(&mut drive, PAIRS, 0, 0, 64),
+            Err(Status::INVALID_FIELD_IN_COMMAND)
+        );
+        assert_eq!(
+            status(&mut drive, INVALID, 0, 0, 64),
+            Err(Status::INVALID_NAMESPACE_OR_FORMAT)
+        );
+    }
+
+    #[test]
+    fn the_alert_comes_once_after_the_interval() {
+        let mut drive = TestDrive::new();
+        let core = drive.core();
+        assert_eq!(raise_lba_status_alert(core, 0), None, "not wanted");
+        // Asynchronous Event Configuration bit 13; intervals of 100 ms.
+        core.admin
+            .features
+            .current
+            .set(nvme_spec::FeatureId::ASYNCHRONOUS_EVENT_CONFIGURATION, 1 << 13)
+            .unwrap();
+        core.admin
+            .features
+            .current
+            .set(nvme_spec::FeatureId::LBA_STATUS_INFORMATION_ATTRIBUTES, 2)
+            .unwrap();
+        assert_eq!(raise_lba_status_alert(core, 0), None, "nothing is marked");
+        mark(&mut drive, FAST, 8..10);
+        let core = drive.core();
+        assert_eq!(raise_lba_status_alert(core, 0), Some(200_000_000));
+        assert!(!core.admin.events.has_lba_status_alert());
+        assert_eq!(raise_lba_status_alert(core, 200_000_000), None);
+        assert!(core.admin.events.has_lba_status_alert());
+    }
+}

@@ -141,3 +141,137 @@ fn forget_changed_zones(core: &mut Core, nsid: u32) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use nvme_spec::CommandSet;
+
+    use super::*;
+    use crate::admin::test_drive::{done, to_buffer, TestDrive, FAST, INVALID, POWER_ON_NS, ZONED};
+    use crate::command::id::CommandRef;
+
+    const REFUSED: Status = Status::INVALID_FIELD_IN_COMMAND;
+
+    fn asked(log: LogPageId, nsid: u32) -> GetLogPage {
+        GetLogPage {
+            nsid,
+            log,
+            specific: 0,
+            command_set: CommandSet::NVM,
+            offset: 0,
+            dwords_z: 127,
+            retains_event: false,
+            pointer: to_buffer(),
+        }
+    }
+
+    fn get(drive: &mut TestDrive, asked: &GetLogPage) -> Result<Vec<u8>, Status> {
+        drive.memory.fill_buffer(&[0xEE; 512]);
+        let (core, memory) = drive.parts();
+        done(get_log_page(core, asked, POWER_ON_NS, memory))?;
+        Ok(memory.buffer(4 * (asked.dwords_z as usize + 1)))
+    }
+
+    #[test]
+    fn each_supported_page_is_there_and_no_other() {
+        for id in 0..=0xFF {
+            let mut drive = TestDrive::new();
+            let log = LogPageId(id);
+            let nsid = match log {
+                LogPageId::CHANGED_ZONE_LIST => ZONED,
+                _ => 0xFFFF_FFFF,
+            };
+            let is_there = LOG_PAGES.iter().any(|(page, _)| *page == log);
+            // The first of a Persistent Event log establishes what the others read.
+            let specific = u8::from(log == LogPageId::PERSISTENT_EVENT);
+            let found = get(
+                &mut drive,
+                &GetLogPage {
+                    specific,
+                    ..asked(log, nsid)
+                },
+            );
+            assert_eq!(found.is_ok(), is_there, "log {id:#04x}: {found:?}");
+            if !is_there {
+                assert_eq!(found.err(), Some(Status::INVALID_LOG_PAGE), "log {id:#04x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_is_read_from_an_offset_and_ends_in_zeros() {
+        let mut drive = TestDrive::new();
+        let error = |core: &mut Core| {
+            core.admin
+                .error_log
+                .add(CommandRef::admin(5), Status::INVALID_FIELD_IN_COMMAND, 1, 9)
+        };
+        error(drive.core());
+        let whole = get(&mut drive, &asked(LogPageId::ERROR_INFORMATION, 0)).unwrap();
+        assert_eq!(whole[0], 1, "the first error");
+        assert_eq!(whole[16], 9, "its LBA");
+        let log_bytes = error_log::ENTRIES as u64 * 64;
+        let part = |offset| GetLogPage {
+            offset,
+            dwords_z: 1,
+            ..asked(LogPageId::ERROR_INFORMATION, 0)
+        };
+        assert_eq!(get(&mut drive, &part(16)).unwrap(), whole[16..24]);
+        assert_eq!(
+            get(&mut drive, &part(log_bytes - 4)).unwrap(),
+            [0; 8],
+            "beyond the end"
+        );
+        assert_eq!(get(&mut drive, &part(log_bytes)), Err(REFUSED));
+        assert_eq!(get(&mut drive, &part(!3)), Err(REFUSED));
+        let too_long = GetLogPage {
+            dwords_z: u32::MAX,
+            ..asked(LogPageId::ERROR_INFORMATION, 0)
+        };
+        let (core, memory) = drive.parts();
+        assert_eq!(
+            done(get_log_page(core, &too_long, POWER_ON_NS, memory)),
+            Err(REFUSED),
+            "beyond MDTS"
+        );
+    }
+
+    #[test]
+    fn news_are_gone_once_they_are_read_unless_they_are_retained() {
+        let mut drive = TestDrive::new();
+        drive.core().admin.namespace_has_changed(2);
+        let read = asked(LogPageId::CHANGED_NAMESPACE_LIST, 0);
+        let retained = GetLogPage {
+            retains_event: true,
+            ..read
+        };
+        for expected in [[2, 0], [2, 0]] {
+            assert_eq!(get(&mut drive, &retained).unwrap()[..2], expected);
+        }
+        assert_eq!(get(&mut drive, &read).unwrap()[..2], [2, 0]);
+        assert_eq!(get(&mut drive, &read).unwrap()[..2], [0, 0]);
+    }
+
+    #[test]
+    fn changed_zones_are_those_of_a_zoned_namespace() {
+        let mut drive = TestDrive::new();
+        let namespaces = &mut drive.core().queue_set.io.namespaces;
+        let zoned = namespaces.allocated_mut(ZONED).unwrap().zoned.as_mut().unwrap();
+        zoned.changed.add(2);
+        let list = get(&mut drive, &asked(LogPageId::CHANGED_ZONE_LIST, ZONED)).unwrap();
+        // Zones of 128 KiB, LBAs of 512 bytes: the third one begins at LBA 512.
+        assert_eq!((list[0], &list[8..12]), (1, &[0, 2, 0, 0][..]));
+        assert_eq!(
+            get(&mut drive, &asked(LogPageId::CHANGED_ZONE_LIST, ZONED)).unwrap()[0],
+            0
+        );
+        assert_eq!(
+            get(&mut drive, &asked(LogPageId::CHANGED_ZONE_LIST, FAST)),
+            Err(REFUSED)
+        );
+        let invalid = get(&mut drive, &asked(LogPageId::CHANGED_ZONE_LIST, INVALID));
+        assert_eq!(invalid, Err(Status::INVALID_NAMESPACE_OR_FORMAT));
+    }
+}

@@ -30,3 +30,5 @@ pub(crate) mod smart;
 pub(crate) mod state;
 pub(crate) mod table;
 pub(crate) mod telemetry;
+#[cfg(test)]
+pub(crate) mod test_drive;

@@ -276,3 +276,232 @@ fn checked_size_bytes(asked: &NamespaceToCreate, lba_log2: u8, kind: &ProfileKin
     }
     Ok(size_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::test_drive::{
+        done, to_buffer, TestDrive, FAST, FLASH, FREE_BYTES, INVALID, LBA_BYTES, PAIRS, UNALLOCATED,
+    };
+
+    fn manage(
+        drive: &mut TestDrive,
+        nsid: u32,
+        select: NamespaceManagementSelect,
+        command_set: CommandSet,
+    ) -> Result<Outcome, Status> {
+        let asked = NamespaceManagement {
+            nsid,
+            cdw10: Cdw10NamespaceManagement::default().with_select(select),
+            command_set,
+            pointer: to_buffer(),
+        };
+        let (core, memory) = drive.parts();
+        namespace_management(core, &asked, 0, memory)
+    }
+
+    fn create(
+        drive: &mut TestDrive,
+        wanted: &NamespaceToCreate,
+        command_set: CommandSet,
+    ) -> Result<u32, Status> {
+        drive.memory.fill_buffer(wanted.as_bytes());
+        match manage(drive, 0, NamespaceManagementSelect::CREATE, command_set)? {
+            Outcome::Erases { result, .. } => Ok(result),
+            _ => panic!("its part of the medium is not erased"),
+        }
+    }
+
+    fn attach(drive: &mut TestDrive, nsid: u32, select: NamespaceAttachmentSelect) -> Result<u64, Status> {
+        let asked = NamespaceAttachment {
+            nsid,
+            select,
+            pointer: to_buffer(),
+        };
+        let (core, memory) = drive.parts();
+        done(namespace_attachment(core, &asked, memory))
+    }
+
+    fn of_lbas(lbas: u64) -> NamespaceToCreate {
+        NamespaceToCreate {
+            nsze: lbas.into(),
+            ncap_lbas: lbas.into(),
+            ..NamespaceToCreate::new_zeroed()
+        }
+    }
+
+    const REFUSED: Status = Status::INVALID_FIELD_IN_COMMAND;
+    const FREE_LBAS: u64 = FREE_BYTES / LBA_BYTES;
+
+    #[test]
+    fn what_is_created_is_detached_and_serves_nobody_until_it_is_erased() {
+        let mut drive = TestDrive::new();
+        assert_eq!(
+            create(&mut drive, &of_lbas(FREE_LBAS), CommandSet::NVM),
+            Ok(UNALLOCATED)
+        );
+        let namespaces = &drive.core().queue_set.io.namespaces;
+        assert_eq!(namespaces.allocated(UNALLOCATED).unwrap().size_lbas, FREE_LBAS);
+        assert!(!namespaces.is_attached(UNALLOCATED) && namespaces.is_erasing(UNALLOCATED));
+    }
+
+    #[test]
+    fn what_there_is_no_room_or_no_form_for_is_refused() {
+        let mut drive = TestDrive::new();
+        let thin = NamespaceToCreate {
+            ncap_lbas: 8.into(),
+            ..of_lbas(16)
+        };
+        let fat = NamespaceToCreate {
+            ncap_lbas: 32.into(),
+            ..of_lbas(16)
+        };
+        let refused = [
+            (
+                of_lbas(FREE_LBAS + 1),
+                CommandSet::NVM,
+                Status::NAMESPACE_INSUFFICIENT_CAPACITY,
+            ),
+            (
+                of_lbas(u64::MAX),
+                CommandSet::NVM,
+                Status::NAMESPACE_INSUFFICIENT_CAPACITY,
+            ),
+            (of_lbas(0), CommandSet::NVM, REFUSED),
+            (of_lbas(0), CommandSet::KEY_VALUE, REFUSED),
+            (thin, CommandSet::NVM, Status::THIN_PROVISIONING_NOT_SUPPORTED),
+            (fat, CommandSet::NVM, REFUSED),
+            // Not of whole zones, which have 128 KiB.
+            (of_lbas(8), CommandSet::ZONED, REFUSED),
+            (
+                NamespaceToCreate {
+                    flbas: 2,
+                    ..of_lbas(16)
+                },
+                CommandSet::NVM,
+                Status::INVALID_FORMAT,
+            ),
+            (
+                NamespaceToCreate {
+                    dps: 1,
+                    ..of_lbas(16)
+                },
+                CommandSet::NVM,
+                REFUSED,
+            ),
+            (
+                NamespaceToCreate {
+                    nmic: 1,
+                    ..of_lbas(16)
+                },
+                CommandSet::NVM,
+                REFUSED,
+            ),
+            (
+                NamespaceToCreate {
+                    endgid: 1.into(),
+                    ..of_lbas(16)
+                },
+                CommandSet::NVM,
+                REFUSED,
+            ),
+            (of_lbas(16), CommandSet(9), Status::IO_COMMAND_SET_NOT_SUPPORTED),
+        ];
+        for (wanted, command_set, status) in refused {
+            assert_eq!(
+                create(&mut drive, &wanted, command_set),
+                Err(status),
+                "{wanted:?}"
+            );
+            assert!(drive
+                .core()
+                .queue_set
+                .io
+                .namespaces
+                .allocated(UNALLOCATED)
+                .is_err());
+        }
+        let select = NamespaceManagementSelect(7);
+        assert_eq!(
+            manage(&mut drive, 0, select, CommandSet::NVM).err(),
+            Some(REFUSED)
+        );
+    }
+
+    #[test]
+    fn what_is_deleted_serves_nobody_from_then_on() {
+        for (nsid, deleted) in [(FLASH, FLASH..=FLASH), (NSID_BROADCAST, FAST..=PAIRS)] {
+            let mut drive = TestDrive::new();
+            let Ok(Outcome::Erases { plan, .. }) = manage(
+                &mut drive,
+                nsid,
+                NamespaceManagementSelect::DELETE,
+                CommandSet::NVM,
+            ) else {
+                panic!("it is not deleted");
+            };
+            for nsid in FAST..=PAIRS {
+                assert_eq!(
+                    drive.core().queue_set.io.namespaces.is_erasing(nsid),
+                    deleted.contains(&nsid)
+                );
+            }
+            drive.core().begin_erase(plan);
+            let second = manage(
+                &mut drive,
+                FAST,
+                NamespaceManagementSelect::DELETE,
+                CommandSet::NVM,
+            );
+            assert_eq!(second.err(), Some(Status::FORMAT_IN_PROGRESS));
+        }
+        let mut drive = TestDrive::new();
+        for (nsid, status) in [
+            (UNALLOCATED, REFUSED),
+            (INVALID, Status::INVALID_NAMESPACE_OR_FORMAT),
+        ] {
+            let refused = manage(
+                &mut drive,
+                nsid,
+                NamespaceManagementSelect::DELETE,
+                CommandSet::NVM,
+            );
+            assert_eq!(refused.err(), Some(status));
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_attached_or_not() {
+        let mut drive = TestDrive::new();
+        let (attaching, detaching) = (
+            NamespaceAttachmentSelect::ATTACH,
+            NamespaceAttachmentSelect::DETACH,
+        );
+        drive.memory.fill_buffer(&[1, 0, CONTROLLER_ID as u8, 0]);
+        assert_eq!(
+            attach(&mut drive, FLASH, attaching),
+            Err(Status::NAMESPACE_ALREADY_ATTACHED)
+        );
+        assert_eq!(attach(&mut drive, FLASH, detaching), Ok(0));
+        assert!(!drive.core().queue_set.io.namespaces.is_attached(FLASH));
+        assert_eq!(
+            attach(&mut drive, FLASH, detaching),
+            Err(Status::NAMESPACE_NOT_ATTACHED)
+        );
+        assert_eq!(attach(&mut drive, FLASH, attaching), Ok(0));
+        assert_eq!(
+            attach(&mut drive, FLASH, NamespaceAttachmentSelect(2)),
+            Err(REFUSED)
+        );
+        assert_eq!(attach(&mut drive, UNALLOCATED, attaching), Err(REFUSED));
+        // No controller, another one, one too many.
+        for list in [[0, 0, 0, 0], [1, 0, 9, 9], [2, 0, CONTROLLER_ID as u8, 0]] {
+            drive.memory.fill_buffer(&list);
+            assert_eq!(
+                attach(&mut drive, FLASH, detaching),
+                Err(Status::CONTROLLER_LIST_INVALID)
+            );
+            assert!(drive.core().queue_set.io.namespaces.is_attached(FLASH));
+        }
+    }
+}

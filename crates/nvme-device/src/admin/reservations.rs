@@ -171,3 +171,177 @@ fn put(into: &mut [u8], bytes: &[u8]) -> usize {
     into.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
     bytes.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use nvme_spec::{AcquireAction, RegisterAction, ReleaseAction, ReservationType};
+
+    use super::*;
+    use crate::admin::test_drive::{TestDrive, BUFFER, FAST, INVALID, UNALLOCATED};
+
+    const KEY: u64 = 0xA1;
+    const OURS: [u8; 16] = [0xAA; 16];
+    const ANOTHER: [u8; 16] = [0xBB; 16];
+
+    /// Carries a command of the host with identifier `host` out.
+    fn run(
+        drive: &mut TestDrive,
+        host: [u8; 16],
+        opcode: NvmOpcode,
+        nsid: u32,
+        cdw10: u32,
+        keys: [u64; 2],
+    ) -> Result<(), Status> {
+        let [current, other] = keys.map(Into::into);
+        drive
+            .memory
+            .fill_buffer(ReservationKeys { current, other }.as_bytes());
+        let (core, memory) = drive.parts();
+        core.admin.features.host_identifier = host;
+        core.admin.features.is_host_identifier_extended = Some(true);
+        set_reservation_host(core);
+        let entry = SubmissionQueueEntry {
+            opcode: opcode.0,
+            nsid: nsid.into(),
+            prp1: BUFFER.into(),
+            cdw10: cdw10.into(),
+            ..Default::default()
+        };
+        reservation(core, &entry, memory)
+    }
+
+    fn register(drive: &mut TestDrive, host: [u8; 16], key: u64) -> Result<(), Status> {
+        let cdw10 = Cdw10ReservationRegister::default().with_action(RegisterAction::REGISTER);
+        run(
+            drive,
+            host,
+            NvmOpcode::RESERVATION_REGISTER,
+            FAST,
+            cdw10.0,
+            [0, key],
+        )
+    }
+
+    fn acquire(drive: &mut TestDrive, host: [u8; 16], key: u64) -> Result<(), Status> {
+        let cdw10 = Cdw10ReservationAcquire::default()
+            .with_action(AcquireAction::ACQUIRE)
+            .with_kind(ReservationType::WRITE_EXCLUSIVE);
+        run(
+            drive,
+            host,
+            NvmOpcode::RESERVATION_ACQUIRE,
+            FAST,
+            cdw10.0,
+            [key, 0],
+        )
+    }
+
+    fn write_of(drive: &mut TestDrive, host: [u8; 16]) -> Result<(), Status> {
+        drive.core().admin.features.host_identifier = host;
+        set_reservation_host(drive.core());
+        let namespaces = &drive.core().queue_set.io.namespaces;
+        namespaces
+            .allocated(FAST)
+            .unwrap()
+            .reservations
+            .check(NvmOpcode::WRITE.0)
+    }
+
+    #[test]
+    fn a_reservation_keeps_others_from_writing_until_it_is_released() {
+        let mut drive = TestDrive::new();
+        assert_eq!(
+            acquire(&mut drive, OURS, KEY),
+            Err(Status::RESERVATION_CONFLICT),
+            "not registered"
+        );
+        assert_eq!(register(&mut drive, OURS, KEY), Ok(()));
+        assert_eq!(
+            acquire(&mut drive, OURS, KEY + 1),
+            Err(Status::RESERVATION_CONFLICT),
+            "another key"
+        );
+        assert_eq!(acquire(&mut drive, OURS, KEY), Ok(()));
+        assert_eq!(write_of(&mut drive, OURS), Ok(()));
+        assert_eq!(write_of(&mut drive, ANOTHER), Err(Status::RESERVATION_CONFLICT));
+        let cdw10 = Cdw10ReservationRelease::default()
+            .with_action(ReleaseAction::RELEASE)
+            .with_kind(ReservationType::WRITE_EXCLUSIVE);
+        let release = NvmOpcode::RESERVATION_RELEASE;
+        assert_eq!(
+            run(&mut drive, ANOTHER, release, FAST, cdw10.0, [KEY, 0]),
+            Err(Status::RESERVATION_CONFLICT)
+        );
+        assert_eq!(run(&mut drive, OURS, release, FAST, cdw10.0, [KEY, 0]), Ok(()));
+        assert_eq!(write_of(&mut drive, ANOTHER), Ok(()));
+    }
+
+    #[test]
+    fn only_register_may_ignore_the_key() {
+        let mut drive = TestDrive::new();
+        register(&mut drive, OURS, KEY).unwrap();
+        let acquire = Cdw10ReservationAcquire::default().with_ignores_key(true).0;
+        let release = Cdw10ReservationRelease::default().with_ignores_key(true).0;
+        for (opcode, cdw10) in [
+            (NvmOpcode::RESERVATION_ACQUIRE, acquire),
+            (NvmOpcode::RESERVATION_RELEASE, release),
+        ] {
+            let refused = run(&mut drive, OURS, opcode, FAST, cdw10, [KEY, 0]);
+            assert_eq!(refused, Err(Status::INVALID_FIELD_IN_COMMAND));
+        }
+        let replace = Cdw10ReservationRegister::default()
+            .with_action(RegisterAction::REPLACE)
+            .with_ignores_key(true);
+        let register = NvmOpcode::RESERVATION_REGISTER;
+        assert_eq!(
+            run(&mut drive, OURS, register, FAST, replace.0, [9, KEY + 1]),
+            Ok(())
+        );
+        let persistence = Cdw10ReservationRegister::default().with_persistence(ChangePersistence(1));
+        let refused = run(&mut drive, OURS, register, FAST, persistence.0, [KEY, KEY]);
+        assert_eq!(refused, Err(Status::INVALID_FIELD_IN_COMMAND));
+    }
+
+    #[test]
+    fn the_report_lists_registrants_in_the_length_of_their_identifiers() {
+        let mut drive = TestDrive::new();
+        register(&mut drive, OURS, KEY).unwrap();
+        acquire(&mut drive, OURS, KEY).unwrap();
+        let mut entry = SubmissionQueueEntry {
+            opcode: NvmOpcode::RESERVATION_REPORT.0,
+            nsid: FAST.into(),
+            prp1: BUFFER.into(),
+            cdw10: 31.into(),
+            ..Default::default()
+        };
+        let (core, memory) = drive.parts();
+        let refused = reservation(core, &entry, memory);
+        assert_eq!(
+            refused,
+            Err(Status::HOST_IDENTIFIER_INCONSISTENT_FORMAT),
+            "it has given 128 bits"
+        );
+        entry.cdw11 = Cdw11ReservationReport::default().with_is_extended(true).0.into();
+        assert_eq!(reservation(core, &entry, memory), Ok(()));
+        let page = memory.buffer(128);
+        // RTYPE, REGCTL; RCSTS, RKEY and HOSTID of the first registrant (NVMe Base 2.0 figures 408 and 409).
+        assert_eq!((page[4], page[5]), (ReservationType::WRITE_EXCLUSIVE.0, 1));
+        assert_eq!(page[66], 1);
+        assert_eq!(
+            (&page[72..80], &page[80..96]),
+            (&KEY.to_le_bytes()[..], &OURS[..])
+        );
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_there_is_refused() {
+        let mut drive = TestDrive::new();
+        for nsid in [UNALLOCATED, INVALID, 0] {
+            let register = NvmOpcode::RESERVATION_REGISTER;
+            assert!(
+                run(&mut drive, OURS, register, nsid, 0, [0, KEY]).is_err(),
+                "namespace {nsid}"
+            );
+        }
+    }
+}

@@ -158,3 +158,101 @@ pub(crate) fn sanitize_log(core: &Core) -> SanitizeLog {
     log.with_modification_seconds = [UNKNOWN_SECONDS.into(); 3];
     log
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::firmware::{
+        firmware_commit, firmware_image_download, FirmwareCommit, FirmwareImageDownload,
+    };
+    use crate::admin::test_drive::{done, to_buffer, TestDrive};
+
+    fn asked(action: SanitizeAction) -> Sanitize {
+        let entry = SubmissionQueueEntry {
+            cdw10: Cdw10Sanitize::default().with_action(action).0.into(),
+            cdw11: 0xA5A5_A5A5.into(),
+            ..Default::default()
+        };
+        Sanitize::parse(&entry).unwrap()
+    }
+
+    fn state(core: &Core) -> u16 {
+        sanitize_log(core).status.get() & 7
+    }
+
+    #[test]
+    fn an_operation_goes_on_after_its_command_and_excludes_another() {
+        for action in [
+            SanitizeAction::BLOCK_ERASE,
+            SanitizeAction::CRYPTO_ERASE,
+            SanitizeAction::OVERWRITE,
+        ] {
+            let mut drive = TestDrive::new();
+            let core = drive.core();
+            assert_eq!(
+                (state(core), sanitize_log(core).progress.get()),
+                (0, NOT_IN_PROGRESS),
+                "never sanitized"
+            );
+            assert_eq!(done(sanitize(core, asked(action), 0)), Ok(0));
+            assert!(is_sanitizing(core));
+            assert_eq!((state(core), sanitize_log(core).progress.get()), (2, 0));
+            assert_eq!(
+                core.queue_set.io.namespaces.serving_mut(1).err(),
+                Some(Status::SANITIZE_IN_PROGRESS)
+            );
+            for other in [action, SanitizeAction::EXIT_FAILURE_MODE] {
+                assert_eq!(
+                    done(sanitize(core, asked(other), 0)),
+                    Err(Status::SANITIZE_IN_PROGRESS)
+                );
+            }
+            sanitize_is_done(core, 1);
+            assert_eq!(state(core), 1);
+            assert_eq!(sanitize_log(core).progress.get(), NOT_IN_PROGRESS);
+        }
+    }
+
+    #[test]
+    fn there_is_no_failure_mode_to_leave() {
+        let mut drive = TestDrive::new();
+        assert_eq!(
+            done(sanitize(
+                drive.core(),
+                asked(SanitizeAction::EXIT_FAILURE_MODE),
+                0
+            )),
+            Ok(0)
+        );
+        assert!(!is_sanitizing(drive.core()));
+    }
+
+    #[test]
+    fn firmware_that_waits_for_a_reset_comes_first() {
+        let mut drive = TestDrive::new();
+        drive.memory.fill_buffer(b"NEW 1.0 ");
+        let (core, memory) = drive.parts();
+        let image = FirmwareImageDownload {
+            dwords_z: 1023,
+            offset_dwords: 0,
+            pointer: to_buffer(),
+        };
+        done(firmware_image_download(core, &image, memory)).unwrap();
+        let commit = FirmwareCommit {
+            slot: 2,
+            action: nvme_spec::FirmwareCommitAction(0),
+        };
+        done(firmware_commit(core, commit, 0)).unwrap();
+        let activate = FirmwareCommit {
+            action: nvme_spec::FirmwareCommitAction(2),
+            ..commit
+        };
+        done(firmware_commit(core, activate, 0)).unwrap();
+        let refused = done(sanitize(core, asked(SanitizeAction::BLOCK_ERASE), 0));
+        assert_eq!(
+            refused,
+            Err(Status::FIRMWARE_ACTIVATION_REQUIRES_CONTROLLER_LEVEL_RESET)
+        );
+        assert!(!is_sanitizing(core));
+    }
+}

@@ -1,4 +1,4 @@
-//! Taking admin commands apart.
+//! Taking admin commands apart, and what holds for all of them.
 
 use nvme_spec::*;
 use proptest::prelude::*;
@@ -11,6 +11,7 @@ use crate::admin::identify_request::Structure;
 use crate::admin::io_queues::QueueToCreate;
 use crate::admin::state::feature_table::FEATURES;
 use crate::admin::table::ADMIN_COMMANDS;
+use crate::admin::test_drive::TestDrive;
 use crate::data_pointer::DataPointer;
 use crate::erase::ErasePattern;
 
@@ -433,4 +434,82 @@ fn identify_is_taken_apart() {
         Ok(Structure::CommandSetCombinations)
     );
     assert_eq!(identify(0x1C, 7, 1, 0), refused, "another controller");
+}
+
+#[test]
+fn fused_commands_and_sgls_are_refused() {
+    let mut drive = TestDrive::new();
+    // FUSE and PSDT are bits 1:0 and 7:6 (NVMe Base 2.0 figure 87).
+    for flags in [0b01, 0b10, 0b11, 0b01 << 6, 0b10 << 6, 0b11 << 6] {
+        let entry = SubmissionQueueEntry {
+            flags,
+            ..command(AdminOpcode::ABORT)
+        };
+        let (core, memory) = drive.parts();
+        let refused = execute(core, &entry, 0, memory);
+        assert_eq!(
+            refused.err(),
+            Some(Status::INVALID_FIELD_IN_COMMAND),
+            "{flags:#04x}"
+        );
+    }
+}
+
+/// NVMe Base 2.0 §8.21 lists the admin commands that a sanitize operation allows.
+#[test]
+fn a_sanitize_operation_allows_some_commands() {
+    let mut drive = TestDrive::new();
+    let (core, memory) = drive.parts();
+    let sanitize = SubmissionQueueEntry {
+        cdw10: Cdw10Sanitize::default()
+            .with_action(SanitizeAction::BLOCK_ERASE)
+            .0
+            .into(),
+        ..command(AdminOpcode::SANITIZE)
+    };
+    assert!(execute(core, &sanitize, 0, memory).is_ok());
+    assert_eq!(
+        execute(core, &sanitize, 0, memory).err(),
+        Some(Status::SANITIZE_IN_PROGRESS)
+    );
+    for opcode in (0..=0xFF).filter(|&opcode| opcode != AdminOpcode::SANITIZE.0) {
+        let entry = SubmissionQueueEntry {
+            opcode,
+            ..Default::default()
+        };
+        let refused = execute(core, &entry, 0, memory).err();
+        let is_allowed = matches!(
+            AdminOpcode(opcode),
+            AdminOpcode::DELETE_IO_SUBMISSION_QUEUE
+                | AdminOpcode::CREATE_IO_SUBMISSION_QUEUE
+                | AdminOpcode::GET_LOG_PAGE
+                | AdminOpcode::DELETE_IO_COMPLETION_QUEUE
+                | AdminOpcode::CREATE_IO_COMPLETION_QUEUE
+                | AdminOpcode::IDENTIFY
+                | AdminOpcode::ABORT
+                | AdminOpcode::SET_FEATURES
+                | AdminOpcode::GET_FEATURES
+                | AdminOpcode::ASYNCHRONOUS_EVENT_REQUEST
+        );
+        let is_known = table::admin_command(core, opcode).is_some();
+        if is_known && !is_allowed {
+            assert_eq!(
+                refused,
+                Some(Status::SANITIZE_IN_PROGRESS),
+                "opcode {opcode:#04x}"
+            );
+        } else if is_known {
+            assert_ne!(
+                refused,
+                Some(Status::SANITIZE_IN_PROGRESS),
+                "opcode {opcode:#04x}"
+            );
+        } else {
+            assert_eq!(
+                refused,
+                Some(Status::INVALID_COMMAND_OPCODE),
+                "opcode {opcode:#04x}"
+            );
+        }
+    }
 }
