@@ -280,7 +280,10 @@ mod tests {
     fn only_register_may_ignore_the_key() {
         let mut drive = TestDrive::new();
         register(&mut drive, OURS, KEY).unwrap();
-        let acquire = Cdw10ReservationAcquire::default().with_ignores_key(true).0;
+        let acquire = Cdw10ReservationAcquire::default()
+            .with_kind(ReservationType::WRITE_EXCLUSIVE)
+            .with_ignores_key(true)
+            .0;
         let release = Cdw10ReservationRelease::default().with_ignores_key(true).0;
         for (opcode, cdw10) in [
             (NvmOpcode::RESERVATION_ACQUIRE, acquire),
