@@ -1,4 +1,7 @@
 //! Submission queue entries as a driver builds them. Everything that a test may want to get wrong is a public field of the result.
+//!
+//! The dwords are put together here from the bit positions of the specification, not with the typed dwords of `nvme-spec`, which the device
+//! reads them with: a field that is in the wrong place there does not go unnoticed.
 
 use nvme_spec::{
     AdminOpcode, CopyDescriptorFormat0, CopyDescriptorFormat1, DatasetRange, DirectiveType, FeatureId,
