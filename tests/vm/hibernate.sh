@@ -14,7 +14,7 @@ make_image() { bash -c ': </dev/snapshot'; }
 read_image() { bash -c ': >/dev/snapshot'; }
 
 check "without the module the guest can hibernate" hibernate
-for parameters in "size=256M" "size=1T data=none"; do
+for parameters in "size=256M" "size=1T data=none" "memmap_start=4G memmap_size=32M"; do
     # shellcheck disable=SC2086 # parameters are words
     check "load with $parameters" load $parameters cpus=1,2
     check "hibernation is refused" fails hibernate

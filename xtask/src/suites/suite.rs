@@ -213,6 +213,8 @@ pub(crate) const FAULTS: Suite = Suite {
 pub(crate) const HOTPLUG: Suite = Suite {
     cpus: 4,
     loaded: false,
+    // For a drive in reserved memory, which hibernation would lose as well.
+    append: "memmap=32M$4G",
     scripts: &["hotplug", "hibernate"],
     ..USUAL
 };
