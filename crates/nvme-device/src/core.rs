@@ -38,7 +38,7 @@ pub(crate) struct Core {
 
 impl Core {
     /// Does something with the admin completion queue; nothing without one.
-    pub fn admin_completions<R: Default>(&mut self, f: impl FnOnce(&mut CompletionQueue) -> R) -> R {
+    fn admin_completions<R: Default>(&mut self, f: impl FnOnce(&mut CompletionQueue) -> R) -> R {
         match self.queue_set.completion_queues.first_mut() {
             Some(Some(queue)) => f(queue),
             _ => R::default(),
@@ -52,9 +52,7 @@ impl Core {
 
     /// The command is held: its completion must not take the room that other commands need.
     pub fn release_admin_completion(&mut self, reserved: Reserved) {
-        if let Some(Some(queue)) = self.queue_set.completion_queues.first_mut() {
-            queue.release(reserved);
-        }
+        self.admin_completions(|queue| queue.release(reserved));
     }
 
     /// Completes an admin command, or another one that has no data.

@@ -4,7 +4,7 @@ use nvme_spec::{Cdw10Abort, Status, SubmissionQueueEntry};
 
 use crate::admin::outcome::{Outcome, Question};
 use crate::command::id::CommandRef;
-use crate::command::reserved::WaitingCommand;
+use crate::command::reserved::Reserved;
 use crate::command::work::{Asker, WorkItem};
 use crate::core::Core;
 
@@ -48,7 +48,7 @@ pub(crate) fn abort(core: &mut Core, asked: Abort, now_ns: u64) -> Result<Outcom
     };
     let cqid = queue.cqid;
     if queue.held.take(cid) {
-        let reserved = WaitingCommand::held(CommandRef { sqid, cqid, cid }).resume();
+        let reserved = Reserved::held(CommandRef { sqid, cqid, cid });
         core.complete(reserved, now_ns, Status::COMMAND_ABORT_REQUESTED, 0);
         return Ok(Outcome::Done(0));
     }

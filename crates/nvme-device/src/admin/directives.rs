@@ -271,12 +271,12 @@ mod tests {
     fn receive(drive: &mut TestDrive, nsid: u32, page: DirectivePage) -> Result<Vec<u8>, Status> {
         let asked = DirectiveReceive::Page {
             page,
-            dwords_z: 7,
+            dwords_z: 15,
             pointer: to_buffer(),
         };
         let (core, memory) = drive.parts();
         done(directive_receive(core, nsid, asked, memory))?;
-        Ok(memory.buffer(32))
+        Ok(memory.buffer(64))
     }
 
     fn allocate(drive: &mut TestDrive, nsid: u32, wanted: u16) -> Result<u64, Status> {
@@ -291,7 +291,7 @@ mod tests {
 
     fn parameters(drive: &mut TestDrive, nsid: u32) -> Result<StreamsParameters, Status> {
         let page = receive(drive, nsid, DirectivePage::StreamsParameters)?;
-        Ok(StreamsParameters::read_from_bytes(&page).unwrap())
+        Ok(StreamsParameters::read_from_prefix(&page).unwrap().0)
     }
 
     const REFUSED: Status = Status::INVALID_FIELD_IN_COMMAND;
@@ -363,16 +363,18 @@ mod tests {
     }
 
     #[test]
-    fn the_identify_directive_tells_which_namespaces_can_have_streams() {
+    fn the_identify_directive_tells_which_namespaces_can_have_streams_and_which_do() {
         let mut drive = TestDrive::new();
         let directives = DirectivePage::Directives(IdentifyDirectiveOperation::PARAMETERS_OR_ENABLE);
         for (nsid, supported) in [(FAST, 0b11), (FLASH, 0b11), (PAIRS, 0b01)] {
             let page = receive(&mut drive, nsid, directives).unwrap();
-            assert_eq!(
-                (page[0], page[DIRECTIVES_ENABLED_OFFSET % 32]),
-                (supported, supported),
-                "namespace {nsid}"
-            );
+            let found = (page[0], page[DIRECTIVES_ENABLED_OFFSET]);
+            assert_eq!(found, (supported, 0b01), "namespace {nsid}");
+        }
+        send(&mut drive, FLASH, DirectiveSend::EnableStreams(true)).unwrap();
+        for (nsid, enabled) in [(FAST, 0b01), (FLASH, 0b11), (PAIRS, 0b01)] {
+            let page = receive(&mut drive, nsid, directives).unwrap();
+            assert_eq!(page[DIRECTIVES_ENABLED_OFFSET], enabled, "namespace {nsid}");
         }
     }
 

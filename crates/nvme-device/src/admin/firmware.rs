@@ -116,7 +116,7 @@ pub(crate) fn firmware_commit(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::admin::test_drive::{done, to_buffer, TestDrive};
 
@@ -136,6 +136,15 @@ mod tests {
     fn commit(drive: &mut TestDrive, action: u8, slot: u8) -> Result<u64, Status> {
         let action = FirmwareCommitAction(action);
         done(firmware_commit(drive.core(), FirmwareCommit { slot, action }, 0))
+    }
+
+    /// Puts an image into slot 2, for the next reset to activate.
+    pub(crate) fn wait_for_reset(drive: &mut TestDrive) {
+        drive.memory.fill_buffer(REVISION);
+        assert_eq!(download(drive, 0, PIECE_DWORDS), Ok(0));
+        assert_eq!(commit(drive, 0, 2), Ok(0));
+        assert_eq!(commit(drive, 2, 2), Ok(0));
+        assert!(drive.core().admin.firmware.is_pending());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use nvme_spec::{
 
 use crate::admin::outcome::{Outcome, Question};
 use crate::command::id::CommandRef;
-use crate::command::reserved::WaitingCommand;
+use crate::command::reserved::Reserved;
 use crate::command::work::{Asker, WorkItem};
 use crate::core::Core;
 use crate::host::HostMemory;
@@ -183,8 +183,7 @@ pub(crate) fn delete_io_submission_queue(
         completion_queue.users = completion_queue.users.saturating_sub(1);
     }
     for entry in queue.held.iter() {
-        let held = CommandRef::of(entry, sqid, queue.cqid);
-        let reserved = WaitingCommand::held(held).resume();
+        let reserved = Reserved::held(CommandRef::of(entry, sqid, queue.cqid));
         core.complete(reserved, now_ns, Status::COMMAND_ABORTED_SQ_DELETION, 0);
     }
     let ticket = core.admin.tickets.issue(Asker::AdminCommand);

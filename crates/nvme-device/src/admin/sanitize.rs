@@ -162,10 +162,8 @@ pub(crate) fn sanitize_log(core: &Core) -> SanitizeLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::firmware::{
-        firmware_commit, firmware_image_download, FirmwareCommit, FirmwareImageDownload,
-    };
-    use crate::admin::test_drive::{done, to_buffer, TestDrive};
+    use crate::admin::firmware::tests::wait_for_reset;
+    use crate::admin::test_drive::{done, TestDrive};
 
     fn asked(action: SanitizeAction) -> Sanitize {
         let entry = SubmissionQueueEntry {
@@ -230,24 +228,8 @@ mod tests {
     #[test]
     fn firmware_that_waits_for_a_reset_comes_first() {
         let mut drive = TestDrive::new();
-        drive.memory.fill_buffer(b"NEW 1.0 ");
-        let (core, memory) = drive.parts();
-        let image = FirmwareImageDownload {
-            dwords_z: 1023,
-            offset_dwords: 0,
-            pointer: to_buffer(),
-        };
-        done(firmware_image_download(core, &image, memory)).unwrap();
-        let commit = FirmwareCommit {
-            slot: 2,
-            action: nvme_spec::FirmwareCommitAction(0),
-        };
-        done(firmware_commit(core, commit, 0)).unwrap();
-        let activate = FirmwareCommit {
-            action: nvme_spec::FirmwareCommitAction(2),
-            ..commit
-        };
-        done(firmware_commit(core, activate, 0)).unwrap();
+        wait_for_reset(&mut drive);
+        let core = drive.core();
         let refused = done(sanitize(core, asked(SanitizeAction::BLOCK_ERASE), 0));
         assert_eq!(
             refused,

@@ -26,6 +26,11 @@ impl Reserved {
         Self { command }
     }
 
+    /// Of a command that its submission queue holds; the queue forgets it once it is started.
+    pub fn held(command: CommandRef) -> Self {
+        Self { command }
+    }
+
     pub fn command(&self) -> CommandRef {
         self.command
     }
@@ -42,8 +47,8 @@ impl Reserved {
         WaitingCommand(self.end())
     }
 
-    /// What becomes of the reservation is the caller's to see to.
-    pub(crate) fn end(self) -> CommandRef {
+    /// Ends the duty: the caller has passed the reservation on, or given it back.
+    pub fn end(self) -> CommandRef {
         ManuallyDrop::new(self).command
     }
 }
@@ -64,11 +69,6 @@ impl Drop for Reserved {
 pub(crate) struct WaitingCommand(CommandRef);
 
 impl WaitingCommand {
-    /// A command that its submission queue holds; the queue forgets it once it is started.
-    pub fn held(command: CommandRef) -> Self {
-        Self(command)
-    }
-
     pub fn command(&self) -> CommandRef {
         self.0
     }

@@ -152,7 +152,7 @@ impl Controller {
     }
 
     /// Completes held Asynchronous Event Requests for the events there are; returns whether there were any.
-    pub(crate) fn deliver_events(&mut self, now_ns: u64, _bar: Bar<'_>) -> bool {
+    pub(crate) fn deliver_events(&mut self, now_ns: u64) -> bool {
         let mut delivered = false;
         self.raise_zone_notices();
         while let Some(cid) = self.core.admin.events.next_to_deliver() {

@@ -111,7 +111,7 @@ impl Controller {
         let next = self.core.queue_set.look_at_next_head(bar);
         self.look_for_stray(next, bar);
         let mut activity = self.core.queue_set.poll(now_ns, host);
-        activity.progressed |= has_reports | self.deliver_events(now_ns, bar);
+        activity.progressed |= has_reports | self.deliver_events(now_ns);
         // What was found only now: an admin command, say, by its shadow doorbell.
         activity.progressed |= self.has_to_recall(now_ns, bar);
         if let Some(due_ns) = self.lba_status_alert_ns {

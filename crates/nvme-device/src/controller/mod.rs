@@ -172,7 +172,7 @@ impl Controller {
                 if let Some(due_ns) = self.lba_status_alert_ns {
                     activity.wake_at(due_ns);
                 }
-                activity.progressed |= self.deliver_events(now_ns, bar);
+                activity.progressed |= self.deliver_events(now_ns);
             }
             self.finish_shutdown(now_ns, bar);
         }

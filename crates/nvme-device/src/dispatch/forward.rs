@@ -11,7 +11,7 @@ use core::iter;
 
 use crate::activity::Activity;
 use crate::command::id::CommandRef;
-use crate::command::reserved::WaitingCommand;
+use crate::command::reserved::Reserved;
 use crate::command::wait::{Progress, Wait};
 use crate::dispatch::peer::{ForwardReply, ForwardedCommand, PeerLink};
 use crate::dispatch::queue_set::QueueSet;
@@ -131,7 +131,7 @@ impl QueueSet {
                 progress: *progress,
             });
         }
-        let reserved = WaitingCommand::held(*command).resume();
+        let reserved = Reserved::held(*command);
         let started = self.start_io(entry, reserved, *progress, now_ns, host);
         // If it has to wait, its queue still holds it.
         started.map_err(|(_command, wait)| wait)

@@ -185,7 +185,7 @@ impl QueueSet {
         if !self.has_worker_room(cqid) || !self.deferred.has_room() {
             return Serviced::Idle;
         }
-        let reserved = WaitingCommand::held(CommandRef::of(&entry, sqid, cqid)).resume();
+        let reserved = Reserved::held(CommandRef::of(&entry, sqid, cqid));
         let started = self.start_io(&entry, reserved, wait.progress, now_ns, host);
         let Some(queue) = self.submission_queue(sqid) else {
             return Serviced::Idle;
